@@ -1,0 +1,22 @@
+/** The public door: the plugin, the stores, and the types of its options and sessions. Nothing else. */
+export type { AuditEvent, AuditEventName, AuditEvents } from './audit.ts'
+export {
+  ConfigError,
+  type ConfigProblem,
+  formatPath,
+  OAuthError,
+  ProviderError,
+  type Reason,
+  StoreError,
+} from './errors.ts'
+export {
+  ClientSchema,
+  OptionsSchema,
+  type PkceOptions,
+  ProviderSchema,
+  ResourceServerSchema,
+} from './options/schema.ts'
+export type { Pkce, SessionSummary } from './pkce.ts'
+export type { Session } from './session/session.ts'
+export { type MemoryStoreOptions, memoryStore } from './stores/memory.ts'
+export type { Store, StoredRecord, StoreWatcher } from './stores/store.ts'

@@ -1,0 +1,54 @@
+import type { Static } from 'typebox'
+import type { Store } from '../stores/store.ts'
+import type { ClientSchema, OptionsSchema, ProviderSchema, ResourceServerSchema } from './schema.ts'
+
+/** A type with every option present that has a default; those without one stay optional. */
+type Complete<T, Bare extends keyof T = never> = Required<Omit<T, Bare>> & Pick<T, Bare>
+type Options = Static<typeof OptionsSchema>
+type Provider = Static<typeof ProviderSchema>
+type Client = Static<typeof ClientSchema>
+
+export type ResolvedProvider = Readonly<
+  Omit<
+    Complete<
+      Provider,
+      | 'clientSecret'
+      | 'privateKey'
+      | 'authorizationEndpoint'
+      | 'tokenEndpoint'
+      | 'revocationEndpoint'
+      | 'userinfoEndpoint'
+      | 'jwksUri'
+    >,
+    'timeouts'
+  > & { timeouts: Required<NonNullable<Provider['timeouts']>> }
+>
+
+/** A registered app. `interaction` undefined: decided by the kind of redirect URI. */
+export type RegisteredClient = Readonly<Complete<Client, 'clientSecret' | 'interaction'>>
+export type ResourceServer = Readonly<Static<typeof ResourceServerSchema>>
+
+export interface RateLimitGroup {
+  readonly max: number
+  readonly windowMs: number
+}
+
+/** The complete, checked, frozen options that every room works with. */
+export interface ResolvedOptions {
+  /** Our issuer: an origin without trailing slash. */
+  readonly publicUrl: string
+  readonly routePrefix: string
+  /** Our redirect URI at the provider. */
+  readonly callbackUrl: string
+  readonly provider: ResolvedProvider
+  readonly clients: ReadonlyMap<string, RegisteredClient>
+  readonly resourceServers: ReadonlyMap<string, ResourceServer>
+  readonly secrets: readonly Buffer[]
+  readonly store: Store
+  readonly tokens: NonNullable<Options['tokens']>
+  readonly lifetimes: Readonly<Required<NonNullable<Options['lifetimes']>>>
+  readonly limits: Readonly<Required<NonNullable<Options['limits']>>>
+  readonly rateLimit: { readonly authorize: RateLimitGroup; readonly token: RateLimitGroup } | false
+  /** What an operator should hear at start: options that weaken security, loudly named or not. */
+  readonly warnings: readonly string[]
+}

@@ -1,0 +1,242 @@
+import Type, { type Static } from 'typebox'
+import type { Store } from '../stores/store.ts'
+
+/**
+ * The plugin's options as JSON schemas: the gateway's configuration is made of the same ones. Each option has
+ * its default and its reason beside its key. Rules that a schema cannot say are in `checks.ts`.
+ */
+const closed = { additionalProperties: false }
+const seconds = (defaultSeconds: number, description: string) =>
+  Type.Optional(Type.Integer({ minimum: 0, maximum: 315_360_000, default: defaultSeconds, description }))
+const milliseconds = (defaultMs: number, description: string) =>
+  Type.Optional(Type.Integer({ minimum: 1, maximum: 3_600_000, default: defaultMs, description }))
+const strings = (description: string, defaults: string[] = []) =>
+  Type.Optional(Type.Array(Type.String({ minLength: 1 }), { default: defaults, description }))
+
+export const ProviderSchema = Type.Object(
+  {
+    issuer: Type.String({
+      minLength: 1,
+      description: 'Issuer URL, compared as a string with metadata, responses and id_tokens (RFC 8414 §3.3).',
+    }),
+    clientId: Type.String({ minLength: 1, description: 'Our client_id at the provider.' }),
+    clientSecret: Type.Optional(
+      Type.String({ minLength: 1, description: 'For client_secret_basic and client_secret_post.' }),
+    ),
+    privateKey: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'For private_key_jwt: a private JWK as JSON (its alg and kid are used), or a PKCS#8 PEM.',
+      }),
+    ),
+    clientAuthentication: Type.Optional(
+      Type.Enum(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'], {
+        default: 'client_secret_basic',
+        description: 'Exactly one method, no fallback.',
+      }),
+    ),
+    scope: Type.Optional(
+      Type.String({
+        default: 'openid offline_access',
+        description: 'Sent to the provider, always and alone.',
+      }),
+    ),
+    pkce: Type.Optional(
+      Type.Enum(['own', 'relay', 'none'], {
+        default: 'own',
+        description:
+          "own: our own pair; relay: the app's challenge and proved verifier; none: for providers without PKCE.",
+      }),
+    ),
+    authorizationParams: Type.Optional(
+      Type.Record(Type.String(), Type.String(), {
+        default: {},
+        description: 'Extra authorization request parameters; none that we set.',
+      }),
+    ),
+    timeouts: Type.Optional(
+      Type.Object(
+        {
+          connectMs: milliseconds(3000, 'TCP and TLS.'),
+          headersMs: milliseconds(5000, 'Until the answer begins.'),
+          bodyMs: milliseconds(5000, 'Between two pieces of the answer.'),
+          totalMs: milliseconds(10_000, 'The whole call.'),
+        },
+        { ...closed, default: {} },
+      ),
+    ),
+    allowedHosts: strings("host:port of provider endpoints outside the issuer's own host."),
+    dangerouslyAllowPrivateNetwork: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description: 'Lets a provider on http or on a private address be used.',
+      }),
+    ),
+    authorizationEndpoint: Type.Optional(
+      Type.String({ minLength: 1, description: 'Explicit endpoints instead of discovery.' }),
+    ),
+    tokenEndpoint: Type.Optional(Type.String({ minLength: 1 })),
+    revocationEndpoint: Type.Optional(Type.String({ minLength: 1 })),
+    userinfoEndpoint: Type.Optional(Type.String({ minLength: 1 })),
+    jwksUri: Type.Optional(Type.String({ minLength: 1 })),
+  },
+  closed,
+)
+
+export const ClientSchema = Type.Object(
+  {
+    clientId: Type.String({
+      minLength: 1,
+      maxLength: 256,
+      pattern: '^[\\x20-\\x7e]+$',
+      description: 'Printable ASCII.',
+    }),
+    name: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 128, description: 'Shown on the page; default: the clientId.' }),
+    ),
+    enabled: Type.Optional(
+      Type.Boolean({ default: true, description: 'False refuses it everywhere, live sessions included.' }),
+    ),
+    authentication: Type.Optional(
+      Type.Enum(['none', 'client_secret_basic', 'client_secret_post'], {
+        default: 'none',
+        description: 'Native apps: none.',
+      }),
+    ),
+    clientSecret: Type.Optional(Type.String({ minLength: 1 })),
+    redirectUris: Type.Array(Type.String(), {
+      minItems: 1,
+      description: 'Compared byte for byte; a loopback literal matches any port (RFC 8252 §7.3).',
+    }),
+    scopes: strings('Our scopes that this client may have.'),
+    providerScopes: strings(
+      'Those of `scopes` that are passed on to the provider, whose answer narrows them.',
+    ),
+    claims: strings('Claims that userinfo and identity headers may show, besides sub.'),
+    interaction: Type.Optional(
+      Type.Enum(['page', 'none', 'prompt'], {
+        description: 'Default: page for private-use schemes and loopback, none for https.',
+      }),
+    ),
+    passThrough: strings(
+      'Authorization parameters of the app that the provider gets: prompt, login_hint, ui_locales, max_age, acr_values.',
+    ),
+    allowedOrigins: strings('Exact origins of browser clients (CORS).'),
+  },
+  closed,
+)
+
+export const ResourceServerSchema = Type.Object(
+  {
+    clientId: Type.String({ minLength: 1, maxLength: 256, pattern: '^[\\x20-\\x7e]+$' }),
+    clientSecret: Type.String({ minLength: 1 }),
+  },
+  closed,
+)
+
+const RateLimitGroup = (max: number, description: string) =>
+  Type.Optional(
+    Type.Object(
+      {
+        max: Type.Optional(Type.Integer({ minimum: 1, default: max })),
+        windowMs: milliseconds(60_000, 'Length of the window.'),
+      },
+      { ...closed, default: {}, description },
+    ),
+  )
+
+/** Everything but the store: plain data, so that it can come from a file. */
+export const OptionsSchema = Type.Object(
+  {
+    publicUrl: Type.String({
+      minLength: 1,
+      description: 'Our issuer: an https origin without path, or http with a loopback literal.',
+    }),
+    routePrefix: Type.Optional(
+      Type.String({
+        default: '/oauth2',
+        pattern: '^(/[A-Za-z0-9._~-]+)+$',
+        description: 'Where the routes live.',
+      }),
+    ),
+    provider: ProviderSchema,
+    clients: Type.Array(ClientSchema, { minItems: 1 }),
+    resourceServers: Type.Optional(
+      Type.Array(ResourceServerSchema, { default: [], description: 'Who may introspect.' }),
+    ),
+    secrets: Type.Optional(
+      Type.Array(Type.String(), {
+        default: [],
+        description:
+          'At least 32 random bytes each, base64url: the first seals, all open. Required unless the store is memory.',
+      }),
+    ),
+    tokens: Type.Optional(
+      Type.Enum(['opaque', 'relay'], {
+        default: 'opaque',
+        description: "opaque: our handles; relay: the provider's access token and our refresh handle.",
+      }),
+    ),
+    lifetimes: Type.Optional(
+      Type.Object(
+        {
+          transactionSeconds: seconds(600, 'From authorize to callback.'),
+          codeSeconds: seconds(60, 'From callback to token; at most 60 (B-10).'),
+          accessTokenSeconds: seconds(600, "Never beyond the provider token's own life."),
+          refreshGraceSeconds: seconds(
+            15,
+            'How long the immediate predecessor still gets the same successor; 0: off.',
+          ),
+          refreshIdleSeconds: seconds(2_592_000, 'A grant not refreshed for so long has ended.'),
+          sessionSeconds: seconds(7_776_000, 'Absolute life of a grant.'),
+          tombstoneSeconds: seconds(3600, 'How long a used code is remembered, to tell a replay.'),
+        },
+        { ...closed, default: {} },
+      ),
+    ),
+    limits: Type.Optional(
+      Type.Object(
+        {
+          transactionsPerAddress: Type.Optional(
+            Type.Integer({
+              minimum: 1,
+              default: 100,
+              description: 'Outstanding logins of one address (v6: /64); more: 429.',
+            }),
+          ),
+          transactions: Type.Optional(
+            Type.Integer({
+              minimum: 1,
+              default: 100_000,
+              description: 'Outstanding logins in all; more: 503.',
+            }),
+          ),
+        },
+        { ...closed, default: {} },
+      ),
+    ),
+    rateLimit: Type.Optional(
+      Type.Union(
+        [
+          Type.Object(
+            {
+              authorize: RateLimitGroup(30, 'Covers callback.'),
+              token: RateLimitGroup(60, 'Covers revoke, introspect, userinfo.'),
+            },
+            closed,
+          ),
+          Type.Literal(false),
+        ],
+        { default: {}, description: 'By address (v6: /64). false: off, with a warning.' },
+      ),
+    ),
+  },
+  closed,
+)
+
+/** What a team writes: `OptionsSchema` and the store. */
+export type PkceOptions = Static<typeof OptionsSchema> & {
+  /** Default: `memoryStore()`. */
+  store?: Store
+}

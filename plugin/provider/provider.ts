@@ -1,0 +1,74 @@
+/** What the rooms know of the provider: the only door to it. */
+export interface Provider {
+  /** The configured issuer, compared as a string everywhere. */
+  readonly issuer: string
+  /** True once metadata has been accepted; it stays true through later outages. */
+  readonly ready: boolean
+  /** Metadata promised `iss` in authorization responses (RFC 9207 §3), so that a missing one is refused. */
+  readonly issRequired: boolean
+
+  /**
+   * Finds the endpoints. Resolves when they are accepted, or when the provider cannot be reached (retries go on
+   * in the background until the first success).
+   * @throws ConfigError when the metadata is wrong: another issuer, no S256, an endpoint that is not allowed.
+   */
+  start(): Promise<void>
+
+  /**
+   * The URL to send the browser to, by PAR when the provider offers it (RFC 9126).
+   * @throws ProviderError when not ready, or when the PAR request fails.
+   */
+  authorizationUrl(request: ProviderAuthorizationRequest): Promise<string>
+
+  /** RFC 6749 §4.1.3, and id_token validation (OIDC Core §3.1.3.7). Never retried. @throws ProviderError */
+  exchangeCode(exchange: ProviderCodeExchange): Promise<ProviderTokens>
+
+  /** RFC 6749 §6. Retried once, only if nothing was sent. @throws ProviderError */
+  refresh(refresh: { refreshToken: string; subject?: string }): Promise<ProviderTokens>
+
+  /** OIDC Core §5.3; `sub` must equal `subject` when that is known (§5.3.2). @throws ProviderError */
+  userinfo(accessToken: string, subject: string | undefined): Promise<Claims>
+  readonly hasUserinfo: boolean
+
+  /** RFC 7009, the refresh token if there is one. Three tries in the background; never throws. */
+  revoke(tokens: { accessToken: string; refreshToken?: string | undefined }): void
+
+  /** Waits for revocations under way, bounded, and closes the connections. */
+  close(): Promise<void>
+}
+
+export interface ProviderAuthorizationRequest {
+  state: string
+  /** Absent where no id_token is asked for. */
+  nonce?: string | undefined
+  codeChallenge?: string | undefined
+  /** `clients[].providerScopes` that were granted; `provider.scope` is always sent. */
+  extraScope: readonly string[]
+  /** The app's own parameters, already checked against its pass-through list. */
+  passThrough: Readonly<Record<string, string>>
+  /** A human must see a step at the provider: `prompt=consent` unless configured otherwise. */
+  prompt: boolean
+}
+
+export interface ProviderCodeExchange {
+  code: string
+  codeVerifier?: string | undefined
+  nonce?: string | undefined
+  /** Seconds, when the app's `max_age` was passed on: `auth_time` is then checked. */
+  maxAge?: number | undefined
+}
+
+export interface ProviderTokens {
+  accessToken: string
+  /** As the provider spells it, e.g. `Bearer`. */
+  tokenType: string
+  /** From receipt; a missing value is 300, a nonsensical one is clamped (D-15). */
+  expiresInSeconds: number
+  refreshToken?: string
+  /** As answered; absent where the provider did not say. */
+  scope?: readonly string[]
+  /** Of the validated id_token, if there was one. */
+  claims?: Claims
+}
+
+export type Claims = Readonly<Record<string, unknown>>

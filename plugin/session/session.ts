@@ -1,0 +1,48 @@
+import type { Claims } from '../provider/provider.ts'
+
+/** What a session is made of. Times are milliseconds of the store's clock. */
+export interface SessionFields {
+  grantId: string
+  clientId: string
+  subject: string
+  scope: readonly string[]
+  claims: Claims
+  expiresAt: number
+  providerAuthorization: string
+}
+
+/**
+ * What an access token resolves to: the proof that a token exchange has succeeded here.
+ *
+ * Only the session resolver makes one, and the private field makes the type nominal: code that asks for a
+ * `Session` cannot be handed anything else (requirements H-03). Read-only; shared by all requests that carry
+ * the same token.
+ */
+export class Session {
+  /** Names the grant in logs and in `endSession`; it is no credential. */
+  readonly grantId: string
+  readonly clientId: string
+  /** `sub` at the provider. */
+  readonly subject: string
+  /** Granted scopes of ours. */
+  readonly scope: readonly string[]
+  /** The client's allow-listed claims, `sub` included. */
+  readonly claims: Claims
+  readonly expiresAt: number
+  readonly #providerAuthorization: string
+
+  constructor(fields: SessionFields) {
+    this.grantId = fields.grantId
+    this.clientId = fields.clientId
+    this.subject = fields.subject
+    this.scope = fields.scope
+    this.claims = fields.claims
+    this.expiresAt = fields.expiresAt
+    this.#providerAuthorization = fields.providerAuthorization
+  }
+
+  /** The `Authorization` value for an upstream, e.g. `Bearer …`. A secret: kept out of JSON and logs. */
+  get providerAuthorization(): string {
+    return this.#providerAuthorization
+  }
+}
