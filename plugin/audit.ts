@@ -1,4 +1,6 @@
+import { hash } from 'node:crypto'
 import { EventEmitter } from 'node:events'
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { Reason } from './errors.ts'
 
 /** The audit trail's vocabulary (requirements J-04). */
@@ -68,9 +70,62 @@ export class AuditEvents {
         try {
           listener(event)
         } catch (error) {
-          process.emitWarning(`fastify-pkce: a listener of ${name} threw: ${(error as Error).message}`)
+          process.emitWarning(
+            `a listener of ${name} threw: ${(error as Error).message}`,
+            'FastifyPkceWarning',
+          )
         }
       }
     }
   }
+}
+
+/** Records one event: to the log of the request, if there is one, and to the listeners. */
+export class Audit {
+  readonly events = new AuditEvents()
+  readonly #log: FastifyBaseLogger
+
+  constructor(log: FastifyBaseLogger) {
+    this.#log = log
+  }
+
+  record(
+    event: AuditEventName,
+    about: {
+      request?: FastifyRequest | undefined
+      grantId?: string | undefined
+      clientId?: string | undefined
+      reason?: Reason | EndReason | undefined
+    },
+  ): void {
+    const line: AuditEvent = {
+      event,
+      time: new Date().toISOString(),
+      ...(about.reason && { reason: about.reason }),
+      ...(about.clientId !== undefined && { clientId: about.clientId }),
+      ...(about.grantId && { grant: correlationId(about.grantId) }),
+      ...(about.request && { requestId: about.request.id, address: about.request.ip }),
+    }
+    const log = about.request?.log ?? this.#log
+    log[ALARMS.has(event) ? 'warn' : 'info'](line, event)
+    this.events.emit(line)
+  }
+}
+
+/** What somebody should look at: an attack, a broken app, or something that is down. */
+const ALARMS = new Set<AuditEventName>([
+  'callback.browser_mismatch',
+  'callback.iss_mismatch',
+  'code.replay',
+  'code.mismatch',
+  'code.verifier_mismatch',
+  'refresh.reuse',
+  'client.auth_failed',
+  'store.unavailable',
+  'provider.error',
+])
+
+/** Eight characters that join the lines of one grant and open nothing (J-01). */
+export function correlationId(grantId: string): string {
+  return hash('sha256', `correlation\0${grantId}`, 'hex').slice(0, 8)
 }

@@ -132,6 +132,7 @@ const answers = {
   callback_malformed: PAGE_EXPIRED,
   state_unknown: PAGE_EXPIRED,
   state_used: PAGE_EXPIRED,
+  transaction_sealed: PAGE_EXPIRED,
   browser_mismatch: {
     status: 400,
     error: 'invalid_request',
@@ -194,6 +195,8 @@ const answers = {
   },
   token_unknown: INVALID_TOKEN,
   token_expired: INVALID_TOKEN,
+  token_client_disabled: INVALID_TOKEN,
+  token_sealed: INVALID_TOKEN,
   scope_insufficient: {
     status: 403,
     error: 'insufficient_scope',

@@ -1,4 +1,7 @@
 /** The public door: the plugin, the stores, and the types of its options and sessions. Nothing else. */
+import fp from 'fastify-plugin'
+import { plugin } from './plugin.ts'
+
 export type { AuditEvent, AuditEventName, AuditEvents } from './audit.ts'
 export {
   ConfigError,
@@ -9,6 +12,9 @@ export {
   type Reason,
   StoreError,
 } from './errors.ts'
+export { logSerializers } from './log.ts'
+export { resolveOptions } from './options/resolve.ts'
+export type { ResolvedOptions } from './options/resolved.ts'
 export {
   ClientSchema,
   OptionsSchema,
@@ -20,3 +26,7 @@ export type { Pkce, SessionSummary } from './pkce.ts'
 export type { Session } from './session/session.ts'
 export { type MemoryStoreOptions, memoryStore } from './stores/memory.ts'
 export type { Store, StoredRecord, StoreWatcher } from './stores/store.ts'
+
+/** The plugin. `await app.register(pkce, options)`, then `app.pkce`. */
+export const pkce = fp(plugin, { name: 'fastify-pkce', fastify: '5.x' })
+export default pkce

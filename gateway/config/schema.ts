@@ -1,139 +1,74 @@
 import Type, { type Static } from 'typebox'
-import { ClientSchema, OptionsSchema, ProviderSchema, ResourceServerSchema } from '../../plugin/index.ts'
+import {
+  ClientSchema,
+  OptionsSchema,
+  type PkceOptions,
+  ProviderSchema,
+  ResourceServerSchema,
+} from '../../plugin/index.ts'
+import { address, closed, milliseconds, secret, secretFile, strings } from './schema-parts.ts'
+import { type Upstream, UpstreamSchema } from './upstream-schema.ts'
 
-/** The gateway's configuration: the plugin's options, and what is around them. See `docs` in the README. */
-const closed = { additionalProperties: false }
-const milliseconds = (defaultMs: number, description: string, minimum = 1) =>
-  Type.Optional(Type.Integer({ minimum, maximum: 86_400_000, default: defaultMs, description }))
-const address = (host: string, port: number) => ({
-  host: Type.Optional(Type.String({ minLength: 1, default: host })),
-  port: Type.Optional(
-    Type.Integer({ minimum: 0, maximum: 65_535, default: port, description: '0: any free port.' }),
-  ),
-})
-/** A secret may be named by the file that holds it. */
-const file = (name: string) =>
-  Type.Optional(Type.String({ minLength: 1, description: `File that holds ${name}.` }))
+export { type Upstream, UpstreamSchema } from './upstream-schema.ts'
 
 const Provider = Type.Object(
   {
     ...ProviderSchema.properties,
-    clientSecretFile: file('clientSecret'),
-    privateKeyFile: file('privateKey'),
+    clientSecret: secret(),
+    clientSecretFile: secretFile('clientSecret'),
+    privateKey: secret(),
+    privateKeyFile: secretFile('privateKey'),
   },
   closed,
 )
-const Client = Type.Object({ ...ClientSchema.properties, clientSecretFile: file('clientSecret') }, closed)
+const Client = Type.Object(
+  { ...ClientSchema.properties, clientSecret: secret(), clientSecretFile: secretFile('clientSecret') },
+  closed,
+)
 const ResourceServer = Type.Object(
   {
     clientId: ResourceServerSchema.properties.clientId,
-    clientSecret: Type.Optional(Type.String({ minLength: 1 })),
-    clientSecretFile: file('clientSecret'),
+    clientSecret: secret(),
+    clientSecretFile: secretFile('clientSecret'),
   },
   closed,
 )
-
-export const UpstreamSchema = Type.Object(
+const Listen = Type.Object(
   {
-    prefix: Type.String({ minLength: 1, description: 'Whole segments; the longest prefix wins.' }),
-    target: Type.String({
-      minLength: 1,
-      description: 'http(s) origin and an optional base path; upstream path = target path + (path − prefix).',
-    }),
-    public: Type.Optional(
-      Type.Boolean({ default: false, description: 'No session needed. Methods default to [GET].' }),
-    ),
-    scopes: Type.Optional(
-      Type.Array(Type.String({ minLength: 1 }), { default: [], description: 'All are required.' }),
-    ),
-    methods: Type.Optional(
-      Type.Array(Type.Enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']), {
-        minItems: 1,
-        description: 'Default: all of them (public: GET). HEAD goes with GET.',
-      }),
-    ),
-    credentials: Type.Optional(
-      Type.Enum(['provider-token', 'none'], {
-        default: 'provider-token',
-        description: 'What Authorization carries to the upstream.',
-      }),
-    ),
-    identityHeaders: Type.Optional(
-      Type.Record(Type.String(), Type.String(), {
-        default: {},
-        description: 'Header name → claim; always stripped inbound.',
-      }),
-    ),
-    cookies: Type.Optional(
-      Type.Object(
-        {
-          request: Type.Optional(Type.Array(Type.String(), { default: [] })),
-          response: Type.Optional(Type.Array(Type.String(), { default: [] })),
-        },
-        { ...closed, default: {}, description: 'Names that are passed; all others are removed.' },
-      ),
-    ),
-    cacheControl: Type.Optional(
-      Type.Enum(['private', 'upstream'], {
-        default: 'private',
-        description: 'private: answers carry private, no-store.',
-      }),
-    ),
-    websocket: Type.Optional(Type.Literal(false, { default: false, description: 'Not yet available.' })),
+    ...address('127.0.0.1', 3000),
     timeouts: Type.Optional(
       Type.Object(
         {
-          connectMs: milliseconds(3000, 'TCP and TLS.'),
-          headersMs: milliseconds(30_000, 'Until the answer begins.'),
-          idleMs: milliseconds(60_000, 'Between two pieces of a body, both ways.'),
+          headersMs: milliseconds(15_000, 'To receive the request head.'),
+          requestMs: milliseconds(0, 'To receive the whole request; 0: off, bodies have idle timeouts.', 0),
+          keepAliveMs: milliseconds(72_000, "Longer than the load balancer's."),
         },
         { ...closed, default: {} },
       ),
-    ),
-    bodyLimitBytes: Type.Optional(
-      Type.Integer({ minimum: 0, default: 10_485_760, description: 'Of a request.' }),
     ),
   },
-  closed,
+  { ...closed, default: {} },
+)
+const Store = Type.Object(
+  {
+    type: Type.Optional(Type.Enum(['memory', 'redis', 'postgres'], { default: 'memory' })),
+    url: Type.Optional(Type.String({ minLength: 1, description: 'Of redis and postgres.' })),
+    maxRecords: Type.Optional(Type.Integer({ minimum: 1, default: 100_000, description: 'Of memory.' })),
+    dangerouslyAllowInProduction: Type.Optional(
+      Type.Boolean({ default: false, description: 'Of memory: every session is lost at a restart.' }),
+    ),
+  },
+  { ...closed, default: {} },
 )
 
-const {
-  secrets,
-  store: _,
-  provider: __,
-  clients: ___,
-  resourceServers: ____,
-  ...pluginProperties
-} = {
-  store: undefined,
-  ...OptionsSchema.properties,
-}
+const { publicUrl, routePrefix, secrets, tokens, lifetimes, limits, rateLimit } = OptionsSchema.properties
 
+/** The gateway's configuration: the plugin's options, and what is around them. Printed in this order. */
 export const GatewaySchema = Type.Object(
   {
-    ...pluginProperties,
-    listen: Type.Optional(
-      Type.Object(
-        {
-          ...address('127.0.0.1', 3000),
-          timeouts: Type.Optional(
-            Type.Object(
-              {
-                headersMs: milliseconds(15_000, 'To receive the request head.'),
-                requestMs: milliseconds(
-                  0,
-                  'To receive the whole request; 0: off, bodies have idle timeouts.',
-                  0,
-                ),
-                keepAliveMs: milliseconds(72_000, "Longer than the load balancer's."),
-              },
-              { ...closed, default: {} },
-            ),
-          ),
-        },
-        { ...closed, default: {} },
-      ),
-    ),
+    publicUrl,
+    routePrefix,
+    listen: Type.Optional(Listen),
     admin: Type.Optional(
       Type.Object(address('127.0.0.1', 9090), {
         ...closed,
@@ -141,34 +76,21 @@ export const GatewaySchema = Type.Object(
         description: '/healthz and /readyz, never on the public listener.',
       }),
     ),
-    allowedHosts: Type.Optional(
-      Type.Array(Type.String({ minLength: 1 }), {
-        default: [],
-        description: "Host values besides publicUrl's; others get 421.",
-      }),
-    ),
-    trustProxy: Type.Optional(
-      Type.Array(Type.String({ minLength: 1 }), {
-        default: [],
-        description: 'Addresses and CIDRs whose forwarded headers count.',
-      }),
-    ),
+    allowedHosts: strings("Host values besides publicUrl's; others get 421."),
+    trustProxy: strings('Addresses and CIDRs whose forwarded headers count.'),
     provider: Provider,
     clients: Type.Array(Client, { minItems: 1 }),
-    resourceServers: Type.Optional(Type.Array(ResourceServer, { default: [] })),
-    secrets,
-    secretsFile: file('the secrets, one per line'),
-    store: Type.Optional(
-      Type.Object(
-        {
-          type: Type.Optional(Type.Enum(['memory'], { default: 'memory' })),
-          maxRecords: Type.Optional(Type.Integer({ minimum: 1, default: 100_000 })),
-          dangerouslyAllowInProduction: Type.Optional(Type.Boolean({ default: false })),
-        },
-        { ...closed, default: {} },
-      ),
+    resourceServers: Type.Optional(
+      Type.Array(ResourceServer, { default: [], description: 'Who may introspect.' }),
     ),
+    secrets,
+    secretsFile: secretFile('the secrets, one per line'),
+    store: Type.Optional(Store),
+    tokens,
+    lifetimes,
+    limits,
     upstreams: Type.Optional(Type.Array(UpstreamSchema, { default: [] })),
+    rateLimit,
     log: Type.Optional(
       Type.Object(
         {
@@ -192,10 +114,23 @@ export const GatewaySchema = Type.Object(
 /** As written in the file, the environment and the flags. */
 export type GatewayInput = Static<typeof GatewaySchema>
 
-type Complete<T> = Required<T>
-export type Upstream = Readonly<
-  Omit<Complete<Static<typeof UpstreamSchema>>, 'cookies' | 'timeouts'> & {
-    cookies: Complete<NonNullable<Static<typeof UpstreamSchema>['cookies']>>
-    timeouts: Complete<NonNullable<Static<typeof UpstreamSchema>['timeouts']>>
-  }
->
+/** An object whose own optional keys all have defaults. */
+type Filled<T> = Readonly<Required<NonNullable<T>>>
+type ListenInput = Filled<GatewayInput['listen']>
+
+/** The complete, checked, frozen configuration that the gateway is built from. */
+export interface GatewayConfig {
+  /** Ready to register, store included. */
+  readonly plugin: PkceOptions
+  readonly listen: Readonly<Omit<ListenInput, 'timeouts'> & { timeouts: Filled<ListenInput['timeouts']> }>
+  readonly admin: Filled<GatewayInput['admin']>
+  /** In lower case, besides publicUrl's own. */
+  readonly allowedHosts: readonly string[]
+  readonly trustProxy: readonly string[]
+  /** The longest prefix first. */
+  readonly upstreams: readonly Upstream[]
+  readonly log: Filled<GatewayInput['log']>
+  readonly shutdown: Filled<GatewayInput['shutdown']>
+  /** What the operator should hear at start, besides what the plugin says of its own options. */
+  readonly warnings: readonly string[]
+}

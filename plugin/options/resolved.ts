@@ -1,6 +1,12 @@
 import type { Static } from 'typebox'
 import type { Store } from '../stores/store.ts'
-import type { ClientSchema, OptionsSchema, ProviderSchema, ResourceServerSchema } from './schema.ts'
+import type {
+  ClientSchema,
+  OptionsSchema,
+  ProviderSchema,
+  ResourceServerSchema,
+  SecretSource,
+} from './schema.ts'
 
 /** A type with every option present that has a default; those without one stay optional. */
 type Complete<T, Bare extends keyof T = never> = Required<Omit<T, Bare>> & Pick<T, Bare>
@@ -20,8 +26,12 @@ export type ResolvedProvider = Readonly<
       | 'userinfoEndpoint'
       | 'jwksUri'
     >,
-    'timeouts'
-  > & { timeouts: Required<NonNullable<Provider['timeouts']>> }
+    'timeouts' | 'clientSecret' | 'privateKey'
+  > & {
+    timeouts: Required<NonNullable<Provider['timeouts']>>
+    clientSecret?: SecretSource
+    privateKey?: SecretSource
+  }
 >
 
 /** A registered app. `interaction` undefined: decided by the kind of redirect URI. */

@@ -235,8 +235,18 @@ export const OptionsSchema = Type.Object(
   closed,
 )
 
-/** What a team writes: `OptionsSchema` and the store. */
-export type PkceOptions = Static<typeof OptionsSchema> & {
+/** A secret, or a function that is asked at each use, so that a rotated one needs no restart (F-06). */
+export type SecretSource = string | (() => string | Promise<string>)
+
+type PlainOptions = Static<typeof OptionsSchema>
+type PlainProvider = Static<typeof ProviderSchema>
+
+/** What a team writes: `OptionsSchema`, the store, and secrets that may be functions. */
+export type PkceOptions = Omit<PlainOptions, 'provider'> & {
+  provider: Omit<PlainProvider, 'clientSecret' | 'privateKey'> & {
+    clientSecret?: SecretSource
+    privateKey?: SecretSource
+  }
   /** Default: `memoryStore()`. */
   store?: Store
 }

@@ -2,7 +2,7 @@ import cluster from 'node:cluster'
 import { type Store, type StoredRecord, StoreError, type StoreWatcher } from './store.ts'
 
 export interface MemoryStoreOptions {
-  /** Live records and reservations at most; a full store refuses new ones rather than evict. Default 100,000. */
+  /** Records and reservations at most; a full store refuses new ones rather than evict. Default 100,000. */
   maxRecords?: number
   /** Allows `NODE_ENV=production`: state is lost at every restart and cannot be shared. Default false. */
   dangerouslyAllowInProduction?: boolean
@@ -18,6 +18,9 @@ export interface MemoryStoreOptions {
  */
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const { maxRecords = 100_000, dangerouslyAllowInProduction = false, now = Date.now } = options
+  if (!Number.isSafeInteger(maxRecords) || maxRecords < 1) {
+    throw new RangeError('memoryStore: maxRecords must be a positive integer')
+  }
   if (cluster.isWorker) {
     throw new Error(
       'memoryStore: a cluster worker shares no memory with the others; use redisStore or postgresStore',
@@ -33,4 +36,164 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
 
 interface Entry extends StoredRecord {
   readonly expiresAt: number
+}
+
+/** Once a second, about a millisecond of work: a million entries are seen within two minutes. */
+const sweepIntervalMs = 1000
+const sweepEntries = 10_000
+/** When full, a new record waits for a smaller look: refusing a flood must stay cheap. */
+const roomEntries = 1000
+
+class MemoryStore implements Store {
+  readonly name = 'memory'
+  readonly now: () => number
+  readonly #maxRecords: number
+  readonly #records = new Map<string, Entry>()
+  /** Key → when it may be reserved again. */
+  readonly #reservations = new Map<string, number>()
+  /** Index → member → when it leaves. */
+  readonly #indexes = new Map<string, Map<string, number>>()
+  readonly #watchers = new Set<StoreWatcher>()
+  readonly #walk = this.#dropExpired()
+  readonly #janitor = setInterval(() => this.#sweep(sweepEntries), sweepIntervalMs).unref()
+  #closed: boolean = false
+
+  constructor(maxRecords: number, now: () => number) {
+    this.#maxRecords = maxRecords
+    this.now = now
+  }
+
+  async create(key: string, value: string, ttlMs: number): Promise<boolean> {
+    this.#mustBeOpen('create')
+    if (this.#live(key) !== undefined) return false
+    this.#makeRoom('create', this.#records.has(key))
+    this.#write(key, 1, value, ttlMs)
+    return true
+  }
+
+  async read(key: string): Promise<StoredRecord | null> {
+    this.#mustBeOpen('read')
+    return this.#live(key) ?? null
+  }
+
+  async replace(key: string, version: number, value: string, ttlMs: number): Promise<boolean> {
+    this.#mustBeOpen('replace')
+    if (this.#live(key)?.version !== version) return false
+    this.#write(key, version + 1, value, ttlMs)
+    for (const watcher of this.#watchers) watcher.onChange(key)
+    return true
+  }
+
+  async reserve(key: string, ttlMs: number): Promise<boolean> {
+    this.#mustBeOpen('reserve')
+    const now = this.now()
+    const reservedUntil = this.#reservations.get(key)
+    if (reservedUntil !== undefined && reservedUntil > now) return false
+    this.#makeRoom('reserve', reservedUntil !== undefined)
+    this.#reservations.set(key, now + ttlMs)
+    return true
+  }
+
+  async addToIndex(indexes: readonly string[], member: string, ttlMs: number): Promise<void> {
+    this.#mustBeOpen('addToIndex')
+    const expiresAt = this.now() + ttlMs
+    for (const index of indexes) {
+      const members = this.#indexes.get(index) ?? new Map<string, number>()
+      members.set(member, Math.max(expiresAt, members.get(member) ?? 0))
+      this.#indexes.set(index, members)
+    }
+  }
+
+  async readIndex(index: string): Promise<string[]> {
+    this.#mustBeOpen('readIndex')
+    const now = this.now()
+    const members = this.#indexes.get(index) ?? new Map<string, number>()
+    return [...members].filter(([, expiresAt]) => expiresAt > now).map(([member]) => member)
+  }
+
+  async removeFromIndex(indexes: readonly string[], member: string): Promise<void> {
+    this.#mustBeOpen('removeFromIndex')
+    for (const index of indexes) this.#indexes.get(index)?.delete(member)
+  }
+
+  async watch(watcher: StoreWatcher): Promise<() => void> {
+    this.#mustBeOpen('watch')
+    // A set holds one object once; two watches with the same watcher end one by one.
+    const own: StoreWatcher = {
+      onChange: (key) => watcher.onChange(key),
+      onGap: () => watcher.onGap(),
+      onResume: () => watcher.onResume(),
+    }
+    this.#watchers.add(own)
+    own.onResume()
+    return () => {
+      this.#watchers.delete(own)
+    }
+  }
+
+  async check(): Promise<void> {
+    this.#mustBeOpen('check')
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearInterval(this.#janitor)
+    this.#records.clear()
+    this.#reservations.clear()
+    this.#indexes.clear()
+    this.#watchers.clear()
+  }
+
+  /** Expiry is judged here, at every call: the janitor only gives memory back (requirements G-06). */
+  #live(key: string): Entry | undefined {
+    const entry = this.#records.get(key)
+    return entry !== undefined && entry.expiresAt > this.now() ? entry : undefined
+  }
+
+  #write(key: string, version: number, value: string, ttlMs: number): void {
+    this.#records.set(key, { value, version, expiresAt: this.now() + ttlMs })
+  }
+
+  #makeRoom(operation: string, reusesExpired: boolean): void {
+    if (reusesExpired || this.#hasRoom()) return
+    this.#sweep(roomEntries)
+    if (!this.#hasRoom()) {
+      throw new StoreError(this.name, operation, `full: it holds maxRecords (${this.#maxRecords}) entries`)
+    }
+  }
+
+  #hasRoom(): boolean {
+    return this.#records.size + this.#reservations.size < this.#maxRecords
+  }
+
+  #sweep(entries: number): void {
+    for (let seen = 0; seen < entries; seen += 1) this.#walk.next()
+  }
+
+  /** Walks round all entries for ever, one at each step, so that the work can stop and go on anywhere. */
+  *#dropExpired(): Generator<void, never> {
+    for (;;) {
+      for (const [key, { expiresAt }] of this.#records) {
+        if (expiresAt <= this.now()) this.#records.delete(key)
+        yield
+      }
+      for (const [key, expiresAt] of this.#reservations) {
+        if (expiresAt <= this.now()) this.#reservations.delete(key)
+        yield
+      }
+      for (const [index, members] of this.#indexes) {
+        for (const [member, expiresAt] of members) {
+          if (expiresAt <= this.now()) members.delete(member)
+          yield
+        }
+        if (members.size === 0) this.#indexes.delete(index)
+        yield
+      }
+      yield
+    }
+  }
+
+  #mustBeOpen(operation: string): void {
+    if (this.#closed) throw new StoreError(this.name, operation, 'closed')
+  }
 }

@@ -61,7 +61,7 @@ export interface Store {
 
 export interface StoredRecord {
   readonly value: string
-  /** Differs after every write of this key. */
+  /** 1 after `create`, and one more after every `replace`. */
   readonly version: number
 }
 

@@ -1,0 +1,99 @@
+import { createRequire } from 'node:module'
+import { ConfigError } from '../plugin/index.ts'
+import { banner } from './banner.ts'
+import { CONFIG_VARIABLE, type Environment, readEnvironment } from './config/environment.ts'
+import { type CommandLine, readFlags, UsageError, usage } from './config/flags.ts'
+import { type LoadedConfig, loadConfig } from './config/load.ts'
+import { printConfig } from './config/print.ts'
+import { ConfigurationError } from './config/problems.ts'
+import { readable } from './log.ts'
+import { type RunningGateway, StartError, startGateway } from './start.ts'
+
+/** `EX_CONFIG` of sysexits.h: a supervisor need not try again before somebody has changed something. */
+const INVALID_CONFIGURATION = 78
+const WRONG_USAGE = 2
+const FAILED_START = 1
+
+/** Standard output and error. */
+export interface Streams {
+  readonly stdout: { write(text: string): unknown; readonly isTTY?: boolean }
+  readonly stderr: { write(text: string): unknown }
+}
+
+/** A gateway that runs until it is told to stop. */
+export interface Started extends RunningGateway {
+  readonly graceMs: number
+}
+
+/**
+ * The command, without the process around it.
+ *
+ * @param args without node and the script. @returns an exit status, or the gateway that now runs.
+ */
+export async function runCommand(
+  args: readonly string[],
+  environment: Environment,
+  streams: Streams,
+): Promise<number | Started> {
+  const { stdout, stderr } = streams
+  let loaded: LoadedConfig | undefined
+  try {
+    const flags = readFlags(args)
+    if (flags.help) return print(usage())
+    if (flags.version) return print(`${version()}\n`)
+    loaded = load(flags, environment)
+    if (flags.printConfig) return print(printConfig(loaded.effective))
+    if (flags.configTest) {
+      for (const warning of loaded.config.warnings) stderr.write(`warning: ${warning}\n`)
+      return print('ok\n')
+    }
+    return await start(loaded, streams)
+  } catch (error) {
+    return fail(error)
+  }
+
+  function print(text: string): number {
+    stdout.write(text)
+    return 0
+  }
+
+  function fail(error: unknown): number {
+    const complain = (lines: readonly string[], status: number) => {
+      stderr.write(`${lines.join('\n')}\n`)
+      return status
+    }
+    const invalid = (lines: readonly string[]) =>
+      complain(['pkce-gateway: invalid configuration', ...lines], INVALID_CONFIGURATION)
+    if (error instanceof UsageError) {
+      return complain([`pkce-gateway: ${error.message}`, 'Try pkce-gateway --help.'], WRONG_USAGE)
+    }
+    if (error instanceof ConfigurationError) return invalid(error.lines)
+    if (error instanceof ConfigError && loaded) return invalid(loaded.describe(error.problems))
+    if (error instanceof StartError) return complain([`pkce-gateway: ${error.message}`], FAILED_START)
+    const { name, message, stack } = error as Error
+    return complain([`pkce-gateway: could not start: ${stack ?? `${name}: ${message}`}`], FAILED_START)
+  }
+}
+
+function load(flags: CommandLine, environment: Environment): LoadedConfig {
+  const file = flags.config ?? (environment[CONFIG_VARIABLE] || undefined)
+  const { settings, problems } = readEnvironment(environment)
+  if (file === undefined && settings.length + problems.length === 0) {
+    throw new UsageError('there is no configuration: give --config FILE, or PKCE_GATEWAY_… variables')
+  }
+  return loadConfig({ file, environment, flags: flags.settings })
+}
+
+async function start({ config }: LoadedConfig, { stdout }: Streams): Promise<Started> {
+  const lines = stdout.isTTY ? readable(stdout) : stdout
+  const gateway = await startGateway(config, lines)
+  if (stdout.isTTY) stdout.write(banner(config, gateway.address, gateway.adminAddress))
+  // A supervisor waits for this line, whatever is logged otherwise.
+  gateway.log.child({}, { level: 'info' }).info({ address: gateway.address }, 'gateway ready')
+  return { ...gateway, graceMs: config.shutdown.graceMs }
+}
+
+function version(): string {
+  const { version } = createRequire(import.meta.url)('fastify-pkce/package.json') as { version: string }
+  return version
+}

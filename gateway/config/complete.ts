@@ -1,0 +1,78 @@
+import Value from 'typebox/value'
+import type { ConfigProblem } from '../../plugin/index.ts'
+import { schemaProblems } from './check.ts'
+import { PLUGIN_KEYS, pluginOptions } from './plugin-options.ts'
+import { allowedHostProblems, listenerProblems, trustProxyProblems } from './rules.ts'
+import { type GatewayConfig, type GatewayInput, GatewaySchema } from './schema.ts'
+import { createStore } from './store.ts'
+import { completeUpstream, type UpstreamInput, upstreamProblems, upstreamWarnings } from './upstream-rules.ts'
+
+type Path = ConfigProblem['path']
+
+/** What the schema's defaults make of the input. */
+type Defaulted = Required<Omit<GatewayInput, 'upstreams'>> &
+  Omit<GatewayConfig, 'plugin' | 'warnings' | 'upstreams'> & {
+    upstreams: UpstreamInput[]
+  }
+
+/** The outcome: a configuration, or what is wrong. */
+export interface Completed {
+  readonly config: GatewayConfig | undefined
+  /** The input with every default filled. */
+  readonly effective: GatewayInput
+  readonly problems: readonly ConfigProblem[]
+}
+
+/**
+ * Fills the defaults and applies the rules, in this order: schema, the gateway's own, the plugin's.
+ *
+ * @param folderOf what a relative file name at a path is relative to.
+ */
+export function completeConfig(values: unknown, folderOf: (path: Path) => string): Completed {
+  const problems = schemaProblems(GatewaySchema, values)
+  // A rule reads fields that exist and have the right type, but one broken part must not hide what is wrong
+  // with the others; an unknown key breaks nothing.
+  const known = Value.Clean(GatewaySchema, structuredClone(values))
+  const broken = schemaProblems(GatewaySchema, known)
+  const sound = (...path: Path) => !broken.some((one) => path.every((key, depth) => key === one.path[depth]))
+
+  const input = Value.Default(GatewaySchema, known) as Defaulted
+  const store = sound('store') ? createStore(input.store) : undefined
+  const plugin = PLUGIN_KEYS.every((key) => sound(key)) ? pluginOptions(input, store, folderOf) : undefined
+  if (store && 'problem' in store) problems.push(store)
+  if (plugin) problems.push(...plugin.problems)
+  if (sound('listen') && sound('admin')) problems.push(...listenerProblems(input))
+  if (sound('allowedHosts')) problems.push(...allowedHostProblems(input.allowedHosts))
+  if (sound('trustProxy')) problems.push(...trustProxyProblems(input.trustProxy))
+  if (sound('routePrefix')) {
+    const checkable = new Map(
+      [...(input.upstreams ?? []).entries()].filter(([index]) => sound('upstreams', index)),
+    )
+    problems.push(...upstreamProblems(checkable, input.routePrefix))
+  }
+  if (!plugin || problems.length > 0) return { problems, effective: input as GatewayInput, config: undefined }
+
+  const upstreams = input.upstreams.map(completeUpstream)
+  const effective = { ...input, upstreams } as GatewayInput
+  const config: GatewayConfig = {
+    plugin: plugin.options,
+    listen: frozen(input.listen),
+    admin: frozen(input.admin),
+    allowedHosts: frozen(input.allowedHosts.map((host) => host.toLowerCase())),
+    trustProxy: frozen(input.trustProxy),
+    upstreams: frozen(upstreams.toSorted((a, b) => b.prefix.length - a.prefix.length)),
+    log: frozen(input.log),
+    shutdown: frozen(input.shutdown),
+    warnings: frozen([...plugin.warnings, ...upstreamWarnings(upstreams, input.clients)]),
+  }
+  return { problems, effective, config: Object.freeze(config) }
+}
+
+/** Plain data, frozen to the bottom. */
+function frozen<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    Object.values(value).forEach(frozen)
+    Object.freeze(value)
+  }
+  return value
+}

@@ -1,0 +1,92 @@
+import type { TSchema } from 'typebox'
+import { nearestOf } from './problems.ts'
+import { GatewaySchema } from './schema.ts'
+import type { Setting } from './sources.ts'
+import { propertiesOf, valueOfText } from './text.ts'
+
+const PREFIX = 'PKCE_GATEWAY_'
+/** Names the file; it is no key of the configuration. */
+export const CONFIG_VARIABLE = `${PREFIX}CONFIG`
+/** Kubernetes adds these to every pod when a service is called `pkce-gateway`. */
+const SERVICE_LINK = /^PKCE_GATEWAY_(SERVICE_|PORT(_|$))/
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export interface EnvironmentSettings {
+  readonly settings: readonly Setting[]
+  /** `PKCE_GATEWAY_X: problem`. */
+  readonly problems: readonly string[]
+  readonly warnings: readonly string[]
+}
+
+/**
+ * The settings in `PKCE_GATEWAY_…` variables: `PKCE_GATEWAY_PROVIDER__CLIENT_ID` is `provider.clientId`. Lists
+ * and objects are JSON and replace as a whole; a nested variable then overrides its part.
+ */
+export function readEnvironment(environment: Environment): EnvironmentSettings {
+  const settings: Setting[] = []
+  const problems: string[] = []
+  const warnings: string[] = []
+  for (const [name, text] of Object.entries(environment).sort()) {
+    if (!name.startsWith(PREFIX) || text === undefined || name === CONFIG_VARIABLE) continue
+    if (SERVICE_LINK.test(name)) {
+      if (name === `${PREFIX}PORT` && /^[0-9]+$/.test(text)) {
+        warnings.push(
+          `${name} is ignored: it is a name of Kubernetes service links; use ${PREFIX}LISTEN__PORT`,
+        )
+      }
+      continue
+    }
+    const found = find(name)
+    if (typeof found === 'string') {
+      problems.push(`${name}: ${found}`)
+      continue
+    }
+    try {
+      settings.push({ path: found.path, value: valueOfText(text, found.schema), origin: name })
+    } catch {
+      problems.push(`${name}: must be JSON`)
+    }
+  }
+  settings.sort((a, b) => a.path.length - b.path.length)
+  return { settings, problems, warnings }
+}
+
+/** `['provider', 'clientId']` as `PKCE_GATEWAY_PROVIDER__CLIENT_ID`; list items have no name of their own. */
+export function variableName(path: readonly (string | number)[]): string {
+  const item = path.findIndex((key) => typeof key === 'number')
+  const keys = item === -1 ? path : path.slice(0, item)
+  return PREFIX + keys.map((key) => snakeCase(String(key))).join('__')
+}
+
+/** The key that a variable names, or what is wrong with the name. */
+function find(name: string): { path: string[]; schema: TSchema } | string {
+  const path: string[] = []
+  let schema: TSchema = GatewaySchema
+  for (const part of name.slice(PREFIX.length).split('__')) {
+    const properties = propertiesOf(schema)
+    const key = properties && Object.keys(properties).find((candidate) => snakeCase(candidate) === part)
+    if (properties && key !== undefined) {
+      path.push(key)
+      schema = properties[key]!
+      continue
+    }
+    const { type } = schema as { type?: string }
+    if (!properties && (type === 'array' || type === 'object')) {
+      return `a ${type === 'array' ? 'list' : 'map'} is set as a whole: give ${variableName(path)} as JSON`
+    }
+    return `is not known; the nearest is ${nearestOf(name, allNames())}`
+  }
+  return { path, schema }
+}
+
+function allNames(schema: TSchema = GatewaySchema, path: readonly string[] = []): string[] {
+  const names = Object.entries(propertiesOf(schema) ?? {}).flatMap(([key, inner]) =>
+    allNames(inner, [...path, key]),
+  )
+  return path.length === 0 ? [CONFIG_VARIABLE, ...names] : [variableName(path), ...names]
+}
+
+function snakeCase(key: string): string {
+  return key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
+}

@@ -1,0 +1,105 @@
+import { readFileSync } from 'node:fs'
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
+import { ConfigurationError } from './problems.ts'
+
+/** A configuration file: its values, and where each of them stands. */
+export interface ConfigFile {
+  /** As given on the command line. */
+  readonly name: string
+  readonly values: unknown
+  /** 1-based place of the key at `path`, or of the nearest parent that is in the file. */
+  position(path: readonly (string | number)[]): { line: number; column: number }
+}
+
+/** An anchor may be used, but not to blow up a small file (the billion laughs). */
+const MAX_ALIASES = 100
+
+/**
+ * Reads one YAML document; JSON is YAML.
+ *
+ * Refuses what the two of us could read differently: repeated keys, several documents, keys that are not text,
+ * unknown tags, bytes that are not UTF-8.
+ * @throws ConfigurationError with a line for each syntax error. The parser's own messages may quote the file,
+ * which holds secrets, so that only its error codes are shown.
+ */
+export function readConfigFile(name: string): ConfigFile {
+  const lineCounter = new LineCounter()
+  const document = parseDocument(readText(name), {
+    lineCounter,
+    prettyErrors: false,
+    stringKeys: true,
+    uniqueKeys: true,
+  })
+  const position = (offset: number) => {
+    const { line, col } = lineCounter.linePos(offset)
+    return { line: Math.max(line, 1), column: Math.max(col, 1) }
+  }
+  const problems = [...document.errors, ...document.warnings].map((error) => {
+    const { line, column } = position(error.pos[0])
+    return `${name}:${line}:${column} ${syntaxProblems[error.code] ?? `not valid YAML: ${words(error.code)}`}`
+  })
+  if (problems.length > 0) throw new ConfigurationError(problems)
+  if (document.contents !== null && !isMap(document.contents)) {
+    throw new ConfigurationError([`${name}:1:1 must be a map of keys and values`])
+  }
+  return {
+    name,
+    values: valuesOf(document, name) ?? {},
+    position: (path) => position(offsetOf(document, path)),
+  }
+}
+
+const syntaxProblems: Record<string, string> = {
+  DUPLICATE_KEY: 'this key is given twice',
+  MULTIPLE_DOCS: 'a second document begins here; there must be one',
+  NON_STRING_KEY: 'a key must be text',
+  TAG_RESOLVE_FAILED: 'unknown tag',
+}
+
+function words(code: string): string {
+  return code.toLowerCase().replaceAll('_', ' ')
+}
+
+function readText(name: string): string {
+  let bytes: Buffer
+  try {
+    bytes = readFileSync(name)
+  } catch (error) {
+    throw new ConfigurationError([`${name}: cannot be read: ${(error as NodeJS.ErrnoException).code}`])
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new ConfigurationError([`${name}: is not UTF-8 text`])
+  }
+}
+
+function valuesOf(document: Document, name: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: MAX_ALIASES })
+  } catch {
+    throw new ConfigurationError([`${name}: too many aliases`])
+  }
+}
+
+function offsetOf(document: Document, path: readonly (string | number)[]): number {
+  let node: unknown = document.contents
+  let offset = 0
+  for (const key of path) {
+    if (isAlias(node)) node = node.resolve(document)
+    if (isMap(node)) {
+      const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(key))
+      if (!pair) break
+      offset = startOf(pair.key) ?? offset
+      node = pair.value
+    } else if (isSeq(node) && typeof key === 'number') {
+      node = node.items[key]
+      offset = startOf(node) ?? offset
+    } else break
+  }
+  return offset
+}
+
+function startOf(node: unknown): number | undefined {
+  return (node as { range?: [number, number, number] } | undefined)?.range?.[0]
+}

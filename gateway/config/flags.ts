@@ -1,0 +1,99 @@
+import { parseArgs } from 'node:util'
+import type { TSchema } from 'typebox'
+import { GatewaySchema } from './schema.ts'
+import type { Setting } from './sources.ts'
+import { propertiesOf, valueOfText } from './text.ts'
+
+interface Flag {
+  /** What stands for its value in the usage; a flag without one is a switch. */
+  readonly value?: string
+  readonly help: string
+  /** The key that it sets. */
+  readonly path?: readonly string[]
+}
+
+const flags = {
+  config: { value: 'FILE', help: 'YAML or JSON file; or PKCE_GATEWAY_CONFIG' },
+  'config-test': { help: 'check the configuration, print ok, exit' },
+  'print-config': { help: 'print the effective configuration, secrets masked, exit' },
+  host: { value: 'ADDRESS', help: 'listen.host', path: ['listen', 'host'] },
+  port: { value: 'PORT', help: 'listen.port; 0: any free port', path: ['listen', 'port'] },
+  'log-level': { value: 'LEVEL', help: 'log.level: fatal, error, warn, info, …', path: ['log', 'level'] },
+  version: { help: 'print the version, exit' },
+  help: { help: 'print this, exit' },
+} as const satisfies Record<string, Flag>
+
+/** What the command line asks for. */
+export interface CommandLine {
+  readonly config?: string | undefined
+  readonly configTest: boolean
+  readonly printConfig: boolean
+  readonly version: boolean
+  readonly help: boolean
+  readonly settings: readonly Setting[]
+}
+
+/** The command was used wrongly: an unknown flag, a missing value. The message is one line. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+/** @throws UsageError */
+export function readFlags(args: readonly string[]): CommandLine {
+  const values = parse(args)
+  const settings = Object.entries<Flag>(flags).flatMap(([name, { path }]): Setting[] => {
+    const text = values[name]
+    if (!path || typeof text !== 'string') return []
+    return [{ path, value: valueOfText(text, schemaAt(path)), origin: `--${name}` }]
+  })
+  return {
+    config: values.config as string | undefined,
+    configTest: values['config-test'] === true,
+    printConfig: values['print-config'] === true,
+    version: values.version === true,
+    help: values.help === true,
+    settings,
+  }
+}
+
+function parse(args: readonly string[]): Record<string, string | boolean | undefined> {
+  const options = Object.fromEntries(
+    Object.entries<Flag>(flags).map(([name, { value }]) => [
+      name,
+      { type: value === undefined ? ('boolean' as const) : ('string' as const) },
+    ]),
+  )
+  try {
+    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values
+  } catch (error) {
+    // The parser's second sentence explains how to pass positional arguments, of which there are none.
+    throw new UsageError((error as Error).message.split(/\n|\. /)[0], { cause: error })
+  }
+}
+
+function schemaAt(path: readonly string[]): TSchema {
+  return path.reduce<TSchema>((schema, key) => propertiesOf(schema)?.[key] ?? schema, GatewaySchema)
+}
+
+/** The help text. */
+export function usage(): string {
+  const rows = Object.entries<Flag>(flags).map(([name, { value, help }]) => {
+    const flag = value === undefined ? `--${name}` : `--${name} ${value}`
+    return `  ${flag.padEnd(20)}  ${help}`
+  })
+  return `Usage: pkce-gateway --config FILE [flags]
+
+Lets native apps log in with PKCE and forwards to upstream APIs only what a session allows.
+
+Flags
+${rows.join('\n')}
+
+Environment
+  Every key of the file, over the file and under the flags: PKCE_GATEWAY_PROVIDER__CLIENT_ID is
+  provider.clientId. Lists and maps are JSON: PKCE_GATEWAY_TRUST_PROXY='["10.0.0.0/8"]'.
+  Secrets can be files: PKCE_GATEWAY_PROVIDER__CLIENT_SECRET_FILE=/run/secrets/provider
+
+Exit status
+  0 ended as asked   1 could not start, or was killed   2 wrong usage   78 invalid configuration
+`
+}

@@ -1,0 +1,42 @@
+import type { TSchema } from 'typebox'
+import { stringify } from 'yaml'
+import { GatewaySchema } from './schema.ts'
+import { propertiesOf } from './text.ts'
+
+const MASK = '***'
+const SECRET_KEYS = ['clientSecret', 'privateKey', 'secrets', 'url']
+
+/** The effective configuration as YAML, in the schema's order, with every secret as `***`. */
+export function printConfig(effective: unknown): string {
+  return stringify(inOrder(GatewaySchema, masked(effective)), { lineWidth: 0 })
+}
+
+function masked(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(masked)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      SECRET_KEYS.includes(key) ? hidden(inner) : masked(inner),
+    ]),
+  )
+}
+
+function hidden(value: unknown): unknown {
+  return Array.isArray(value) ? value.map(() => MASK) : MASK
+}
+
+function inOrder(schema: TSchema, value: unknown): unknown {
+  if (Array.isArray(value)) {
+    const { items } = schema as { items?: TSchema }
+    return items ? value.map((item) => inOrder(items, item)) : value
+  }
+  const properties = propertiesOf(schema)
+  if (!properties || typeof value !== 'object' || value === null) return value
+  const values = value as Record<string, unknown>
+  return Object.fromEntries(
+    Object.keys(properties)
+      .filter((key) => values[key] !== undefined)
+      .map((key) => [key, inOrder(properties[key]!, values[key])]),
+  )
+}

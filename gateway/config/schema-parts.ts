@@ -1,0 +1,32 @@
+import Type from 'typebox'
+
+/** Keys that the schema does not name are errors. */
+export const closed = { additionalProperties: false }
+
+/** A duration of up to a day. */
+export const milliseconds = (defaultMs: number, description: string, minimum = 1) =>
+  Type.Optional(Type.Integer({ minimum, maximum: 86_400_000, default: defaultMs, description }))
+
+/** A list of non-empty strings, empty by default. */
+export const strings = (description: string) =>
+  Type.Optional(Type.Array(Type.String({ minLength: 1 }), { default: [], description }))
+
+/** A secret given as such. */
+export const secret = () => Type.Optional(Type.String({ minLength: 1 }))
+
+/** A secret named by the file that holds it. */
+export const secretFile = (key: string) =>
+  Type.Optional(
+    Type.String({
+      minLength: 1,
+      description: `File that holds ${key}. Relative to the configuration file, or else to the working directory.`,
+    }),
+  )
+
+/** Where a listener listens. */
+export const address = (host: string, port: number) => ({
+  host: Type.Optional(Type.String({ minLength: 1, default: host })),
+  port: Type.Optional(
+    Type.Integer({ minimum: 0, maximum: 65_535, default: port, description: '0: any free port.' }),
+  ),
+})

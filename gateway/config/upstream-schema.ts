@@ -1,0 +1,86 @@
+import Type, { type Static } from 'typebox'
+import { closed, milliseconds, strings } from './schema-parts.ts'
+
+/** One upstream API: where it is, who may call it, and what it is told. Rules across keys are in `rules.ts`. */
+export const UpstreamSchema = Type.Object(
+  {
+    prefix: Type.String({ minLength: 1, description: 'Whole segments; the longest prefix wins.' }),
+    target: Type.String({
+      minLength: 1,
+      description: 'http(s) origin and an optional base path; upstream path = target path + (path − prefix).',
+    }),
+    public: Type.Optional(
+      Type.Boolean({ default: false, description: 'No session needed. Methods default to [GET].' }),
+    ),
+    scopes: strings('All are required.'),
+    methods: Type.Optional(
+      Type.Array(Type.Enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']), {
+        minItems: 1,
+        description: 'Default: all of them (public: GET). HEAD goes with GET.',
+      }),
+    ),
+    credentials: Type.Optional(
+      Type.Enum(['provider-token', 'none'], {
+        description: 'What Authorization carries to the upstream. Default: provider-token (public: none).',
+      }),
+    ),
+    identityHeaders: Type.Optional(
+      Type.Record(Type.String(), Type.String({ minLength: 1 }), {
+        default: {},
+        description: 'Header name → claim; always stripped inbound.',
+      }),
+    ),
+    cookies: Type.Optional(
+      Type.Object(
+        {
+          request: strings('Passed to the upstream.'),
+          response: strings('Passed to the app.'),
+        },
+        { ...closed, default: {}, description: 'Names that are passed; all others are removed.' },
+      ),
+    ),
+    cacheControl: Type.Optional(
+      Type.Enum(['private', 'upstream'], {
+        default: 'private',
+        description: 'private: answers carry private, no-store.',
+      }),
+    ),
+    websocket: Type.Optional(
+      Type.Unsafe<false>({
+        const: false,
+        default: false,
+        description: 'Forward WebSocket upgrades.',
+        problem: 'is not available in this version',
+      }),
+    ),
+    timeouts: Type.Optional(
+      Type.Object(
+        {
+          connectMs: milliseconds(3000, 'TCP and TLS.'),
+          headersMs: milliseconds(30_000, 'Until the answer begins.'),
+          idleMs: milliseconds(60_000, 'Between two pieces of a body, both ways.'),
+        },
+        { ...closed, default: {} },
+      ),
+    ),
+    bodyLimitBytes: Type.Optional(
+      Type.Integer({ minimum: 0, default: 10_485_760, description: 'Of a request.' }),
+    ),
+  },
+  closed,
+)
+
+type Input = Required<Static<typeof UpstreamSchema>>
+
+/** One upstream, complete: every default filled, every rule of `rules.ts` kept. */
+export type Upstream = Readonly<
+  Omit<Input, 'cookies' | 'timeouts' | 'methods' | 'scopes' | 'identityHeaders'> & {
+    scopes: readonly string[]
+    /** HEAD is among them wherever GET is. */
+    methods: Readonly<Input['methods']>
+    /** Lower-case header name → claim. */
+    identityHeaders: Readonly<Record<string, string>>
+    cookies: Readonly<Record<'request' | 'response', readonly string[]>>
+    timeouts: Readonly<Required<Input['timeouts']>>
+  }
+>

@@ -1,0 +1,35 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+/** How long the rest of an unwanted upload is read and thrown away after the answer. */
+const LINGER_MS = 2000
+
+/** True if the request announced a body that has not fully arrived. */
+export function hasUnreadBody(request: IncomingMessage): boolean {
+  if (request.complete) return false
+  const { 'content-length': contentLength, 'transfer-encoding': transferEncoding } = request.headers
+  return transferEncoding !== undefined || (contentLength !== undefined && contentLength !== '0')
+}
+
+/**
+ * Ends an answer that says `connection: close` while the client is still sending.
+ *
+ * Closing at once would make the kernel reset the connection, and the client could lose the answer that is on
+ * its way to it. So the answer is sent, the upload is thrown away for a bounded time, then the connection goes
+ * (RFC 9112 §9.6).
+ */
+export function endAndClose(
+  request: IncomingMessage,
+  response: ServerResponse,
+  chunk?: Buffer | string,
+): void {
+  if (chunk === undefined) response.flushHeaders()
+  else response.write(chunk)
+  const close = () => {
+    clearTimeout(timer)
+    response.end()
+  }
+  const timer = setTimeout(close, LINGER_MS)
+  request.once('end', close)
+  response.once('close', close)
+  request.resume()
+}

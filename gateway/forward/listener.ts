@@ -1,0 +1,103 @@
+import { randomUUID } from 'node:crypto'
+import type { Socket } from 'node:net'
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyRequest,
+  type FastifyServerOptions,
+  LogController,
+} from 'fastify'
+import type { GatewayConfig } from '../config/schema.ts'
+import { loggerOptions } from '../log.ts'
+import type { Refusal } from './errors.ts'
+import { answerRefusal, writeRefusal } from './problem.ts'
+
+const MAX_HEADER_BYTES = 16 * 1024
+const BODY_LIMIT_BYTES = 16 * 1024
+const MAX_CHECK_INTERVAL_MS = 5000
+
+/** What the listener needs of the configuration. */
+export type ListenerConfig = Pick<GatewayConfig, 'listen' | 'trustProxy' | 'log'>
+
+/** For tests: where log lines go instead of stdout. */
+export interface ListenerOptions {
+  logStream?: { write(line: string): void }
+}
+
+/**
+ * The public Fastify instance with its limits, and one form for every error: the parser's too.
+ *
+ * The router keeps Fastify's strict defaults (H-01): no setting that could weaken it is taken from outside.
+ * Source: requirements H-20, H-22, H-27, H-34, J-08, K-01.
+ */
+export function publicListener(config: ListenerConfig, options: ListenerOptions = {}): FastifyInstance {
+  const { headersMs, requestMs, keepAliveMs } = config.listen.timeouts
+  const app: FastifyInstance = Fastify({
+    // Fastify's type wants more fields of a request and an error than we log.
+    logger: loggerOptions(config.log.level, options.logStream) as FastifyServerOptions['logger'] & object,
+    logController: new LogController({ disableRequestLogging: isForwarded }),
+    genReqId: () => randomUUID(),
+    trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
+    exposeHeadRoutes: false,
+    bodyLimit: BODY_LIMIT_BYTES,
+    keepAliveTimeout: keepAliveMs,
+    requestTimeout: requestMs,
+    http: {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: headersMs,
+      // Node looks at the two timeouts above only this often (P-18).
+      connectionsCheckingInterval: Math.min(headersMs, MAX_CHECK_INTERVAL_MS),
+      requestTimeout: requestMs,
+      // A missing Host is ours to refuse, in the same form as everything else.
+      requireHostHeader: false,
+    },
+    frameworkErrors: (error, request, reply) => {
+      answerRefusal(request.raw, reply.raw, request.id, frameworkRefusal(error))
+    },
+    clientErrorHandler: (error, socket) => {
+      if (error.code === 'ECONNRESET' || socket.destroyed) return
+      writeRefusal(socket, randomUUID(), parserRefusal(error.code))
+    },
+  })
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    reply.hijack()
+    const refusal = errorRefusal(error)
+    if (refusal === 'internal') request.log.error({ requestId: request.id, err: error }, 'request failed')
+    answerRefusal(request.raw, reply.raw, request.id, refusal)
+  })
+  app.setNotFoundHandler((request, reply) => {
+    reply.hijack()
+    answerRefusal(request.raw, reply.raw, request.id, 'route_unknown')
+  })
+  app.server.on('connect', (_request, socket) => {
+    writeRefusal(socket as Socket, randomUUID(), 'method_not_allowed')
+  })
+  return app
+}
+
+function isForwarded(request: FastifyRequest): boolean {
+  return request.routeOptions.config.upstream !== undefined
+}
+
+function frameworkRefusal({ code }: FastifyError): Refusal {
+  if (code === 'FST_ERR_BAD_URL') return 'path_not_canonical'
+  return code === 'FST_ERR_MAX_PARAM_LENGTH' ? 'target_too_long' : 'internal'
+}
+
+function parserRefusal(code: string | undefined): Refusal {
+  switch (code) {
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return 'request_timeout'
+    case 'HPE_HEADER_OVERFLOW':
+      return 'head_too_large'
+    case 'HPE_INVALID_METHOD':
+      return 'method_unknown'
+    default:
+      return 'request_malformed'
+  }
+}
+
+function errorRefusal({ statusCode = 500 }: FastifyError): Refusal {
+  if (statusCode === 413) return 'body_too_large'
+  return statusCode >= 400 && statusCode < 500 ? 'request_malformed' : 'internal'
+}

@@ -1,0 +1,50 @@
+import { BlockList, isIP, type Socket } from 'node:net'
+
+/**
+ * Who may say on whose behalf it asks: the addresses and networks of `trustProxy`, and nobody else
+ * (requirements H-13, J-08).
+ */
+export class TrustedPeers {
+  readonly #networks = new BlockList()
+  readonly #judged = new WeakMap<Socket, boolean>()
+  readonly #any: boolean
+
+  /** @param trusted addresses and CIDRs, as validated by the configuration. */
+  constructor(trusted: readonly string[]) {
+    this.#any = trusted.length > 0
+    for (const entry of trusted) {
+      const [address = '', bits] = entry.split('/')
+      const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
+      if (bits === undefined) this.#networks.addAddress(address, family)
+      else this.#networks.addSubnet(address, Number(bits), family)
+    }
+  }
+
+  /**
+   * X-Forwarded-For for the upstream: the peer's address, after `received` if the peer is trusted.
+   * @param received the values of the request's own field, joined.
+   */
+  forwardedFor(socket: Socket, received: string | undefined): string {
+    const address = peerAddress(socket)
+    return received !== undefined && this.#any && this.#trusts(socket, address)
+      ? `${received}, ${address}`
+      : address
+  }
+
+  #trusts(socket: Socket, address: string): boolean {
+    let trusted = this.#judged.get(socket)
+    if (trusted === undefined) {
+      const version = isIP(address)
+      trusted = version !== 0 && this.#networks.check(address, version === 6 ? 'ipv6' : 'ipv4')
+      this.#judged.set(socket, trusted)
+    }
+    return trusted
+  }
+}
+
+/** An IPv4 client of a dual-stack listener has a mapped address; upstreams expect the plain one. */
+function peerAddress(socket: Socket): string {
+  const address = socket.remoteAddress
+  if (address === undefined) return 'unknown'
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
+}

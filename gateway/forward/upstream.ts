@@ -1,0 +1,82 @@
+import { Pool } from 'undici'
+import type { Session } from '../../plugin/index.ts'
+import type { Upstream } from '../config/schema.ts'
+import { sessionFields } from './identity.ts'
+import { PublicRoute } from './policy.ts'
+
+const CONNECTIONS = 64
+
+/** One configured upstream, with everything a request needs prepared, and its own connections. */
+export class UpstreamRoute {
+  /** As configured, for routing and for logs. */
+  readonly name: string
+  /** Without a trailing slash: `''` for the root. */
+  readonly prefix: string
+  readonly origin: string
+  readonly hostname: string
+  /** The upstream's own Host value. */
+  readonly authority: string
+  /** Path of the target without a trailing slash. */
+  readonly base: string
+  /** What `base` is called outside. */
+  readonly publicBase: string
+  readonly methods: ReadonlySet<string>
+  /** The Allow field of a 405. */
+  readonly allow: string
+  readonly scopes: readonly string[]
+  /** Set if no session is needed. */
+  readonly publicRoute: PublicRoute | null
+  /** Answers belong to one session and are not stored (H-26). */
+  readonly isPrivate: boolean
+  readonly sendsProviderToken: boolean
+  readonly identityHeaders: readonly (readonly [header: string, claim: string])[]
+  readonly requestCookies: ReadonlySet<string>
+  readonly responseCookies: ReadonlySet<string>
+  readonly bodyLimitBytes: number
+  readonly idleMs: number
+  readonly pool: Pool
+  readonly #sessionFields = new WeakMap<Session, readonly string[]>()
+
+  /** @param publicUrl our origin, e.g. `https://api.example.com`. */
+  constructor(upstream: Upstream, publicUrl: string) {
+    const { prefix, target, timeouts, methods } = upstream
+    const url = new URL(target)
+    this.name = prefix
+    this.prefix = prefix.replace(/\/$/, '')
+    this.origin = url.origin
+    this.hostname = url.hostname
+    this.authority = url.host
+    this.base = url.pathname.replace(/\/$/, '')
+    this.publicBase = publicUrl + this.prefix
+    this.methods = new Set(methods.includes('GET') ? [...methods, 'HEAD'] : methods)
+    this.allow = [...this.methods].join(', ')
+    this.scopes = upstream.scopes
+    this.publicRoute = upstream.public ? new PublicRoute(prefix) : null
+    this.isPrivate = !upstream.public && upstream.cacheControl === 'private'
+    this.sendsProviderToken = upstream.credentials === 'provider-token'
+    this.identityHeaders = Object.entries(upstream.identityHeaders)
+    this.requestCookies = new Set(upstream.cookies.request)
+    this.responseCookies = new Set(upstream.cookies.response)
+    this.bodyLimitBytes = upstream.bodyLimitBytes
+    this.idleMs = timeouts.idleMs
+    // Fixed to one origin, one request per connection at a time, no interceptor: nothing is retried, cached,
+    // shared between requests, redirected or decompressed (F-11, H-21, H-23, H-24).
+    this.pool = new Pool(url.origin, {
+      connections: CONNECTIONS,
+      pipelining: 1,
+      allowH2: false,
+      connectTimeout: timeouts.connectMs,
+      headersTimeout: timeouts.headersMs,
+      bodyTimeout: timeouts.idleMs,
+    })
+  }
+
+  /** Prepared once per session: a session is shared by all requests that carry its token. */
+  fieldsFor(session: Session): readonly string[] {
+    const prepared = this.#sessionFields.get(session)
+    if (prepared !== undefined) return prepared
+    const fields = sessionFields(session, this)
+    this.#sessionFields.set(session, fields)
+    return fields
+  }
+}

@@ -1,0 +1,25 @@
+#!/usr/bin/env node
+import closeWithGrace from 'close-with-grace'
+import { runCommand } from './command.ts'
+
+/** The process around the command: arguments, environment, streams, signals, exit status. */
+const outcome = await runCommand(process.argv.slice(2), process.env, process)
+if (typeof outcome === 'number') process.exit(outcome)
+
+const { log, graceMs, stop } = outcome
+closeWithGrace(
+  {
+    delay: graceMs,
+    logger: { error: (error: unknown) => log.fatal({ err: error }, 'the shutdown failed') },
+    onTimeout: () => log.fatal({ graceMs }, 'requests were still in flight after shutdown.graceMs, exiting'),
+    onSecondSignal: (signal) => log.fatal({ signal }, 'second signal, exiting at once'),
+    onSecondError: (error) => log.fatal({ err: error }, 'uncaught error while closing, exiting'),
+  },
+  async ({ err, signal }) => {
+    // After an uncaught error nothing is known of the state: no request may be answered from it.
+    if (err) return log.fatal({ err }, 'uncaught error, exiting')
+    log.info({ signal }, 'closing')
+    await stop()
+    log.info('closed')
+  },
+)

@@ -1,0 +1,41 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Authenticate } from './authenticate.ts'
+import type { Cors } from './cors.ts'
+import { endSession, sessionsOf } from './management.ts'
+import type { Rooms } from './rooms.ts'
+import type { Session } from './session/session.ts'
+
+/** Adds `app.pkce` and `request.pkceSession`: all that leaks out of the plugin. */
+export function decorate(app: FastifyInstance, rooms: Rooms, cors: Cors, authenticate: Authenticate): void {
+  const sessions = new WeakMap<FastifyRequest, Session>()
+  const { options, audit, provider } = rooms
+
+  app.decorateRequest('pkceSession', {
+    getter(this: FastifyRequest): Session {
+      const session = sessions.get(this)
+      if (!session)
+        throw new Error('request.pkceSession was read on a route without app.pkce.requireSession()')
+      return session
+    },
+  })
+  app.decorate('pkce', {
+    issuer: options.publicUrl,
+    events: audit.events,
+    authenticate,
+    requireSession: ({ scopes = [] } = {}) =>
+      async function requireSession(request, reply) {
+        reply.header('cache-control', 'no-store')
+        sessions.set(request, await authenticate(request, scopes))
+      },
+    corsHeaders: (origin, session) => cors.headers(origin, session && options.clients.get(session.clientId)),
+    endSession: (target) => endSession(rooms, target),
+    sessionsOf: (subject) => sessionsOf(rooms, subject),
+    async readiness() {
+      const store = await options.store.check().then(
+        () => null,
+        (error: Error) => error.message,
+      )
+      return { store, provider: provider.ready ? null : 'metadata not yet accepted' }
+    },
+  })
+}

@@ -1,0 +1,159 @@
+import Type, { type Static, type TProperties } from 'typebox'
+import { Compile } from 'typebox/compile'
+
+/**
+ * The grant: everything about one authorization, from its first request to its end, in one record under one
+ * key. Times are milliseconds of the store's clock; `sealed` and `key` fields open only with a live handle;
+ * credentials are present as hashes alone.
+ *
+ *     authorizing → authorized → redeeming → active → ended     (and from each of them to ended)
+ */
+const text = Type.String()
+const hash = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })
+const time = Type.Number()
+const scope = Type.Array(text)
+const record = <T extends TProperties>(properties: T) =>
+  Type.Object(properties, { additionalProperties: false })
+
+const common = {
+  /** Format of the record; any other value reads as absent (G-15). */
+  v: Type.Literal(1),
+  /** The selector in each of its handles. */
+  id: text,
+  /** Issuer of the provider, so that several can be configured later. */
+  provider: text,
+  clientId: text,
+  createdAt: time,
+}
+
+/** What the authorization request fixed, and every later step must match (RFC 6749 §4.1.3, RFC 7636 §4.4). */
+const request = {
+  redirectUri: text,
+  codeChallenge: hash,
+  scope,
+  providerScope: scope,
+  maxAgeSeconds: Type.Optional(Type.Number()),
+}
+
+const Authorizing = record({
+  ...common,
+  ...request,
+  status: Type.Literal('authorizing'),
+  /** The app's own state, returned byte for byte. */
+  state: Type.Optional(text),
+  stateHash: hash,
+  /** Of the cookie that binds the transaction to a browser (A-18). */
+  browserHash: hash,
+  /** `TransactionSecrets`, for the holder of our state. */
+  sealed: text,
+  key: text,
+})
+
+const Authorized = record({
+  ...common,
+  ...request,
+  status: Type.Literal('authorized'),
+  codeHash: hash,
+  codeExpiresAt: time,
+  /** `ExchangeSecrets`, for the holder of our code. */
+  sealed: text,
+  key: text,
+})
+
+const Redeeming = record({ ...common, ...request, status: Type.Literal('redeeming'), codeHash: hash })
+
+/** A used code, remembered to tell a replay, with the way to the tokens that such a replay revokes (C-14). */
+const UsedCode = record({ hash, redirectUri: text, codeChallenge: hash, key: text, forgottenAt: time })
+
+/** A live access token. Its scope may be narrower than the grant's (D-13). */
+const AccessToken = record({ hash, key: text, scope, expiresAt: time })
+
+/** The generation before the current one, and the answer it gave, for its holder (D-05). */
+const Predecessor = record({ hash, graceEndsAt: time, sealed: text, key: text })
+
+const RefreshToken = record({
+  familyHash: hash,
+  /** Of the whole current handle. */
+  hash,
+  /** Opens with the family part. */
+  key: text,
+  idleExpiresAt: time,
+  predecessor: Type.Optional(Predecessor),
+})
+
+const Active = record({
+  ...common,
+  status: Type.Literal('active'),
+  activatedAt: time,
+  subject: text,
+  claims: Type.Record(text, Type.Unknown()),
+  scope,
+  code: Type.Optional(UsedCode),
+  accessTokens: Type.Array(AccessToken),
+  refreshToken: Type.Optional(RefreshToken),
+  expiresAt: time,
+  /** `ProviderSecrets`, under the data key that every live handle can unwrap. */
+  sealed: text,
+  providerExpiresAt: time,
+  /** At receipt, in milliseconds. */
+  providerLifetimeMs: Type.Number(),
+  /** Who is calling the provider, and until when nobody else may (D-06). */
+  lease: Type.Optional(record({ owner: text, until: time })),
+})
+
+const Ended = record({ ...common, status: Type.Literal('ended'), reason: text, endedAt: time })
+
+export type AuthorizingGrant = Readonly<Static<typeof Authorizing>>
+export type AuthorizedGrant = Readonly<Static<typeof Authorized>>
+export type RedeemingGrant = Readonly<Static<typeof Redeeming>>
+export type ActiveGrant = Readonly<Static<typeof Active>>
+export type EndedGrant = Readonly<Static<typeof Ended>>
+export type Grant = AuthorizingGrant | AuthorizedGrant | RedeemingGrant | ActiveGrant | EndedGrant
+export type AccessTokenRecord = Readonly<Static<typeof AccessToken>>
+export type RefreshTokenRecord = Readonly<Static<typeof RefreshToken>>
+
+/** Sealed while the browser is at the provider. */
+export interface TransactionSecrets {
+  readonly nonce?: string
+  readonly codeVerifier?: string
+}
+/** Sealed until the app redeems our code. */
+export interface ExchangeSecrets extends TransactionSecrets {
+  readonly code: string
+}
+/** Sealed for the life of the grant. */
+export interface ProviderSecrets {
+  readonly accessToken: string
+  readonly tokenType: string
+  readonly refreshToken?: string
+}
+/** Sealed for the holder of the predecessor: the same successor again. */
+export interface SuccessorSecrets {
+  readonly accessToken: string
+  readonly tokenType: string
+  readonly refreshToken: string
+}
+
+const validators = {
+  authorizing: Compile(Authorizing),
+  authorized: Compile(Authorized),
+  redeeming: Compile(Redeeming),
+  active: Compile(Active),
+  ended: Compile(Ended),
+}
+
+export function encodeGrant(grant: Grant): string {
+  return JSON.stringify(grant)
+}
+
+/** The grant, or null if the text is not a complete record of a known version: treated as absent (C-23, G-15). */
+export function decodeGrant(text: string): Grant | null {
+  try {
+    const value = JSON.parse(text) as { status?: keyof typeof validators } | null
+    const status = value?.status
+    if (typeof status !== 'string' || !Object.hasOwn(validators, status)) return null
+    return validators[status].Check(value) ? (value as Grant) : null
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,119 @@
+import type { ResolvedOptions } from '../options/resolved.ts'
+import type { Store } from '../stores/store.ts'
+import { type AuthorizingGrant, decodeGrant, type EndedGrant, encodeGrant, type Grant } from './grant.ts'
+import { end, timeToLiveMs } from './transitions.ts'
+
+/** A grant as read, with the version that the next compare-and-swap must still find. */
+export interface StoredGrant<T extends Grant = Grant> {
+  readonly grant: T
+  readonly version: number
+}
+
+export interface GrantWatcher {
+  onChange(grantId: string): void
+  onGap(): void
+  onResume(): void
+}
+
+const KEY = 'grant:'
+
+/** The grants in their store: one record under one key each, and every step one compare-and-swap. */
+export class Grants {
+  readonly #store: Store
+  readonly #lifetimes: ResolvedOptions['lifetimes']
+  readonly #waiting = new Map<string, Set<() => void>>()
+
+  constructor(store: Store, lifetimes: ResolvedOptions['lifetimes']) {
+    this.#store = store
+    this.#lifetimes = lifetimes
+  }
+
+  /** The store's clock, in milliseconds. */
+  now(): number {
+    return this.#store.now()
+  }
+
+  /** False if the selector is taken, which 128 random bits make a sign of trouble. @throws StoreError */
+  create(grant: AuthorizingGrant): Promise<boolean> {
+    return this.#store.create(KEY + grant.id, encodeGrant(grant), this.#timeToLiveMs(grant))
+  }
+
+  /** The grant, or null: absent, expired, and unreadable are the same (G-15). @throws StoreError */
+  async read(grantId: string): Promise<StoredGrant | null> {
+    const record = await this.#store.read(KEY + grantId)
+    const grant = record && decodeGrant(record.value)
+    return grant?.id === grantId ? { grant, version: record!.version } : null
+  }
+
+  /** The next state as stored, or null if another writer was first. @throws StoreError */
+  async replace<T extends Grant>(current: StoredGrant, next: T): Promise<StoredGrant<T> | null> {
+    const { version } = current
+    const won = await this.#store.replace(KEY + next.id, version, encodeGrant(next), this.#timeToLiveMs(next))
+    return won ? { grant: next, version: version + 1 } : null
+  }
+
+  /**
+   * Ends a grant, whatever else is being written to it meanwhile: an end always wins.
+   *
+   * @returns the grant as it was just before, or null if it was over already. @throws StoreError
+   */
+  async end(from: StoredGrant, reason: string): Promise<Exclude<Grant, EndedGrant> | null> {
+    let current: StoredGrant | null = from
+    while (current && current.grant.status !== 'ended') {
+      if (await this.replace(current, end(current.grant, reason, this.now()))) {
+        return current.grant as Exclude<Grant, EndedGrant>
+      }
+      current = await this.read(current.grant.id)
+    }
+    return null
+  }
+
+  /** Resolves at the next change of the grant, or after `timeoutMs`: whoever waits looks again either way. */
+  nextChange(grantId: string, timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const waiting = this.#waiting.get(grantId) ?? new Set()
+      this.#waiting.set(grantId, waiting)
+      const done = () => {
+        clearTimeout(timer)
+        waiting.delete(done)
+        if (waiting.size === 0) this.#waiting.delete(grantId)
+        resolve()
+      }
+      const timer = setTimeout(done, timeoutMs)
+      waiting.add(done)
+    })
+  }
+
+  /** Lists the grant under each index, for as long as it can live. @throws StoreError */
+  addToIndexes(indexes: readonly string[], grantId: string): Promise<void> {
+    return this.#store.addToIndex(indexes, grantId, this.#lifetimes.sessionSeconds * 1000)
+  }
+
+  /** Ids of grants that may be live. @throws StoreError */
+  readIndex(index: string): Promise<string[]> {
+    return this.#store.readIndex(index)
+  }
+
+  /** @throws StoreError */
+  removeFromIndexes(indexes: readonly string[], grantId: string): Promise<void> {
+    return this.#store.removeFromIndex(indexes, grantId)
+  }
+
+  /** Passes the store's change notifications on by grant. @returns the end of the watch. @throws StoreError */
+  watch(watcher: GrantWatcher): Promise<() => void> {
+    return this.#store.watch({
+      onChange: (key) => {
+        if (!key.startsWith(KEY)) return
+        const grantId = key.slice(KEY.length)
+        watcher.onChange(grantId)
+        for (const wake of [...(this.#waiting.get(grantId) ?? [])]) wake()
+      },
+      onGap: () => watcher.onGap(),
+      onResume: () => watcher.onResume(),
+    })
+  }
+
+  #timeToLiveMs(grant: Grant): number {
+    return timeToLiveMs(grant, this.now(), this.#lifetimes)
+  }
+}

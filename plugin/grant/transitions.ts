@@ -1,0 +1,138 @@
+import type {
+  AccessTokenRecord,
+  ActiveGrant,
+  AuthorizedGrant,
+  AuthorizingGrant,
+  EndedGrant,
+  Grant,
+  RedeemingGrant,
+  RefreshTokenRecord,
+} from './grant.ts'
+
+/**
+ * The transitions of a grant, pure: the clock, random values and sealed texts are arguments. Nobody else makes
+ * a grant from a grant; each result is written by one compare-and-swap.
+ */
+
+/** Access tokens alive at once: one per refresh within an access token's life; the oldest go first. */
+const ACCESS_TOKENS_MAX = 8
+
+/** `authorizing` → `authorized`: the browser came back with the provider's code. */
+export function authorize(
+  grant: AuthorizingGrant,
+  step: { codeHash: string; codeExpiresAt: number; sealed: string; key: string },
+): AuthorizedGrant {
+  const { status: _, state: _state, stateHash: _stateHash, browserHash: _browserHash, ...kept } = grant
+  return { ...kept, ...step, status: 'authorized' }
+}
+
+/** `authorized` → `redeeming`: the code is used, by one winner, whatever the provider will answer. */
+export function redeem(grant: AuthorizedGrant): RedeemingGrant {
+  const { status: _, codeExpiresAt: _expiresAt, sealed: _sealed, key: _key, ...kept } = grant
+  return { ...kept, status: 'redeeming' }
+}
+
+/** `redeeming` → `active`: the token exchange has succeeded. */
+export function activate(
+  grant: RedeemingGrant,
+  step: Pick<
+    ActiveGrant,
+    | 'activatedAt'
+    | 'subject'
+    | 'claims'
+    | 'scope'
+    | 'expiresAt'
+    | 'sealed'
+    | 'providerExpiresAt'
+    | 'providerLifetimeMs'
+  > & {
+    code: { key: string; forgottenAt: number }
+    accessToken: AccessTokenRecord
+    refreshToken: RefreshTokenRecord | undefined
+  },
+): ActiveGrant {
+  const { accessToken, refreshToken, code, ...fields } = step
+  return {
+    v: 1,
+    id: grant.id,
+    provider: grant.provider,
+    clientId: grant.clientId,
+    createdAt: grant.createdAt,
+    ...fields,
+    status: 'active',
+    code: {
+      hash: grant.codeHash,
+      redirectUri: grant.redirectUri,
+      codeChallenge: grant.codeChallenge,
+      ...code,
+    },
+    accessTokens: [accessToken],
+    ...(refreshToken && { refreshToken }),
+  }
+}
+
+/** Takes the right to call the provider. The predecessor's grace ends: its successor has now been presented. */
+export function lease(grant: ActiveGrant, owner: string, until: number): ActiveGrant {
+  const { predecessor: _, ...refreshToken } = grant.refreshToken!
+  return { ...grant, refreshToken, lease: { owner, until } }
+}
+
+/** Gives the lease back: the provider was asked in vain, and the grant is as it was. */
+export function release(grant: ActiveGrant): ActiveGrant {
+  const { lease: _, ...kept } = grant
+  return kept
+}
+
+/** One refresh: a new access token beside those still alive, a new generation, and new provider tokens if any. */
+export function rotate(
+  grant: ActiveGrant,
+  step: Partial<
+    Pick<ActiveGrant, 'claims' | 'scope' | 'sealed' | 'providerExpiresAt' | 'providerLifetimeMs'>
+  > & {
+    now: number
+    accessToken: AccessTokenRecord
+    refreshToken: RefreshTokenRecord
+  },
+): ActiveGrant {
+  const { now, accessToken, ...fields } = step
+  const alive = grant.accessTokens.filter((token) => token.expiresAt > now && token.hash !== accessToken.hash)
+  const { code, ...kept } = release(grant)
+  return {
+    ...kept,
+    ...fields,
+    ...(code && code.forgottenAt > now && { code }),
+    accessTokens: [...alive, accessToken].slice(-ACCESS_TOKENS_MAX),
+  }
+}
+
+/** Any grant → `ended`, for good: every hash and sealed text is gone with it. */
+export function end(grant: Grant, reason: string, now: number): EndedGrant {
+  const { v, id, provider, clientId, createdAt } = grant
+  return { v, id, provider, clientId, createdAt, status: 'ended', reason, endedAt: now }
+}
+
+/** How long the store keeps the record: as long as one of its handles can mean something. */
+export function timeToLiveMs(
+  grant: Grant,
+  now: number,
+  lifetimes: { transactionSeconds: number; codeSeconds: number; tombstoneSeconds: number },
+): number {
+  switch (grant.status) {
+    case 'authorizing':
+      return lifetimes.transactionSeconds * 1000
+    case 'authorized':
+      return lifetimes.codeSeconds * 1000
+    case 'redeeming':
+    case 'ended':
+      return lifetimes.tombstoneSeconds * 1000
+    case 'active': {
+      const refresh = grant.refreshToken ? Math.min(grant.refreshToken.idleExpiresAt, grant.expiresAt) : 0
+      const last = Math.max(
+        refresh,
+        grant.code?.forgottenAt ?? 0,
+        ...grant.accessTokens.map((token) => token.expiresAt),
+      )
+      return Math.max(1, last - now)
+    }
+  }
+}

@@ -1,0 +1,42 @@
+import type { FastifyInstance } from 'fastify'
+import { ConfigError, type ConfigProblem } from './errors.ts'
+
+/** Router options under which two spellings of a path are one route, so that checks on the path can be walked around. */
+const LOOSE_ROUTER = ['ignoreTrailingSlash', 'ignoreDuplicateSlashes', 'useSemicolonDelimiter'] as const
+
+/**
+ * Refuses a Fastify instance whose settings would undermine the plugin: a router that folds paths (H-01), or
+ * a `trustProxy` that lets any client choose its own address (J-08).
+ *
+ * @throws ConfigError
+ */
+export function assertTrustworthy(app: FastifyInstance): void {
+  const problems: ConfigProblem[] = []
+  const { routerOptions, caseSensitive } = app.initialConfig
+  const router: Record<string, unknown> = { ...app.initialConfig, ...routerOptions }
+  for (const option of LOOSE_ROUTER) {
+    if (router[option] === true) {
+      problems.push({ path: ['fastify', option], problem: 'must be off: it makes several paths one route' })
+    }
+  }
+  if (caseSensitive === false || routerOptions?.caseSensitive === false) {
+    problems.push({
+      path: ['fastify', 'caseSensitive'],
+      problem: 'must be on: it makes several paths one route',
+    })
+  }
+  const trustProxy = optionsOf(app).trustProxy
+  if (trustProxy === true || typeof trustProxy === 'number') {
+    problems.push({
+      path: ['fastify', 'trustProxy'],
+      problem: 'must be addresses or CIDRs: true and hop counts let a client choose its own address',
+    })
+  }
+  if (problems.length > 0) throw new ConfigError(problems)
+}
+
+/** The options as given: `initialConfig` leaves `trustProxy` out. */
+function optionsOf(app: FastifyInstance): { trustProxy?: unknown } {
+  const key = Object.getOwnPropertySymbols(app).find((symbol) => symbol.description === 'fastify.options')
+  return (key && (app as unknown as Record<symbol, { trustProxy?: unknown }>)[key]) ?? {}
+}

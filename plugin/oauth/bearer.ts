@@ -1,0 +1,69 @@
+import { OAuthError } from '../errors.ts'
+import { formatScope } from './scope.ts'
+
+const MAX_TOKEN_LENGTH = 8192
+const BEARER = /^[Bb][Ee][Aa][Rr][Ee][Rr] +[A-Za-z0-9\-._~+/]+=*$/
+const SPACE = 0x20
+
+/**
+ * `access_token` as the name of a query parameter, each character plain or escaped: a comparison of decoded
+ * names that allocates nothing and cannot fail on a query that is no form.
+ */
+const TOKEN_IN_QUERY = new RegExp(
+  `[?&;]${Array.from('access_token', (c) => `(?:${c}|%${c.charCodeAt(0).toString(16)})`).join('')}(?:[=&;]|$)`,
+  'i',
+)
+
+/**
+ * The access token of a request to a protected resource.
+ *
+ * On the path of every forwarded request: one walk over the headers, and the token is the only thing allocated.
+ *
+ * @param rawHeaders names and values in turn, as received (`IncomingMessage.rawHeaders`): the joined headers
+ *   keep the first `Authorization` of several, in silence.
+ * @param rawUrl the request target, as received.
+ * @returns at most 8 KiB of b64token characters.
+ * @throws OAuthError `token_in_query`, `token_absent`, `token_malformed`. The challenge is the caller's.
+ * Source: RFC 6750 §2.1, §3.1; RFC 9700 §4.3.2.
+ */
+export function bearerToken(rawHeaders: readonly string[], rawUrl: string): string {
+  if (rawUrl.includes('?') && TOKEN_IN_QUERY.test(rawUrl)) throw new OAuthError('token_in_query')
+
+  let value: string | undefined
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (!isAuthorization(rawHeaders[index]!)) continue
+    if (value !== undefined) throw new OAuthError('token_malformed')
+    value = rawHeaders[index + 1]!
+  }
+  if (value === undefined) throw new OAuthError('token_absent')
+
+  let start = 'Bearer '.length
+  if (value.length > start + MAX_TOKEN_LENGTH || !BEARER.test(value)) throw new OAuthError('token_malformed')
+  while (value.charCodeAt(start) === SPACE) start++
+  return value.slice(start)
+}
+
+/** The length decides for almost every header, so that few names are put into lower case. */
+function isAuthorization(name: string): boolean {
+  return name.length === 13 && (name === 'authorization' || name.toLowerCase() === 'authorization')
+}
+
+/**
+ * The value of `WWW-Authenticate` for a protected resource: the bare realm where there were no credentials,
+ * otherwise what was wrong with them.
+ *
+ * @param realm a quoted string's content, so without quotes and backslashes.
+ * @param problem `error` empty: as without it. `scope`: what the resource requires.
+ * Source: RFC 6750 §3, §3.1.
+ */
+export function challenge(
+  realm: string,
+  problem?: { error: string; description?: string | undefined; scope?: readonly string[] | undefined },
+): string {
+  let value = `Bearer realm="${realm}"`
+  if (problem === undefined || problem.error === '') return value
+  value += `, error="${problem.error}"`
+  if (problem.description !== undefined) value += `, error_description="${problem.description}"`
+  if (problem.scope !== undefined) value += `, scope="${formatScope(problem.scope)}"`
+  return value
+}

@@ -1,0 +1,43 @@
+import type { ResolvedOptions } from '../options/resolved.ts'
+
+/**
+ * Our metadata, the same body for both well-known addresses. Only what is implemented is claimed.
+ *
+ * Source: RFC 8414 §2, RFC 9207 §3. `jwks_uri`, `subject_types_supported` and
+ * `id_token_signing_alg_values_supported` are there because OpenID Connect Discovery §3 requires them and some
+ * clients insist, though no id_token is issued.
+ */
+export function authorizationServerMetadata(
+  options: Pick<ResolvedOptions, 'publicUrl' | 'routePrefix' | 'clients' | 'resourceServers'>,
+) {
+  const endpoint = (name: string) => `${options.publicUrl}${options.routePrefix}/${name}`
+  const clients = [...options.clients.values()].filter((client) => client.enabled)
+  const clientMethods = unique(['none', ...clients.map((client) => client.authentication)])
+
+  return {
+    issuer: options.publicUrl,
+    authorization_endpoint: endpoint('authorize'),
+    token_endpoint: endpoint('token'),
+    revocation_endpoint: endpoint('revoke'),
+    ...(options.resourceServers.size > 0 && {
+      introspection_endpoint: endpoint('introspect'),
+      introspection_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
+    }),
+    userinfo_endpoint: endpoint('userinfo'),
+    jwks_uri: endpoint('jwks'),
+    response_types_supported: ['code'],
+    response_modes_supported: ['query'],
+    grant_types_supported: ['authorization_code', 'refresh_token'],
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: ['RS256'],
+    token_endpoint_auth_methods_supported: clientMethods,
+    revocation_endpoint_auth_methods_supported: clientMethods,
+    code_challenge_methods_supported: ['S256'],
+    authorization_response_iss_parameter_supported: true,
+    scopes_supported: unique(clients.flatMap((client) => client.scopes)),
+  }
+}
+
+function unique(values: readonly string[]): string[] {
+  return [...new Set(values)]
+}

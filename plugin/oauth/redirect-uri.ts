@@ -1,0 +1,105 @@
+import { parseForm } from './form.ts'
+
+/**
+ * Redirect URIs are raw strings here and never pass through `URL`, which folds `127.1` and `0x7f.1` into
+ * `127.0.0.1`, resolves dot segments and drops tabs: two different strings must stay two.
+ */
+const LOOPBACK = /^http:\/\/(127\.0\.0\.1|\[::1\])(?::([1-9][0-9]{0,4}))?(\/[^\s\\#]*)$/
+const HTTPS = /^https:\/\/(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([1-9][0-9]{0,4}))?(?:[/?]|$)/
+const PRIVATE_USE = /^[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:\/(?!\/)/
+const URI_CHARACTERS = /^(?:[A-Za-z0-9\-._~:/?[\]@!$&'()+,;=]|%[0-9A-Fa-f]{2})+$/
+const RESPONSE_PARAMETERS = ['code', 'state', 'iss', 'error', 'error_description', 'error_uri']
+
+/**
+ * True if an authorization request may use `requested`: byte for byte the registered string, or, where both are
+ * loopback literals, the same but for the port, which the operating system chooses for the app.
+ *
+ * Source: RFC 9700 §2.1, RFC 8252 §7.3.
+ */
+export function redirectUriMatches(registered: string, requested: string): boolean {
+  if (registered === requested) return true
+  const one = LOOPBACK.exec(registered)
+  const other = LOOPBACK.exec(requested)
+  return (
+    one !== null &&
+    other !== null &&
+    one[1] === other[1] &&
+    one[3] === other[3] &&
+    isPort(one[2]) &&
+    isPort(other[2])
+  )
+}
+
+/** What kind of address a registered redirect URI is; only https can be claimed by one app alone. */
+export type RedirectUriKind = 'https' | 'loopback' | 'private-use'
+
+/** The kind of a URI that `redirectUriProblem` has accepted (RFC 8252 §7). */
+export function redirectUriKind(uri: string): RedirectUriKind {
+  if (uri.startsWith('https:')) return 'https'
+  return uri.startsWith('http:') ? 'loopback' : 'private-use'
+}
+
+/**
+ * Why `uri` may not be registered, as a clause to follow "redirectUris[0]: "; undefined if it may.
+ *
+ * An allow-list, because every list of forbidden schemes has been walked around (`java\nscript:`).
+ * Source: RFC 6749 §3.1.2, RFC 8252 §7.1, §7.3, §8.3, §8.4.
+ */
+export function redirectUriProblem(uri: string): string | undefined {
+  if (uri.includes('#')) return 'must not have a fragment (RFC 6749 §3.1.2)'
+  if (uri.includes('*')) return 'must not hold *: redirect URIs are compared exactly, there are no wildcards'
+  if (!URI_CHARACTERS.test(uri)) return 'must be a URI: no spaces, control characters, backslashes or bare %'
+  return schemeProblem(uri) ?? queryProblem(uri)
+}
+
+function schemeProblem(uri: string): string | undefined {
+  if (/^https?:\/\/[^/?]*@/i.test(uri)) return 'must not hold a user name or password'
+  if (uri.startsWith('https:')) {
+    const match = HTTPS.exec(uri)
+    return match !== null && isPort(match[1])
+      ? undefined
+      : 'must be https://, a host, an optional port and a path'
+  }
+  if (uri.startsWith('http:')) {
+    const match = LOOPBACK.exec(uri)
+    if (match !== null && isPort(match[2])) return undefined
+    return 'must be https, or http://127.0.0.1/… or http://[::1]/… with a path; localhost is not a literal (RFC 8252 §8.3)'
+  }
+  if (PRIVATE_USE.test(uri)) return undefined
+  return 'must be https, a loopback literal, or a lower-case scheme with a dot and one slash, as com.example.app:/callback (RFC 8252 §7.1)'
+}
+
+/** The response's own parameters would appear twice, and an app's reader may take the first (RFC 6749 §3.1). */
+function queryProblem(uri: string): string | undefined {
+  const start = uri.indexOf('?')
+  if (start === -1) return undefined
+  try {
+    const names = Object.keys(parseForm(uri.slice(start + 1)))
+    const taken = names.find((name) => RESPONSE_PARAMETERS.includes(name))
+    return taken === undefined ? undefined : `must not have ${taken} in its query: the response adds it`
+  } catch {
+    return 'must have a query in application/x-www-form-urlencoded, each name once (RFC 6749 §3.1.2)'
+  }
+}
+
+/**
+ * The redirect URI with parameters added to its query; those that are undefined are left out.
+ *
+ * The URI's own bytes stay as they are. Source: RFC 6749 §3.1.2, §4.1.2.
+ */
+export function appendToRedirectUri(
+  uri: string,
+  parameters: Readonly<Record<string, string | undefined>>,
+): string {
+  const pairs = Object.entries(parameters).flatMap(([name, value]) =>
+    // A space as %20 and not +: apps that decode with their platform's URI functions read it as well.
+    value === undefined ? [] : `${encodeURIComponent(name)}=${encodeURIComponent(value)}`,
+  )
+  if (pairs.length === 0) return uri
+  const separator = !uri.includes('?') ? '?' : /[?&]$/.test(uri) ? '' : '&'
+  return uri + separator + pairs.join('&')
+}
+
+function isPort(text: string | undefined): boolean {
+  return text === undefined || Number(text) <= 65535
+}

@@ -1,0 +1,120 @@
+import { OAuthError } from '../errors.ts'
+import type { RegisteredClient } from '../options/resolved.ts'
+import type { FormParameters } from './form.ts'
+import { isCodeVerifier } from './pkce.ts'
+import { formatScope, grantScope } from './scope.ts'
+
+export type GrantType = 'authorization_code' | 'refresh_token'
+
+/** Our handles have 68 characters; what is longer than this cannot be one and is not hashed. */
+const MAX_HANDLE_LENGTH = 512
+/** A relayed access token is the provider's, of a size that we do not choose. */
+const MAX_TOKEN_LENGTH = 8192
+
+/**
+ * The grant type of a token request.
+ *
+ * @throws OAuthError `grant_type_missing`, `grant_type_unsupported`.
+ * Source: RFC 6749 §5.2.
+ */
+export function parseGrantType(parameters: FormParameters): GrantType {
+  const grantType = parameters.grant_type
+  if (grantType === undefined) throw new OAuthError('grant_type_missing')
+  if (grantType !== 'authorization_code' && grantType !== 'refresh_token') {
+    throw new OAuthError('grant_type_unsupported')
+  }
+  return grantType
+}
+
+/**
+ * The parameters of an authorization code grant, by their syntax. Nothing has been looked up yet, so a malformed
+ * request leaves the code usable.
+ *
+ * @throws OAuthError `verifier_malformed`, `code_missing`, `redirect_uri_missing`: all 400 `invalid_request`.
+ * Source: RFC 6749 §4.1.3, RFC 7636 §4.5.
+ */
+export function parseAuthorizationCodeRequest(parameters: FormParameters): {
+  code: string
+  redirectUri: string
+  codeVerifier: string
+} {
+  const { code, redirect_uri, code_verifier } = parameters
+  if (code_verifier === undefined || !isCodeVerifier(code_verifier)) {
+    throw new OAuthError('verifier_malformed')
+  }
+  if (code === undefined || code.length > MAX_HANDLE_LENGTH) throw new OAuthError('code_missing')
+  if (redirect_uri === undefined) throw new OAuthError('redirect_uri_missing')
+  return { code, redirectUri: redirect_uri, codeVerifier: code_verifier }
+}
+
+/**
+ * The parameters of a refresh grant, by their syntax. The scope is checked against the grant, by `narrowScope`.
+ *
+ * @throws OAuthError `refresh_token_missing`.
+ * Source: RFC 6749 §6.
+ */
+export function parseRefreshRequest(parameters: FormParameters): {
+  refreshToken: string
+  scope: string | undefined
+} {
+  const { refresh_token, scope } = parameters
+  if (refresh_token === undefined || refresh_token.length > MAX_HANDLE_LENGTH) {
+    throw new OAuthError('refresh_token_missing')
+  }
+  return { refreshToken: refresh_token, scope }
+}
+
+/**
+ * Refuses a `scope` that the client may not have, before its code or refresh token is touched.
+ *
+ * @throws OAuthError `scope_not_allowed`.
+ * Source: RFC 6749 §5.2.
+ */
+export function assertScopeAllowed(parameters: FormParameters, client: RegisteredClient): void {
+  grantScope(parameters.scope, client.scopes)
+}
+
+/**
+ * The `token` of a revocation or introspection request.
+ *
+ * @throws OAuthError `token_missing`.
+ * Source: RFC 7009 §2.1, RFC 7662 §2.1.
+ */
+export function parseTokenParameter(parameters: FormParameters): string {
+  const { token } = parameters
+  if (token === undefined || token.length > MAX_TOKEN_LENGTH) throw new OAuthError('token_missing')
+  return token
+}
+
+/** The body of a successful token response, in the names of the wire. */
+export interface TokenResponse {
+  readonly access_token: string
+  readonly token_type: string
+  /** Whole seconds from now. */
+  readonly expires_in: number
+  /** Absent, never null, when there is none. */
+  readonly refresh_token?: string
+  readonly scope: string
+}
+
+/**
+ * The body of a successful token response.
+ *
+ * Source: RFC 6749 §5.1. `scope` is always there, so that no client has to guess what it was given.
+ */
+export function tokenResponse(issued: {
+  accessToken: string
+  tokenType: string
+  expiresInSeconds: number
+  refreshToken?: string | undefined
+  scope: readonly string[]
+}): TokenResponse {
+  return {
+    access_token: issued.accessToken,
+    token_type: issued.tokenType,
+    // Rounded down: a client that trusts a second too many meets a 401.
+    expires_in: Math.max(0, Math.floor(issued.expiresInSeconds)),
+    ...(issued.refreshToken !== undefined && { refresh_token: issued.refreshToken }),
+    scope: formatScope(issued.scope),
+  }
+}

@@ -1,0 +1,65 @@
+import type { ConfigProblem } from '../errors.ts'
+import { redirectUriKind, redirectUriProblem } from '../oauth/redirect-uri.ts'
+import type { RegisteredClient } from './resolved.ts'
+
+/** Authorization parameters of an app that may be passed on to the provider (requirements A-14). */
+const PASS_THROUGH = ['prompt', 'login_hint', 'ui_locales', 'max_age', 'acr_values']
+const ORIGIN =
+  /^(https:\/\/[a-z0-9.-]+(:[1-9][0-9]{0,4})?|http:\/\/(127\.0\.0\.1|\[::1\]|localhost):[1-9][0-9]{0,4})$/
+const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/
+
+/** What is wrong with the registered apps, each taken alone and all together. */
+export function clientProblems(clients: readonly RegisteredClient[]): ConfigProblem[] {
+  const problems: ConfigProblem[] = []
+  const seen = new Set<string>()
+  for (const [index, client] of clients.entries()) {
+    const report = (problem: string, ...path: (string | number)[]) =>
+      problems.push({ path: ['clients', index, ...path], problem })
+    if (seen.has(client.clientId)) report('is the clientId of another client too', 'clientId')
+    seen.add(client.clientId)
+
+    if (client.authentication === 'none' && client.clientSecret !== undefined) {
+      report('must be absent: authentication is none', 'clientSecret')
+    }
+    if (client.authentication !== 'none' && client.clientSecret === undefined) {
+      report(`is required: authentication is ${client.authentication}`, 'clientSecret')
+    }
+    for (const [place, uri] of client.redirectUris.entries()) {
+      const problem = redirectUriProblem(uri)
+      if (problem) report(problem, 'redirectUris', place)
+    }
+    for (const [place, scope] of client.scopes.entries()) {
+      if (!SCOPE_TOKEN.test(scope)) report('is not a scope token (RFC 6749 §3.3)', 'scopes', place)
+    }
+    for (const [place, scope] of client.providerScopes.entries()) {
+      if (!client.scopes.includes(scope)) report('must be one of scopes too', 'providerScopes', place)
+    }
+    for (const [place, name] of client.passThrough.entries()) {
+      if (!PASS_THROUGH.includes(name))
+        report(`must be one of ${PASS_THROUGH.join(', ')}`, 'passThrough', place)
+    }
+    for (const [place, origin] of client.allowedOrigins.entries()) {
+      if (!ORIGIN.test(origin)) {
+        report(
+          'must be an https origin in lower case without path, or http with a loopback host and port',
+          'allowedOrigins',
+          place,
+        )
+      }
+    }
+  }
+  return problems
+}
+
+/** What an operator should hear of the registered apps at start. */
+export function clientWarnings(clients: readonly RegisteredClient[]): string[] {
+  return clients
+    .filter(
+      (client) =>
+        client.interaction === 'none' && client.redirectUris.some((uri) => redirectUriKind(uri) !== 'https'),
+    )
+    .map(
+      (client) =>
+        `client ${client.clientId}: interaction is none with a private-use or loopback redirect URI, so any app on the device can finish a remembered login unseen (RFC 8252 §8.6)`,
+    )
+}

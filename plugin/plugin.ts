@@ -1,0 +1,96 @@
+import type { FastifyInstance } from 'fastify'
+import { Audit } from './audit.ts'
+import { createAuthenticate } from './authenticate.ts'
+import { Cors } from './cors.ts'
+import { decorate } from './decorate.ts'
+import { Grants } from './grant/grants.ts'
+import { assertTrustworthy } from './instance.ts'
+import { logSerializers } from './log.ts'
+import { resolveOptions } from './options/resolve.ts'
+import type { ResolvedOptions } from './options/resolved.ts'
+import type { PkceOptions } from './options/schema.ts'
+import { createProvider } from './provider/client.ts'
+import type { Rooms } from './rooms.ts'
+import { authorizeRoute } from './routes/authorize.ts'
+import { callbackRoute } from './routes/callback.ts'
+import { introspectRoute } from './routes/introspect.ts'
+import { jwksRoute, metadataRoutes } from './routes/metadata.ts'
+import { revokeRoute } from './routes/revoke.ts'
+import { tokenRoute } from './routes/token.ts'
+import { userinfoRoute } from './routes/userinfo.ts'
+import { limitRate, secureScope } from './scope.ts'
+import { Sealing } from './sealing.ts'
+import { SessionResolver } from './session/resolver.ts'
+import { Transactions } from './transactions.ts'
+
+/**
+ * The whole composition: options, collaborators, and the rooms in the order in which a login walks through them.
+ *
+ * @throws ConfigError that lists every problem of the options, or of the provider's metadata, at once.
+ */
+export async function plugin(app: FastifyInstance, input: PkceOptions): Promise<void> {
+  assertTrustworthy(app)
+  const options = resolveOptions(input)
+  for (const warning of options.warnings) app.log.warn(warning)
+  const rooms = build(app, options)
+  const cors = new Cors(options)
+  const authenticate = createAuthenticate(rooms.sessions, rooms.audit, options.publicUrl)
+
+  await rooms.provider.start()
+  const unwatch = await rooms.grants.watch(rooms.sessions.cache)
+  decorate(app, rooms, cors, authenticate)
+  app.addHook('onClose', async () => {
+    unwatch()
+    await rooms.provider.close()
+    if (!input.store) await options.store.close()
+  })
+
+  const limits = options.rateLimit === false ? null : options.rateLimit
+  const prefix = options.routePrefix
+  const walk = async (scope: FastifyInstance) => {
+    await secureScope(scope, rooms)
+    await scope.register(frontChannel, { prefix })
+    await scope.register(backChannel, { prefix })
+    await scope.register(discovery)
+  }
+  // Fastify types serializers as returning text; pino takes any value.
+  await app.register(walk, { logSerializers: logSerializers as unknown as Record<string, () => string> })
+
+  async function frontChannel(scope: FastifyInstance): Promise<void> {
+    await limitRate(scope, limits?.authorize)
+    authorizeRoute(scope, rooms)
+    callbackRoute(scope, rooms)
+  }
+
+  async function backChannel(scope: FastifyInstance): Promise<void> {
+    await limitRate(scope, limits?.token)
+    await scope.register(async (forApps) => {
+      cors.install(forApps)
+      tokenRoute(forApps, rooms)
+      revokeRoute(forApps, rooms)
+      userinfoRoute(forApps, rooms, authenticate)
+    })
+    introspectRoute(scope, rooms)
+  }
+
+  async function discovery(scope: FastifyInstance): Promise<void> {
+    cors.install(scope)
+    jwksRoute(scope, prefix)
+    metadataRoutes(scope, rooms)
+  }
+}
+
+function build(app: FastifyInstance, options: ResolvedOptions): Rooms {
+  const { store, lifetimes, limits, callbackUrl } = options
+  const grants = new Grants(store, lifetimes)
+  const sealing = new Sealing(options.secrets)
+  return {
+    options,
+    grants,
+    sealing,
+    provider: createProvider({ provider: options.provider, callbackUrl, log: app.log }),
+    sessions: new SessionResolver(options, grants, sealing),
+    transactions: new Transactions(limits, lifetimes.transactionSeconds * 1000),
+    audit: new Audit(app.log),
+  }
+}

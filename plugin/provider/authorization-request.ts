@@ -1,0 +1,44 @@
+import type { ResolvedProvider } from '../options/resolved.ts'
+import type { ProviderAuthorizationRequest } from './provider.ts'
+
+/**
+ * The parameters of our authorization request, each exactly once (A-14). What we set comes first and cannot be
+ * replaced: not by `provider.authorizationParams`, and least of all by the app's pass-through.
+ */
+export function authorizationParameters(
+  provider: ResolvedProvider,
+  callbackUrl: string,
+  request: ProviderAuthorizationRequest,
+): Map<string, string> {
+  const scope = [...new Set([...provider.scope.split(' '), ...request.extraScope])].filter(
+    (value) => value !== '',
+  )
+  const ours = {
+    response_type: 'code',
+    client_id: provider.clientId,
+    redirect_uri: callbackUrl,
+    scope: scope.join(' '),
+    state: request.state,
+    nonce: request.nonce,
+    code_challenge: request.codeChallenge,
+    code_challenge_method: request.codeChallenge && 'S256',
+  }
+  const parameters = new Map<string, string>()
+  const add = (values: Readonly<Record<string, string | undefined>>) => {
+    for (const [name, value] of Object.entries(values)) {
+      if (value !== undefined && value !== '' && !parameters.has(name)) parameters.set(name, value)
+    }
+  }
+  add(ours)
+  add(provider.authorizationParams)
+  if (request.prompt) add({ prompt: 'consent' })
+  add(request.passThrough)
+  return parameters
+}
+
+/** `endpoint` with `parameters`; a query that the endpoint brings along is kept (RFC 6749 §3.1). */
+export function authorizationUrl(endpoint: string, parameters: Iterable<[string, string]>): string {
+  const url = new URL(endpoint)
+  for (const [name, value] of parameters) url.searchParams.set(name, value)
+  return url.href
+}

@@ -1,0 +1,114 @@
+import * as oauth from 'oauth4webapi'
+import { ConfigError, ProviderError } from '../errors.ts'
+import type { ResolvedProvider } from '../options/resolved.ts'
+import { readAnswer } from './answer.ts'
+import { type Calls, causeOf, type ProviderLog } from './calls.ts'
+import { explicitMetadata, type Metadata, metadataProblems } from './endpoints.ts'
+import { ONCE, type Pause } from './retry.ts'
+
+/** The provider's metadata, once it has been accepted. */
+export interface Discovery {
+  readonly metadata: Metadata | undefined
+  /** @throws ConfigError when there is metadata and it cannot be used. */
+  start(): Promise<void>
+  /** Ends the tries in the background. */
+  stop(): void
+}
+
+/**
+ * Finds the endpoints: those that the options name, else those of the issuer's metadata. A provider that cannot
+ * be asked is asked again in the background until it answers with metadata that holds (F-01).
+ */
+export function createDiscovery(options: {
+  provider: ResolvedProvider
+  calls: Calls
+  log: ProviderLog
+  pause: Pause
+}): Discovery {
+  const { provider, calls, log, pause } = options
+  let metadata: Metadata | undefined
+  let stopped = false
+
+  return {
+    get metadata() {
+      return metadata
+    },
+
+    async start() {
+      const explicit = explicitMetadata(provider)
+      try {
+        accept(explicit ? checked(explicit, provider, true) : await discover(provider, calls))
+      } catch (error) {
+        if (!(error instanceof ProviderError)) throw error
+        log.error(
+          { issuer: provider.issuer, cause: causeOf(error) },
+          'the provider cannot be reached, and logins fail until it can: check provider.issuer, name resolution, ' +
+            'firewall and certificate; trying again in the background',
+        )
+        void keepTrying()
+      }
+    },
+
+    stop() {
+      stopped = true
+    },
+  }
+
+  function accept(found: Metadata): void {
+    metadata = found
+    log.info({ issuer: provider.issuer }, 'the provider is ready')
+  }
+
+  async function keepTrying(): Promise<void> {
+    for (let attempt = 1; metadata === undefined; attempt += 1) {
+      await pause(attempt)
+      if (stopped) return
+      try {
+        accept(await discover(provider, calls))
+      } catch (error) {
+        if (error instanceof ConfigError) {
+          log.error({ issuer: provider.issuer, problems: error.problems }, 'the provider cannot be used')
+        } else {
+          log.warn({ issuer: provider.issuer, cause: causeOf(error) }, 'the provider still cannot be reached')
+        }
+      }
+    }
+  }
+}
+
+/**
+ * Asks the issuer: openid-configuration, and where that does not exist oauth-authorization-server
+ * (OIDC Discovery §4, RFC 8414 §3).
+ *
+ * @throws ConfigError for an answer that cannot be used, ProviderError when there is none.
+ */
+async function discover(provider: ResolvedProvider, calls: Calls): Promise<Metadata> {
+  const ask = (algorithm: 'oidc' | 'oauth2') =>
+    calls.send('discovery', ONCE, (http) =>
+      oauth.discoveryRequest(new URL(provider.issuer), { ...http, algorithm }),
+    )
+  try {
+    const first = await ask('oidc')
+    const body = await readAnswer('discovery', first.status === 404 ? await ask('oauth2') : first)
+    return checked(body as unknown as oauth.AuthorizationServer, provider, false)
+  } catch (error) {
+    if (!(error instanceof ProviderError)) throw error
+    const refused = causeOf(error) === 'ADDRESS_REFUSED'
+    if (error.transient && !refused) throw error
+    const problem = refused
+      ? 'leads to a private address; if the provider is in your own network, set dangerouslyAllowPrivateNetwork'
+      : 'there is no usable metadata at /.well-known/openid-configuration or ' +
+        `/.well-known/oauth-authorization-server (${causeOf(error)})`
+    throw new ConfigError([{ path: ['provider', 'issuer'], problem }])
+  }
+}
+
+function checked(
+  metadata: oauth.AuthorizationServer,
+  provider: ResolvedProvider,
+  explicit: boolean,
+): Metadata {
+  const problems = metadataProblems(metadata, provider, explicit)
+  if (problems.length > 0) throw new ConfigError(problems)
+  return metadata as Metadata
+}

@@ -1,0 +1,48 @@
+import type { FastifyInstance } from 'fastify'
+import { OAuthError } from '../errors.ts'
+import { identifyResourceServer } from '../oauth/client-authentication.ts'
+import type { FormParameters } from '../oauth/form.ts'
+import { formatScope } from '../oauth/scope.ts'
+import { parseTokenParameter } from '../oauth/token.ts'
+import type { Rooms } from '../rooms.ts'
+import { auditClientFailure } from './client-failure.ts'
+import { formRoute } from './methods.ts'
+import { introspectSchema } from './schemas.ts'
+
+/**
+ * `POST /oauth2/introspect` (RFC 7662), for registered resource servers only. Speaks of live access tokens;
+ * everything else, refresh tokens included, is exactly `{"active":false}`.
+ */
+export function introspectRoute(scope: FastifyInstance, rooms: Rooms): void {
+  const { options, sessions } = rooms
+  formRoute(scope, {
+    url: '/introspect',
+    schema: introspectSchema,
+    handler: async (request) => {
+      const parameters = request.body as FormParameters
+      auditClientFailure(rooms, request, () =>
+        identifyResourceServer(
+          request.headers.authorization,
+          parameters,
+          options.resourceServers,
+          options.publicUrl,
+        ),
+      )
+      try {
+        const session = await sessions.resolve(parseTokenParameter(parameters))
+        return {
+          active: true,
+          iss: options.publicUrl,
+          client_id: session.clientId,
+          sub: session.subject,
+          scope: formatScope(session.scope),
+          token_type: 'Bearer',
+          exp: Math.floor(session.expiresAt / 1000),
+        }
+      } catch (error) {
+        if (error instanceof OAuthError && error.statusCode === 401) return { active: false }
+        throw error
+      }
+    },
+  })
+}

@@ -1,0 +1,89 @@
+import type { FastifyRequest } from 'fastify'
+import { OAuthError } from '../errors.ts'
+import type { ActiveGrant, SuccessorSecrets } from '../grant/grant.ts'
+import type { StoredGrant } from '../grant/grants.ts'
+import { openFor, openProviderSecrets, unwrapFor } from '../grant/seals.ts'
+import { familyOf, type Handle, hashCredential, hashFamily, sameHash } from '../handles.ts'
+import { type TokenResponse, tokenResponse } from '../oauth/token.ts'
+import type { RegisteredClient } from '../options/resolved.ts'
+import type { Rooms } from '../rooms.ts'
+
+/** A refresh handle that is current, or the answer that its successor was. */
+export type RefreshVerdict =
+  | { readonly current: StoredGrant<ActiveGrant>; readonly successor?: undefined }
+  | { readonly successor: TokenResponse }
+
+/**
+ * Tells what a refresh handle is: current; the immediate predecessor within its grace, which gets the same
+ * successor again; or an older one of the family, whose reuse ends the grant. A wrong family part, or another
+ * client's, has no effect at all (D-01, D-04, D-05, D-12).
+ *
+ * @throws OAuthError `refresh_*`, `grant_ended`, `grant_unreadable`: one and the same `invalid_grant`.
+ */
+export async function judgeRefresh(
+  rooms: Rooms,
+  request: FastifyRequest,
+  client: RegisteredClient,
+  handle: Handle,
+): Promise<RefreshVerdict> {
+  const stored = await rooms.grants.read(handle.selector)
+  if (!stored) throw new OAuthError('refresh_unknown')
+  if (stored.grant.status === 'ended') throw new OAuthError('grant_ended')
+  if (stored.grant.status !== 'active') throw new OAuthError('refresh_unknown')
+  const current = stored as StoredGrant<ActiveGrant>
+  const { refreshToken, clientId } = current.grant
+  if (!refreshToken || !sameHash(refreshToken.familyHash, hashFamily(handle)))
+    throw new OAuthError('refresh_unknown')
+  if (clientId !== client.clientId) throw new OAuthError('refresh_client_mismatch')
+
+  const now = rooms.grants.now()
+  if (refreshToken.idleExpiresAt <= now || current.grant.expiresAt <= now)
+    throw new OAuthError('refresh_expired')
+  const hash = hashCredential(handle.value)
+  if (sameHash(refreshToken.hash, hash)) return { current }
+
+  const { predecessor } = refreshToken
+  if (predecessor && sameHash(predecessor.hash, hash) && predecessor.graceEndsAt > now) {
+    return { successor: repeatSuccessor(rooms, current.grant, handle, predecessor) }
+  }
+  throw await endReused(rooms, request, current, handle)
+}
+
+/** The answer of the rotation that the app may have missed, with the time that has passed taken off. */
+function repeatSuccessor(
+  { grants, sealing }: Rooms,
+  grant: ActiveGrant,
+  handle: Handle,
+  predecessor: { sealed: string; key: string },
+): TokenResponse {
+  const successor = openFor<SuccessorSecrets>(sealing, grant, 'predecessor', handle.secret, predecessor)
+  const hash = successor && hashCredential(successor.accessToken)
+  const token = grant.accessTokens.find((candidate) => candidate.hash === hash)
+  if (!successor || !token) throw new OAuthError('grant_unreadable')
+  return tokenResponse({
+    accessToken: successor.accessToken,
+    tokenType: successor.tokenType,
+    expiresInSeconds: (token.expiresAt - grants.now()) / 1000,
+    refreshToken: successor.refreshToken,
+    scope: token.scope,
+  })
+}
+
+/** Somebody holds a refresh token that was rotated away: thief or victim, nobody can tell, so all of it ends. */
+async function endReused(
+  rooms: Rooms,
+  request: FastifyRequest,
+  current: StoredGrant<ActiveGrant>,
+  handle: Handle,
+): Promise<OAuthError> {
+  const { id, clientId } = current.grant
+  const ended = await rooms.grants.end(current, 'refresh_reused')
+  rooms.audit.record('refresh.reuse', { request, grantId: id, clientId, reason: 'refresh_reused' })
+  if (ended?.status === 'active') {
+    const dataKey = unwrapFor(rooms.sealing, ended, 'refresh', familyOf(handle), ended.refreshToken!.key)
+    const tokens = dataKey && openProviderSecrets(rooms.sealing, ended, dataKey)
+    if (tokens) rooms.provider.revoke(tokens)
+    rooms.audit.record('session.ended', { request, grantId: id, clientId, reason: 'refresh_reused' })
+  }
+  return new OAuthError('refresh_reused')
+}

@@ -1,0 +1,64 @@
+import type {
+  FastifyInstance,
+  FastifyRequest,
+  FastifySchema,
+  RouteHandlerMethod,
+  RouteOptions,
+} from 'fastify'
+import { OAuthError } from '../errors.ts'
+import { assertFormMediaType } from '../oauth/form.ts'
+import { rawQuery } from './query.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What this route answers errors with; JSON unless it says `page`. */
+    pkceErrors?: 'page'
+  }
+}
+
+interface Room {
+  readonly url: string
+  readonly schema: object
+  readonly handler: RouteHandlerMethod
+}
+
+/** A route that a browser visits: GET, and its errors are pages. */
+export function pageRoute(scope: FastifyInstance, room: Room): void {
+  route(scope, ['GET'], room, { config: { pkceErrors: 'page' } })
+}
+
+/** A route that takes a form: POST, and what cannot be a form is refused before it is read (C-01 to C-03). */
+export function formRoute(scope: FastifyInstance, room: Room): void {
+  route(scope, ['POST'], room, { preParsing: async (request) => refuseNonForm(request) })
+}
+
+/** A route that answers JSON to the given methods. */
+export function jsonRoute(scope: FastifyInstance, methods: string[], room: Room): void {
+  route(scope, methods, room, {})
+}
+
+/**
+ * Registers the methods of a room, and refuses all others with 405 and `Allow`: HEAD too, which would otherwise
+ * run the GET handler and use up a state (platform fact P-5).
+ */
+function route(scope: FastifyInstance, methods: string[], room: Room, more: Partial<RouteOptions>): void {
+  const schema = room.schema as FastifySchema
+  scope.route({ ...more, ...room, schema, method: methods, exposeHeadRoute: false })
+  scope.route({
+    method: scope.supportedMethods.filter((method) => !methods.includes(method)),
+    url: room.url,
+    schema: { hide: true } as FastifySchema,
+    ...(more.config && { config: more.config }),
+    // Before the limiter and any body: nothing about such a request can matter.
+    onRequest: async () => {
+      throw new OAuthError('method_not_allowed', { headers: { allow: methods.join(', ') } })
+    },
+    handler: () => undefined,
+  })
+}
+
+function refuseNonForm(request: FastifyRequest): void {
+  if (rawQuery(request) !== '') throw new OAuthError('parameters_in_url')
+  if (request.headers['content-encoding'] !== undefined) throw new OAuthError('content_encoding')
+  assertFormMediaType(request.headers['content-type'])
+}

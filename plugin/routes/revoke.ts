@@ -1,0 +1,91 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { narrowCors } from '../cors.ts'
+import type { ActiveGrant } from '../grant/grant.ts'
+import type { Grants, StoredGrant } from '../grant/grants.ts'
+import { relayedTokenIndex } from '../grant/indexes.ts'
+import { type Holder, openProviderSecrets, unwrapFor } from '../grant/seals.ts'
+import { familyOf, hashCredential, hashFamily, parseHandle, sameHash } from '../handles.ts'
+import { identifyClient } from '../oauth/client-authentication.ts'
+import type { FormParameters } from '../oauth/form.ts'
+import { parseTokenParameter } from '../oauth/token.ts'
+import type { Rooms } from '../rooms.ts'
+import { auditClientFailure } from './client-failure.ts'
+import { formRoute } from './methods.ts'
+import { revokeSchema } from './schemas.ts'
+
+/**
+ * `POST /oauth2/revoke` (RFC 7009): a live access or refresh token of the client ends its whole grant, here
+ * first and at the provider afterwards. Any other token is answered alike: 200 `{}`, which clients that read a
+ * body and clients that refuse a 204 both accept.
+ */
+export function revokeRoute(scope: FastifyInstance, rooms: Rooms): void {
+  const { options } = rooms
+  formRoute(scope, {
+    url: '/revoke',
+    schema: revokeSchema,
+    handler: async (request, reply) => {
+      const parameters = request.body as FormParameters
+      const client = auditClientFailure(rooms, request, () =>
+        identifyClient(request.headers.authorization, parameters, options.clients, options.publicUrl),
+      )
+      narrowCors(request, reply, client)
+      const presented = await findGrant(
+        rooms.grants,
+        parseTokenParameter(parameters),
+        options.tokens === 'relay',
+      )
+      if (presented?.stored.grant.clientId === client.clientId) await endPresented(rooms, request, presented)
+      return {}
+    },
+  })
+}
+
+/** A grant, and the key that the presented token opens it with. */
+interface Presented {
+  readonly stored: StoredGrant<ActiveGrant>
+  readonly holder: Holder
+  readonly secret: Buffer
+  readonly key: string
+}
+
+/** The live grant behind an access or refresh token, by what the token is; the hint is not needed (RFC 7009 §2.1). */
+async function findGrant(grants: Grants, token: string, relayed: boolean): Promise<Presented | null> {
+  const refresh = parseHandle('refresh', token)
+  if (refresh) {
+    const stored = await readActive(grants, refresh.selector)
+    const record = stored?.grant.refreshToken
+    // Any generation of the family: whoever holds one may end the grant, and a stolen one cannot do more.
+    if (!stored || !record || !sameHash(record.familyHash, hashFamily(refresh))) return null
+    return { stored, holder: 'refresh', secret: familyOf(refresh), key: record.key }
+  }
+  const access = parseHandle('access', token)
+  if (!access && !relayed) return null
+  const hash = hashCredential(token)
+  const grantIds = access ? [access.selector] : await grants.readIndex(relayedTokenIndex(hash))
+  for (const grantId of grantIds) {
+    const stored = await readActive(grants, grantId)
+    const record = stored?.grant.accessTokens.find((candidate) => sameHash(candidate.hash, hash))
+    if (stored && record)
+      return { stored, holder: 'access', secret: access?.secret ?? Buffer.from(token), key: record.key }
+  }
+  return null
+}
+
+async function readActive(grants: Grants, grantId: string): Promise<StoredGrant<ActiveGrant> | null> {
+  const stored = await grants.read(grantId)
+  return stored?.grant.status === 'active' ? (stored as StoredGrant<ActiveGrant>) : null
+}
+
+async function endPresented(rooms: Rooms, request: FastifyRequest, presented: Presented): Promise<void> {
+  const ended = await rooms.grants.end(presented.stored, 'revoked')
+  if (ended?.status !== 'active') return
+  rooms.audit.record('session.ended', {
+    request,
+    grantId: ended.id,
+    clientId: ended.clientId,
+    reason: 'revoked',
+  })
+  const dataKey = unwrapFor(rooms.sealing, ended, presented.holder, presented.secret, presented.key)
+  const tokens = dataKey && openProviderSecrets(rooms.sealing, ended, dataKey)
+  if (tokens) rooms.provider.revoke(tokens)
+}

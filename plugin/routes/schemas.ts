@@ -1,0 +1,133 @@
+import Type, { type TProperties } from 'typebox'
+
+/**
+ * The wire shapes, for validation and for an OpenAPI document. Parameters are strings here and no more: which
+ * of them is wrong, and in which order that is told, is the protocol's business (`oauth/`).
+ */
+const optional = (description: string) => Type.Optional(Type.String({ description }))
+/** Unknown parameters are ignored (RFC 6749 §3.1, §3.2). */
+const form = (properties: TProperties) => Type.Object(properties, { additionalProperties: true })
+const tags = ['oauth2']
+
+const OAuthErrorBody = Type.Object(
+  { error: Type.String(), error_description: Type.Optional(Type.String()) },
+  { description: 'RFC 6749 §5.2' },
+)
+const failures = { '4xx': OAuthErrorBody, '5xx': OAuthErrorBody }
+
+/** Every client authenticates the same way (RFC 6749 §2.3.1). */
+const clientParameters = {
+  client_id: optional('Public clients, and client_secret_post.'),
+  client_secret: optional('client_secret_post.'),
+}
+
+export const authorizeSchema = {
+  tags,
+  operationId: 'authorize',
+  summary: 'Authorization endpoint (RFC 6749 §3.1, RFC 7636 §4.3)',
+  querystring: form({
+    client_id: optional('Registered client.'),
+    redirect_uri: optional('Exactly as registered; a loopback literal with any port.'),
+    response_type: optional('code'),
+    code_challenge: optional('43 base64url characters.'),
+    code_challenge_method: optional('S256'),
+    scope: optional('Default: all that the client may have.'),
+    state: optional('At most 512 printable ASCII characters.'),
+  }),
+}
+
+export const callbackSchema = {
+  tags,
+  operationId: 'callback',
+  summary: "The provider's authorization response (RFC 6749 §4.1.2, RFC 9207)",
+  querystring: form({
+    state: optional('Ours.'),
+    code: optional("The provider's."),
+    error: optional(''),
+    iss: optional(''),
+  }),
+}
+
+export const tokenSchema = {
+  tags,
+  operationId: 'token',
+  summary: 'Token endpoint (RFC 6749 §4.1.3, §6; RFC 7636 §4.5)',
+  consumes: ['application/x-www-form-urlencoded'],
+  body: form({
+    grant_type: optional('authorization_code or refresh_token. Required.'),
+    code: optional('With authorization_code.'),
+    redirect_uri: optional('With authorization_code: as in the authorization request.'),
+    code_verifier: optional('With authorization_code: 43 to 128 unreserved characters.'),
+    refresh_token: optional('With refresh_token.'),
+    scope: optional('With refresh_token: at most what was granted.'),
+    ...clientParameters,
+  }),
+  response: {
+    200: Type.Object({
+      access_token: Type.String(),
+      token_type: Type.String(),
+      expires_in: Type.Integer({ description: 'Seconds.' }),
+      refresh_token: Type.Optional(Type.String()),
+      scope: Type.String(),
+    }),
+    ...failures,
+  },
+}
+
+export const revokeSchema = {
+  tags,
+  operationId: 'revoke',
+  summary: 'Token revocation (RFC 7009)',
+  consumes: ['application/x-www-form-urlencoded'],
+  body: form({
+    token: optional('Access or refresh token. Required.'),
+    token_type_hint: optional('Ignored.'),
+    ...clientParameters,
+  }),
+  response: { 200: Type.Object({}), ...failures },
+}
+
+export const introspectSchema = {
+  tags,
+  operationId: 'introspect',
+  summary: 'Token introspection, for registered resource servers (RFC 7662)',
+  consumes: ['application/x-www-form-urlencoded'],
+  body: form({
+    token: optional('Access token. Required.'),
+    token_type_hint: optional('Ignored.'),
+    ...clientParameters,
+  }),
+  response: {
+    200: Type.Object({
+      active: Type.Boolean(),
+      iss: Type.Optional(Type.String()),
+      client_id: Type.Optional(Type.String()),
+      sub: Type.Optional(Type.String()),
+      scope: Type.Optional(Type.String()),
+      token_type: Type.Optional(Type.String()),
+      exp: Type.Optional(Type.Integer({ description: 'Seconds since the epoch.' })),
+    }),
+    ...failures,
+  },
+}
+
+export const userinfoSchema = {
+  tags,
+  operationId: 'userinfo',
+  summary: "Subject and the client's claims (OIDC Core §5.3)",
+  response: { 200: Type.Object({ sub: Type.String() }, { additionalProperties: true }), ...failures },
+}
+
+export const jwksSchema = {
+  tags,
+  operationId: 'jwks',
+  summary: 'Our signing keys: none yet (RFC 7517 §5)',
+  response: { 200: Type.Object({ keys: Type.Array(Type.Object({}, { additionalProperties: true })) }) },
+}
+
+export const metadataSchema = (operationId: string) => ({
+  tags,
+  operationId,
+  summary: 'Authorization server metadata (RFC 8414)',
+  response: { 200: Type.Object({ issuer: Type.String() }, { additionalProperties: true }) },
+})

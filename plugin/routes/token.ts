@@ -1,0 +1,44 @@
+import type { FastifyInstance } from 'fastify'
+import { narrowCors } from '../cors.ts'
+import { identifyClient } from '../oauth/client-authentication.ts'
+import type { FormParameters } from '../oauth/form.ts'
+import {
+  assertScopeAllowed,
+  parseAuthorizationCodeRequest,
+  parseGrantType,
+  parseRefreshRequest,
+} from '../oauth/token.ts'
+import type { Rooms } from '../rooms.ts'
+import { auditClientFailure } from './client-failure.ts'
+import { formRoute } from './methods.ts'
+import { redeemCode } from './redeem-code.ts'
+import { refreshGrant } from './refresh-grant.ts'
+import { tokenSchema } from './schemas.ts'
+
+/**
+ * `POST /oauth2/token` (RFC 6749 §3.2): grant_type, client, parameters, scope, and only then the grant. What is
+ * malformed leaves the code usable (requirements, Appendix A).
+ */
+export function tokenRoute(scope: FastifyInstance, rooms: Rooms): void {
+  const { options } = rooms
+  formRoute(scope, {
+    url: '/token',
+    schema: tokenSchema,
+    handler: async (request, reply) => {
+      const parameters = request.body as FormParameters
+      const grantType = parseGrantType(parameters)
+      const client = auditClientFailure(rooms, request, () =>
+        identifyClient(request.headers.authorization, parameters, options.clients, options.publicUrl),
+      )
+      narrowCors(request, reply, client)
+      if (grantType === 'authorization_code') {
+        const presented = parseAuthorizationCodeRequest(parameters)
+        assertScopeAllowed(parameters, client)
+        return redeemCode(rooms, request, client, presented)
+      }
+      const presented = parseRefreshRequest(parameters)
+      assertScopeAllowed(parameters, client)
+      return refreshGrant(rooms, request, client, presented)
+    },
+  })
+}

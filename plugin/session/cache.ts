@@ -1,0 +1,92 @@
+import { LRUCache } from 'lru-cache'
+import type { Session } from './session.ts'
+
+/** Sessions held at most; the least recently used go first, and cost one read when they come back. */
+const SESSIONS_MAX = 100_000
+/** The outer bound on how stale a cached session can be, should a notification ever be lost (G-17). */
+const AGE_MAX_MS = 5000
+
+interface Entry {
+  readonly session: Session
+  readonly validUntil: number
+}
+
+/** A read of a grant under way. What it returns is cached only if the grant did not change meanwhile. */
+interface Load {
+  readers: number
+  changed: boolean
+}
+
+/**
+ * Opened sessions by the hash of their full access token. An entry is dropped by the store's change
+ * notification of its grant, and nothing is served while notifications may be lost.
+ */
+export class SessionCache {
+  readonly #now: () => number
+  readonly #byGrant = new Map<string, Set<string>>()
+  readonly #loads = new Map<string, Load>()
+  /** Closed until the first `onResume`. */
+  #open = false
+  readonly #entries = new LRUCache<string, Entry>({
+    max: SESSIONS_MAX,
+    dispose: ({ session }, hash) => this.#forget(session.grantId, hash),
+    noDisposeOnSet: true,
+  })
+
+  /** @param now the store's clock. */
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  /** The live session behind the hash, or undefined: then the store decides. */
+  get(hash: string): Session | undefined {
+    const entry = this.#entries.get(hash)
+    return entry !== undefined && entry.validUntil > this.#now() ? entry.session : undefined
+  }
+
+  /** Announces a read of the grant. `finish` caches its result; `end` must follow in every case. */
+  beginLoad(grantId: string): { finish(hash: string, session: Session): void; end(): void } {
+    const load = this.#loads.get(grantId) ?? { readers: 0, changed: false }
+    load.readers++
+    this.#loads.set(grantId, load)
+    return {
+      finish: (hash, session) => {
+        if (this.#open && !load.changed) this.#put(hash, session)
+      },
+      end: () => {
+        if (--load.readers === 0 && this.#loads.get(grantId) === load) this.#loads.delete(grantId)
+      },
+    }
+  }
+
+  onChange(grantId: string): void {
+    const load = this.#loads.get(grantId)
+    if (load) load.changed = true
+    this.#loads.delete(grantId)
+    for (const hash of [...(this.#byGrant.get(grantId) ?? [])]) this.#entries.delete(hash)
+  }
+
+  onGap(): void {
+    this.#open = false
+    for (const load of this.#loads.values()) load.changed = true
+    this.#loads.clear()
+    this.#entries.clear()
+    this.#byGrant.clear()
+  }
+
+  onResume(): void {
+    this.#open = true
+  }
+
+  #put(hash: string, session: Session): void {
+    this.#entries.set(hash, { session, validUntil: Math.min(session.expiresAt, this.#now() + AGE_MAX_MS) })
+    const hashes = this.#byGrant.get(session.grantId) ?? new Set()
+    this.#byGrant.set(session.grantId, hashes.add(hash))
+  }
+
+  #forget(grantId: string, hash: string): void {
+    const hashes = this.#byGrant.get(grantId)
+    hashes?.delete(hash)
+    if (hashes?.size === 0) this.#byGrant.delete(grantId)
+  }
+}

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import type { Case } from './case.ts'
+import { fresh, longMs, mustRead, watcher } from './means.ts'
+
+/** `watch`: who is notified of what, and by when. */
+export const watchCases: readonly Case[] = [
+  [
+    'watch: onResume by the time it resolves; every replace is notified, other calls are not (G-17)',
+    async ({ store }) => {
+      const [key, untouched] = [fresh(), fresh()]
+      const notes = watcher()
+      await store.watch(notes)
+      assert.ok(notes.resumed > 0, 'onResume must have been called when watch() resolves')
+      await store.create(key, 'value', longMs)
+      await store.create(untouched, 'value', longMs)
+      for (let write = 1; write <= 3; write += 1) {
+        const { version } = await mustRead(store, key)
+        assert.ok(await store.replace(key, version, `value ${write}`, longMs))
+        assert.equal(await store.replace(key, version, 'lost', longMs), false)
+        await notes.seen(key, write)
+      }
+      const heard = notes.changes.filter((changed) => changed === key || changed === untouched)
+      assert.deepEqual(heard, [key, key, key])
+    },
+  ],
+  [
+    'watch: a replace is notified on every instance that watches (G-17)',
+    async ({ store, other = store }) => {
+      const key = fresh()
+      const [here, there] = [watcher(), watcher()]
+      await Promise.all([store.watch(here), other.watch(there)])
+      await store.create(key, 'value', longMs)
+      assert.ok(await store.replace(key, (await mustRead(store, key)).version, 'here', longMs))
+      await Promise.all([here.seen(key, 1), there.seen(key, 1)])
+      assert.equal((await mustRead(other, key)).value, 'here')
+      assert.ok(await other.replace(key, (await mustRead(other, key)).version, 'there', longMs))
+      await Promise.all([here.seen(key, 2), there.seen(key, 2)])
+      assert.equal((await mustRead(store, key)).value, 'there')
+    },
+  ],
+  [
+    'watch: the function it returned ends that watch only',
+    async ({ store }) => {
+      const key = fresh()
+      const [ended, going] = [watcher(), watcher()]
+      const unwatch = await store.watch(ended)
+      await store.watch(going)
+      unwatch()
+      await store.create(key, 'value', longMs)
+      assert.ok(await store.replace(key, (await mustRead(store, key)).version, 'changed', longMs))
+      await going.seen(key, 1)
+      assert.ok(!ended.changes.includes(key), 'an ended watch must not be notified')
+    },
+  ],
+]

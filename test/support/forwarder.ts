@@ -1,0 +1,103 @@
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Upstream } from '../../gateway/config/schema.ts'
+import { registerForwarding } from '../../gateway/forward/forwarding.ts'
+import { publicListener } from '../../gateway/forward/listener.ts'
+import { AuditEvents } from '../../plugin/audit.ts'
+import { OAuthError, type Pkce } from '../../plugin/index.ts'
+import { Session } from '../../plugin/session/session.ts'
+
+export const PUBLIC_URL = 'https://gateway.example'
+export const HOST = 'gateway.example'
+
+/** An upstream with every default, as the configuration completes it. */
+export function upstream(own: Partial<Upstream> & Pick<Upstream, 'target'>): Upstream {
+  return {
+    prefix: '/api',
+    public: false,
+    scopes: [],
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    credentials: 'provider-token',
+    identityHeaders: {},
+    cookies: { request: [], response: [] },
+    cacheControl: 'private',
+    websocket: false,
+    timeouts: { connectMs: 1000, headersMs: 5000, idleMs: 5000 },
+    bodyLimitBytes: 1000,
+    ...own,
+  }
+}
+
+export function session(own: Partial<ConstructorParameters<typeof Session>[0]> = {}): Session {
+  return new Session({
+    grantId: 'grant',
+    clientId: 'app',
+    subject: 'alice',
+    scope: ['orders.read'],
+    claims: { sub: 'alice' },
+    expiresAt: Number.MAX_SAFE_INTEGER,
+    providerAuthorization: 'Bearer provider-token',
+    ...own,
+  })
+}
+
+export interface ForwarderSetup {
+  upstreams: readonly Upstream[]
+  trustProxy?: readonly string[]
+  allowedHosts?: readonly string[]
+  /** Default: `Bearer good` is a session, nothing else is. */
+  authenticate?: Pkce['authenticate']
+  events?: AuditEvents
+  headersMs?: number
+}
+
+const ALLOWED_ORIGIN = 'https://app.example'
+
+/** The listener and the forwarder as the gateway composes them, with a stand-in for the plugin's sessions. */
+export async function forwarder(setup: ForwarderSetup): Promise<{
+  app: FastifyInstance
+  port: number
+  logged: string[]
+}> {
+  const logged: string[] = []
+  const trustProxy = setup.trustProxy ?? []
+  const timeouts = { headersMs: setup.headersMs ?? 15_000, requestMs: 0, keepAliveMs: 72_000 }
+  const app = publicListener(
+    { listen: { host: '127.0.0.1', port: 0, timeouts }, trustProxy, log: { level: 'warn' } },
+    { logStream: { write: (line) => logged.push(line) } },
+  )
+  const sessions = {
+    authenticate: setup.authenticate ?? bearerGood,
+    corsHeaders: (origin: string | undefined): Record<string, string> =>
+      origin === ALLOWED_ORIGIN ? { 'access-control-allow-origin': origin, vary: 'Origin' } : {},
+    events: setup.events ?? new AuditEvents(),
+  }
+  registerForwarding(app, {
+    publicUrl: PUBLIC_URL,
+    allowedHosts: setup.allowedHosts ?? [],
+    trustProxy,
+    upstreams: setup.upstreams,
+    sessions: () => sessions,
+  })
+  app.get('/oauth2/room', () => ({ room: true }))
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  return { app, port: (app.server.address() as AddressInfo).port, logged }
+}
+
+const good = session()
+
+function bearerGood(request: FastifyRequest, scopes: readonly string[] = []): Session {
+  const { authorization } = request.raw.headers
+  if (authorization === undefined) {
+    throw new OAuthError('token_absent', { headers: { 'www-authenticate': 'Bearer realm="gateway"' } })
+  }
+  if (authorization !== 'Bearer good') throw new OAuthError('token_unknown')
+  if (!scopes.every((scope) => good.scope.includes(scope))) throw new OAuthError('scope_insufficient')
+  return good
+}
+
+/** A request head with a session, ready to send. */
+export function head(requestLine: string, ...headerLines: string[]): string {
+  const lines = [`${requestLine} HTTP/1.1`, `Host: ${HOST}`, 'Authorization: Bearer good', ...headerLines]
+  return `${lines.join('\r\n')}\r\n\r\n`
+}
