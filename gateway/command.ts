@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { ConfigError } from '../plugin/index.ts'
+import { ConfigError, resolveOptions } from '../plugin/index.ts'
 import { banner } from './banner.ts'
 import { CONFIG_VARIABLE, type Environment, readEnvironment } from './config/environment.ts'
 import { type CommandLine, readFlags, UsageError, usage } from './config/flags.ts'
@@ -44,7 +44,10 @@ export async function runCommand(
     loaded = load(flags, environment)
     if (flags.printConfig) return print(printConfig(loaded.effective))
     if (flags.configTest) {
-      for (const warning of loaded.config.warnings) stderr.write(`warning: ${warning}\n`)
+      const { warnings, plugin } = loaded.config
+      for (const warning of [...warnings, ...resolveOptions(plugin).warnings]) {
+        stderr.write(`warning: ${warning}\n`)
+      }
       return print('ok\n')
     }
     return await start(loaded, streams)
@@ -87,9 +90,10 @@ function load(flags: CommandLine, environment: Environment): LoadedConfig {
 async function start({ config }: LoadedConfig, { stdout }: Streams): Promise<Started> {
   const lines = stdout.isTTY ? readable(stdout) : stdout
   const gateway = await startGateway(config, lines)
-  if (stdout.isTTY) stdout.write(banner(config, gateway.address, gateway.adminAddress))
+  const { log, address, adminAddress } = gateway
+  if (stdout.isTTY) stdout.write(banner(config, address, adminAddress))
   // A supervisor waits for this line, whatever is logged otherwise.
-  gateway.log.child({}, { level: 'info' }).info({ address: gateway.address }, 'gateway ready')
+  log.child({}, { level: 'info' }).info({ address, adminAddress }, 'gateway ready')
   return { ...gateway, graceMs: config.shutdown.graceMs }
 }
 

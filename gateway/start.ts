@@ -37,7 +37,7 @@ export async function startGateway(
     for (const close of closing.toReversed()) await close()
   }
   try {
-    const app = await buildGateway(config, logStream)
+    const app = await buildGateway(config, logStream && { logStream })
     closing.push(() => app.close())
     await app.ready()
     for (const warning of config.warnings) app.log.warn(warning)

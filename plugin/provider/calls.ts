@@ -1,5 +1,5 @@
 import * as oauth from 'oauth4webapi'
-import { ProviderError } from '../errors.ts'
+import { type ConfigProblem, ProviderError } from '../errors.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
 import { type JsonObject, readAnswer } from './answer.ts'
 import { createBreaker } from './breaker.ts'
@@ -33,8 +33,8 @@ export interface Calls {
   ): Promise<Response>
   /** Reads the answer to `sendAuthenticated`; that our client is refused is told to the operator. */
   read(endpoint: EndpointName, response: Response): Promise<JsonObject>
-  /** @throws Error when the configured secret or key cannot be used. */
-  checkCredentials(): Promise<void>
+  /** Tries a secret or key that is given as text; a function is asked when it is needed. */
+  credentialProblems(): Promise<ConfigProblem[]>
 }
 
 /** The code behind a failure, for a log line: never a message, which can quote what was sent. */
@@ -92,8 +92,17 @@ export function createCalls(options: {
       }
     },
 
-    async checkCredentials() {
-      await authenticate()
+    async credentialProblems() {
+      const key = provider.clientAuthentication === 'private_key_jwt' ? 'privateKey' : 'clientSecret'
+      if (typeof provider[key] === 'function') return []
+      const wrong = {
+        clientSecret: 'is missing',
+        privateKey: 'is not a private key: a JWK or a PKCS#8 PEM; RSA, P-256, P-384 or Ed25519',
+      }
+      return authenticate().then(
+        () => [],
+        () => [{ path: ['provider', key], problem: wrong[key] }],
+      )
     },
   }
   return calls

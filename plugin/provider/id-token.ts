@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
+import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import { ProviderError } from '../errors.ts'
 import { errorCode } from './network.ts'
 import type { Claims } from './provider.ts'
@@ -20,15 +20,17 @@ const ALGORITHMS = [
 ]
 const SKEW_SECONDS = 60
 
-/** What this id_token must say besides what all must. */
-export interface ExpectedIdToken {
-  /** The access token that came with it, for `at_hash`. */
-  readonly accessToken: string
-  /** The value that was sent, or undefined if none was; `'any'` at a refresh (OIDC Core §12.2). */
-  readonly nonce: { readonly sent: string | undefined } | 'any'
-  /** Seconds. */
-  readonly maxAge?: number | undefined
-}
+/** What this id_token must say besides what all must. `accessToken` came with it (for `at_hash`). */
+export type ExpectedIdToken =
+  | {
+      readonly at: 'login'
+      readonly accessToken: string
+      /** As it was sent, or undefined if none was. */
+      readonly nonce: string | undefined
+      /** Seconds, if `max_age` was sent. */
+      readonly maxAge: number | undefined
+    }
+  | { readonly at: 'refresh'; readonly accessToken: string; readonly subject: string | undefined }
 
 /**
  * Makes the validator of the provider's id_tokens: signature by a key of the metadata's `jwks_uri`, algorithm
@@ -37,7 +39,9 @@ export interface ExpectedIdToken {
  * Source: OIDC Core §3.1.3.7, §3.1.3.6; RFC 7515 §4.1.11.
  *
  * @param now the clock, in milliseconds.
- * @returns the claims. It throws ProviderError `provider_id_token_invalid`, or the one of the key fetch.
+ * @returns the claims. It throws ProviderError `provider_id_token_invalid`; at a refresh
+ * `provider_subject_mismatch` when `iss`, `sub` or `aud` are not those of the login (OIDC Core §12.2); or the one
+ * of the key fetch.
  */
 export function createIdTokenValidator(options: {
   issuer: string
@@ -58,10 +62,14 @@ export function createIdTokenValidator(options: {
         currentDate: new Date(now()),
       })
       const wrong = wrongClaim(payload, protectedHeader.alg, expected)
-      if (wrong) throw invalid(wrong)
+      if (wrong) throw invalid(wrong, expected.at)
       return payload
     } catch (error) {
-      throw error instanceof ProviderError ? error : invalid(errorCode(error))
+      if (error instanceof ProviderError) throw error
+      throw invalid(
+        error instanceof errors.JWTClaimValidationFailed ? error.claim : errorCode(error),
+        expected.at,
+      )
     }
   }
 
@@ -72,13 +80,15 @@ export function createIdTokenValidator(options: {
     if (typeof claims.aud !== 'string' && claims.aud!.some((audience) => audience !== clientId)) return 'aud'
     if (claims.azp !== undefined && claims.azp !== clientId) return 'azp'
     if (claims.iat! > nowSeconds + SKEW_SECONDS) return 'iat'
-    if (expected.nonce !== 'any' && claims.nonce !== expected.nonce.sent) return 'nonce'
     if (claims.at_hash !== undefined && claims.at_hash !== halfHash(expected.accessToken, alg))
       return 'at_hash'
+    if (expected.at === 'refresh') {
+      return expected.subject !== undefined && claims.sub !== expected.subject ? 'sub' : undefined
+    }
+    if (claims.nonce !== expected.nonce) return 'nonce'
     if (expected.maxAge !== undefined) {
-      const { auth_time } = claims
-      if (typeof auth_time !== 'number' || auth_time + expected.maxAge < nowSeconds - SKEW_SECONDS)
-        return 'auth_time'
+      const oldest = nowSeconds - SKEW_SECONDS - expected.maxAge
+      if (typeof claims.auth_time !== 'number' || claims.auth_time < oldest) return 'auth_time'
     }
     return undefined
   }
@@ -92,6 +102,9 @@ function halfHash(accessToken: string, alg: string): string {
   return digest.subarray(0, digest.length / 2).toString('base64url')
 }
 
-function invalid(what: string): ProviderError {
-  return new ProviderError('provider_id_token_invalid', 'token', { cause: new Error(what) })
+function invalid(what: string, at: ExpectedIdToken['at']): ProviderError {
+  const someoneElse = at === 'refresh' && ['iss', 'sub', 'aud'].includes(what)
+  return new ProviderError(someoneElse ? 'provider_subject_mismatch' : 'provider_id_token_invalid', 'token', {
+    cause: new Error(what),
+  })
 }

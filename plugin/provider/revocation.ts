@@ -1,36 +1,48 @@
-import { type Pause, withRetries } from './retry.ts'
+import * as oauth from 'oauth4webapi'
+import { type Calls, causeOf, type ProviderLog } from './calls.ts'
+import type { Metadata } from './endpoints.ts'
+import type { Provider } from './provider.ts'
+import { ONCE, type Pause, withRetries } from './retry.ts'
 
 const MAX_RUNNING = 256
-const RULE = { tries: 3, after: 'transient' } as const
+const THREE_TRIES = { tries: 3, after: 'transient' } as const
 
-/** Revocations at the provider that nobody waits for. */
-export interface Revocations {
-  /** Starts one; never throws. */
-  start(token: string, hint: 'refresh_token' | 'access_token'): void
-  /** Resolves when all have ended, at the latest after `withinMs`. */
+/** Revocations at the provider (RFC 7009), which nobody waits for. */
+export interface Revocation {
+  /** Takes back the refresh token if there is one, else the access token; never throws. */
+  revoke: Provider['revoke']
+  /** Resolves when all that are under way have ended, at the latest after `withinMs`. */
   settled(withinMs: number): Promise<void>
 }
 
 /**
- * Keeps revocations running in the background: three tries each, so many at a time and no more.
+ * Runs revocations in the background: three tries each, 256 at a time and no more. A token that stays valid is
+ * logged, without itself.
  *
- * @param revoke one try (RFC 7009 §2.1).
- * @param onLost hears of each token that stays valid at the provider, and why.
+ * @param metadata as accepted, or undefined before that: nothing can be revoked that nobody issued.
  */
-export function createRevocations(
-  revoke: (token: string, hint: string) => Promise<void>,
-  pause: Pause,
-  onLost: (error: unknown) => void,
-): Revocations {
+export function createRevocation(options: {
+  calls: Calls
+  client: oauth.Client
+  metadata: () => Metadata | undefined
+  pause: Pause
+  log: ProviderLog
+}): Revocation {
+  const { calls, client, metadata, pause, log } = options
   const running = new Set<Promise<void>>()
+
   return {
-    start(token, hint) {
+    revoke({ accessToken, refreshToken }) {
+      const as = metadata()
+      if (as?.revocation_endpoint === undefined) return
       if (running.size >= MAX_RUNNING) {
-        onLost(new Error('too many revocations are under way'))
+        lost('too many revocations are under way')
         return
       }
-      const one = withRetries(RULE, pause, () => revoke(token, hint))
-        .catch(onLost)
+      const token = refreshToken ?? accessToken
+      const token_type_hint = refreshToken === undefined ? 'access_token' : 'refresh_token'
+      const one = withRetries(THREE_TRIES, pause, () => request(as, token, token_type_hint))
+        .catch((error: unknown) => lost(causeOf(error)))
         .finally(() => running.delete(one))
       running.add(one)
     },
@@ -43,5 +55,19 @@ export function createRevocations(
       await Promise.race([Promise.all(running), deadline])
       clearTimeout(timer)
     },
+  }
+
+  async function request(as: Metadata, token: string, token_type_hint: string): Promise<void> {
+    const response = await calls.sendAuthenticated('revocation', ONCE, (auth, http) =>
+      oauth.revocationRequest(as, client, auth, token, {
+        ...http,
+        additionalParameters: { token_type_hint },
+      }),
+    )
+    if (!response.ok) await calls.read('revocation', response)
+  }
+
+  function lost(cause: string): void {
+    log.warn({ cause }, 'a token could not be revoked at the provider and stays valid there')
   }
 }

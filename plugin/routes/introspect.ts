@@ -1,11 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import { OAuthError } from '../errors.ts'
-import { identifyResourceServer } from '../oauth/client-authentication.ts'
 import type { FormParameters } from '../oauth/form.ts'
 import { formatScope } from '../oauth/scope.ts'
 import { parseTokenParameter } from '../oauth/token.ts'
 import type { Rooms } from '../rooms.ts'
-import { auditClientFailure } from './client-failure.ts'
+import { resourceServerOf } from './identify.ts'
 import { formRoute } from './methods.ts'
 import { introspectSchema } from './schemas.ts'
 
@@ -20,14 +19,7 @@ export function introspectRoute(scope: FastifyInstance, rooms: Rooms): void {
     schema: introspectSchema,
     handler: async (request) => {
       const parameters = request.body as FormParameters
-      auditClientFailure(rooms, request, () =>
-        identifyResourceServer(
-          request.headers.authorization,
-          parameters,
-          options.resourceServers,
-          options.publicUrl,
-        ),
-      )
+      resourceServerOf(rooms, request, parameters)
       try {
         const session = await sessions.resolve(parseTokenParameter(parameters))
         return {

@@ -5,11 +5,10 @@ import type { Grants, StoredGrant } from '../grant/grants.ts'
 import { relayedTokenIndex } from '../grant/indexes.ts'
 import { type Holder, openProviderSecrets, unwrapFor } from '../grant/seals.ts'
 import { familyOf, hashCredential, hashFamily, parseHandle, sameHash } from '../handles.ts'
-import { identifyClient } from '../oauth/client-authentication.ts'
 import type { FormParameters } from '../oauth/form.ts'
 import { parseTokenParameter } from '../oauth/token.ts'
 import type { Rooms } from '../rooms.ts'
-import { auditClientFailure } from './client-failure.ts'
+import { clientOf } from './identify.ts'
 import { formRoute } from './methods.ts'
 import { revokeSchema } from './schemas.ts'
 
@@ -25,9 +24,7 @@ export function revokeRoute(scope: FastifyInstance, rooms: Rooms): void {
     schema: revokeSchema,
     handler: async (request, reply) => {
       const parameters = request.body as FormParameters
-      const client = auditClientFailure(rooms, request, () =>
-        identifyClient(request.headers.authorization, parameters, options.clients, options.publicUrl),
-      )
+      const client = clientOf(rooms, request, parameters)
       narrowCors(request, reply, client)
       const presented = await findGrant(
         rooms.grants,

@@ -1,6 +1,5 @@
 import type { FastifyInstance } from 'fastify'
 import { narrowCors } from '../cors.ts'
-import { identifyClient } from '../oauth/client-authentication.ts'
 import type { FormParameters } from '../oauth/form.ts'
 import {
   assertScopeAllowed,
@@ -9,7 +8,7 @@ import {
   parseRefreshRequest,
 } from '../oauth/token.ts'
 import type { Rooms } from '../rooms.ts'
-import { auditClientFailure } from './client-failure.ts'
+import { clientOf } from './identify.ts'
 import { formRoute } from './methods.ts'
 import { redeemCode } from './redeem-code.ts'
 import { refreshGrant } from './refresh-grant.ts'
@@ -20,16 +19,13 @@ import { tokenSchema } from './schemas.ts'
  * malformed leaves the code usable (requirements, Appendix A).
  */
 export function tokenRoute(scope: FastifyInstance, rooms: Rooms): void {
-  const { options } = rooms
   formRoute(scope, {
     url: '/token',
     schema: tokenSchema,
     handler: async (request, reply) => {
       const parameters = request.body as FormParameters
       const grantType = parseGrantType(parameters)
-      const client = auditClientFailure(rooms, request, () =>
-        identifyClient(request.headers.authorization, parameters, options.clients, options.publicUrl),
-      )
+      const client = clientOf(rooms, request, parameters)
       narrowCors(request, reply, client)
       if (grantType === 'authorization_code') {
         const presented = parseAuthorizationCodeRequest(parameters)

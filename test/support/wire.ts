@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
 /** What a recording upstream has seen of one request, byte for byte. */
@@ -25,6 +25,8 @@ export type Responder = (socket: Socket, request: RecordedRequest) => void
 export class RawUpstream {
   readonly requests: RecordedRequest[] = []
   readonly sockets = new Set<Socket>()
+  /** `head`: a request header has arrived · `close`: a connection has gone. */
+  readonly events = new EventEmitter()
   readonly #server: Server
   respond: Responder = answerOk
   early = false
@@ -32,7 +34,10 @@ export class RawUpstream {
   constructor() {
     this.#server = createServer((socket) => {
       this.sockets.add(socket)
-      socket.on('close', () => this.sockets.delete(socket))
+      socket.on('close', () => {
+        this.sockets.delete(socket)
+        this.events.emit('close')
+      })
       socket.on('error', () => {})
       this.#serve(socket)
     })
@@ -42,18 +47,6 @@ export class RawUpstream {
     this.#server.listen(0, '127.0.0.1')
     await once(this.#server, 'listening')
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
-  }
-
-  /** The next time the responder runs. */
-  arrived(): Promise<RecordedRequest> {
-    const { respond } = this
-    return new Promise((resolve) => {
-      this.respond = (socket, request) => {
-        this.respond = respond
-        respond(socket, request)
-        resolve(request)
-      }
-    })
   }
 
   async close(): Promise<void> {
@@ -74,6 +67,7 @@ export class RawUpstream {
           pending = pending.subarray(end + 4)
           current = { requestLine, headerLines, body: Buffer.alloc(0) }
           this.requests.push(current)
+          this.events.emit('head', current)
           if (this.early) this.respond(socket, current)
         }
         const size = Number(valuesOf(current, 'content-length')[0] ?? 0)
@@ -153,7 +147,7 @@ export class WireClient {
     const end = this.#received.indexOf('\r\n\r\n')
     if (end === -1) throw new Error(`no answer: ${this.#received.toString('latin1')}`)
     const [statusLine = '', ...headerLines] = this.#received.subarray(0, end).toString('latin1').split('\r\n')
-    const answer = {
+    const answer: { -readonly [Key in keyof WireAnswer]: WireAnswer[Key] } = {
       status: Number(statusLine.split(' ')[1]),
       headerLines,
       body: Buffer.alloc(0),

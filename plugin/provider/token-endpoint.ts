@@ -1,0 +1,83 @@
+import * as oauth from 'oauth4webapi'
+import { ProviderError } from '../errors.ts'
+import type { JsonObject } from './answer.ts'
+import type { Calls } from './calls.ts'
+import type { Metadata } from './endpoints.ts'
+import type { ExpectedIdToken } from './id-token.ts'
+import type { Claims, Provider, ProviderTokens } from './provider.ts'
+import { IF_UNSENT, ONCE, type RetryRule } from './retry.ts'
+import { readTokens, revocable } from './tokens.ts'
+
+/**
+ * The provider's token endpoint: code exchange (RFC 6749 §4.1.3) and refresh (§6).
+ *
+ * @param accepted the metadata; it throws while there is none.
+ * @param revoke takes back what was issued and then refused here.
+ */
+export function createTokenEndpoint(options: {
+  calls: Calls
+  client: oauth.Client
+  callbackUrl: string
+  accepted: () => Metadata
+  validateIdToken: (idToken: string, expected: ExpectedIdToken) => Promise<Claims>
+  revoke: Provider['revoke']
+}): Pick<Provider, 'exchangeCode' | 'refresh'> {
+  const { calls, client, callbackUrl, accepted, validateIdToken, revoke } = options
+
+  return {
+    async exchangeCode({ code, codeVerifier, nonce, maxAge }) {
+      const parameters = new URLSearchParams({ code, redirect_uri: callbackUrl })
+      if (codeVerifier !== undefined) parameters.set('code_verifier', codeVerifier)
+      const answer = await request('authorization_code', parameters, ONCE)
+      return accept(answer, { at: 'login', nonce, maxAge })
+    },
+
+    async refresh({ refreshToken, subject }) {
+      const parameters = new URLSearchParams({ refresh_token: refreshToken })
+      const answer = await request('refresh_token', parameters, IF_UNSENT)
+      return accept(answer, { at: 'refresh', subject })
+    },
+  }
+
+  async function request(
+    grantType: string,
+    parameters: URLSearchParams,
+    rule: RetryRule,
+  ): Promise<JsonObject> {
+    const as = accepted()
+    const response = await calls.sendAuthenticated('token', rule, (auth, http) =>
+      oauth.genericTokenEndpointRequest(as, client, auth, grantType, parameters, http),
+    )
+    return calls.read('token', response)
+  }
+
+  /** Tokens that are refused here exist at the provider all the same, so they are taken back (F-15). */
+  async function accept(answer: JsonObject, expected: Expected): Promise<ProviderTokens> {
+    try {
+      const { tokens, idToken } = readTokens(answer)
+      if (idToken === undefined) {
+        if (asksForIdToken(expected)) {
+          throw new ProviderError('provider_id_token_invalid', 'token', { cause: new Error('there is none') })
+        }
+        return tokens
+      }
+      // Without a jwks_uri nothing was asked of OpenID Connect, and an id_token means nothing here.
+      if (accepted().jwks_uri === undefined) return tokens
+      const claims = await validateIdToken(idToken, { ...expected, accessToken: tokens.accessToken })
+      return { ...tokens, claims }
+    } catch (error) {
+      const issued = revocable(answer)
+      if (issued) revoke(issued)
+      throw error
+    }
+  }
+}
+
+/** Of the id_token, if there is one; without the access token, which comes in the same answer. */
+type Expected =
+  | Omit<Extract<ExpectedIdToken, { at: 'login' }>, 'accessToken'>
+  | Omit<Extract<ExpectedIdToken, { at: 'refresh' }>, 'accessToken'>
+
+function asksForIdToken(expected: Expected): boolean {
+  return expected.at === 'login' && (expected.nonce !== undefined || expected.maxAge !== undefined)
+}

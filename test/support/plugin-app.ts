@@ -1,0 +1,278 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { Writable } from 'node:stream'
+import fastify, { type FastifyInstance, type LightMyRequestResponse } from 'fastify'
+import type { Test } from 'tap'
+import pkce, {
+  type AuditEvent,
+  memoryStore,
+  type PkceOptions,
+  type Store,
+  StoreError,
+} from '../../plugin/index.ts'
+import { type StubProvider, startStubProvider } from './stub-provider.ts'
+
+export const PUBLIC_URL = 'https://api.example.com'
+export const REDIRECT_URI = 'https://app.example.com/callback'
+
+/** A memory store whose clock a test turns, whose calls it counts, and which it can break. */
+export interface TestStore extends Store {
+  /** Calls by operation. */
+  readonly calls: Record<string, number>
+  advance(seconds: number): void
+  /** From now on, or only for the n-th call of one operation from now (1: the next): throws `StoreError`. */
+  fail(operation?: keyof Store, nth?: number): void
+  heal(): void
+  /** Every value that was ever written, for dumps. */
+  readonly written: string[]
+}
+
+export function testStore(): TestStore {
+  let offsetMs = 0
+  let failing: { operation: string | undefined; countdown: number | undefined } | null = null
+  const inner = memoryStore({ now: () => Date.now() + offsetMs })
+  const calls: Record<string, number> = {}
+  const written: string[] = []
+  const counted = [
+    'create',
+    'read',
+    'replace',
+    'reserve',
+    'addToIndex',
+    'readIndex',
+    'removeFromIndex',
+    'check',
+  ]
+  const extra = {
+    calls,
+    written,
+    advance: (seconds: number) => {
+      offsetMs += seconds * 1000
+    },
+    fail: (operation?: keyof Store, nth?: number) => {
+      failing = { operation, countdown: nth }
+    },
+    heal: () => {
+      failing = null
+    },
+  }
+  return new Proxy(inner, {
+    get(target, name: string) {
+      if (name in extra) return extra[name as keyof typeof extra]
+      const value = target[name as keyof Store]
+      if (typeof value !== 'function') return value
+      if (!counted.includes(name)) return value.bind(target)
+      return async (...args: unknown[]) => {
+        calls[name] = (calls[name] ?? 0) + 1
+        const text = args.find((arg) => typeof arg === 'string' && arg.startsWith('{'))
+        if (typeof text === 'string') written.push(text)
+        if (failing && (failing.operation === undefined || failing.operation === name)) {
+          if (failing.countdown === undefined || --failing.countdown === 0) {
+            if (failing.countdown === 0) failing = null
+            throw new StoreError('test', name, 'is broken on purpose')
+          }
+        }
+        return (value as (...args: unknown[]) => unknown).apply(target, args)
+      }
+    },
+  }) as TestStore
+}
+
+export interface PluginApp {
+  readonly app: FastifyInstance
+  readonly provider: StubProvider
+  readonly store: TestStore
+  readonly events: AuditEvent[]
+  /** Everything that was logged, at trace level. */
+  readonly log: () => string
+  authorize(
+    parameters?: Record<string, string | undefined>,
+    headers?: Record<string, string>,
+  ): Promise<Authorized>
+  /** The provider's answer arrives: by default a good one, from the same browser. */
+  callback(
+    authorized: Authorized,
+    query?: Record<string, string | undefined>,
+    cookie?: string,
+  ): Promise<LightMyRequestResponse>
+  /** From the start to our code in the app's hands. */
+  code(parameters?: Record<string, string | undefined>): Promise<{ code: string; authorized: Authorized }>
+  /** POST to a route below `/oauth2`, e.g. `post('token', {…})`. Undefined values are left out. */
+  post(
+    route: string,
+    form: Record<string, string | undefined>,
+    headers?: Record<string, string>,
+  ): Promise<LightMyRequestResponse>
+  /** The token request for a code, with the right verifier. */
+  redeem(code: string, form?: Record<string, string | undefined>): Promise<LightMyRequestResponse>
+  /** A whole login. */
+  login(parameters?: Record<string, string | undefined>): Promise<Tokens>
+  refresh(refreshToken: string, form?: Record<string, string | undefined>): Promise<LightMyRequestResponse>
+  /** A request to a route that requires a session. */
+  call(accessToken: string): Promise<LightMyRequestResponse>
+}
+
+export interface Authorized {
+  readonly response: LightMyRequestResponse
+  /** Where the browser was sent. */
+  readonly location: string
+  /** The `Cookie` header of the browser that began. */
+  readonly cookie: string
+  /** Our state at the provider. */
+  readonly state: string
+  /** `code_challenge` at the provider. */
+  readonly challenge: string | null
+}
+
+export interface Tokens {
+  access_token: string
+  refresh_token: string
+  expires_in: number
+  scope: string
+  token_type: string
+}
+
+/** RFC 7636 Appendix B. */
+export const VERIFIER = 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk'
+export const CHALLENGE = 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'
+
+export function newPair(): { verifier: string; challenge: string } {
+  const verifier = randomBytes(32).toString('base64url')
+  return { verifier, challenge: createHash('sha256').update(verifier).digest('base64url') }
+}
+
+/**
+ * A Fastify app with the plugin, a provider that obeys, and a store that can be broken; closed at teardown.
+ * The route `/protected` requires a session with the scope `orders.read`.
+ */
+export async function startPluginApp(
+  t: Test,
+  overrides: Omit<Partial<PkceOptions>, 'provider'> & { provider?: Partial<PkceOptions['provider']> } = {},
+): Promise<PluginApp> {
+  const provider = await startStubProvider()
+  const store = (overrides.store as TestStore | undefined) ?? testStore()
+  const lines: string[] = []
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(String(chunk))
+      done()
+    },
+  })
+  const app = fastify({ logger: { level: 'trace', stream } })
+  await app.register(pkce, {
+    publicUrl: PUBLIC_URL,
+    clients: [
+      {
+        clientId: 'app',
+        name: 'Example',
+        redirectUris: [REDIRECT_URI, 'http://127.0.0.1/callback'],
+        scopes: ['orders.read', 'orders.write'],
+      },
+      { clientId: 'other', redirectUris: [REDIRECT_URI], scopes: ['orders.read'] },
+    ],
+    rateLimit: false,
+    ...overrides,
+    store,
+    provider: {
+      issuer: provider.issuer,
+      clientId: 'gateway',
+      clientSecret: 'gateway-secret',
+      scope: 'api',
+      ...overrides.provider,
+    },
+  })
+  const events: AuditEvent[] = []
+  app.pkce.events.on('*', (event) => events.push(event))
+  app.get(
+    '/protected',
+    { onRequest: app.pkce.requireSession({ scopes: ['orders.read'] }) },
+    async (request) => ({
+      subject: request.pkceSession.subject,
+      authorization: request.pkceSession.providerAuthorization,
+    }),
+  )
+  t.teardown(async () => {
+    await app.close()
+    await provider.close()
+  })
+
+  const present = (values: Record<string, string | undefined>) =>
+    new URLSearchParams(
+      Object.entries(values).filter((entry): entry is [string, string] => entry[1] !== undefined),
+    ).toString()
+
+  const self: PluginApp = {
+    app,
+    provider,
+    store,
+    events,
+    log: () => lines.join(''),
+    async authorize(parameters = {}, headers = {}) {
+      const query = present({
+        client_id: 'app',
+        redirect_uri: REDIRECT_URI,
+        response_type: 'code',
+        code_challenge: CHALLENGE,
+        code_challenge_method: 'S256',
+        state: 'app-state',
+        ...parameters,
+      })
+      const response = await app.inject({ url: `/oauth2/authorize?${query}`, headers })
+      const location = String(response.headers.location ?? '')
+      const sent = location.startsWith(provider.issuer)
+        ? new URL(location).searchParams
+        : new URLSearchParams()
+      const cookie = [response.headers['set-cookie'] ?? []].flat().map((line) => line.split(';', 1)[0]!)
+      return {
+        response,
+        location,
+        cookie: cookie.filter((pair) => !pair.endsWith('=')).join('; '),
+        state: sent.get('state') ?? '',
+        challenge: sent.get('code_challenge'),
+      }
+    },
+    callback: ({ state, cookie: own }, query = {}, cookie = own) =>
+      app.inject({
+        url: `/oauth2/callback?${present({ state, ...('error' in query ? {} : { code: 'provider-code' }), ...query })}`,
+        headers: { ...(cookie !== '' && { cookie }) },
+      }),
+    async code(parameters) {
+      const authorized = await self.authorize(parameters)
+      const response = await self.callback(authorized)
+      const code = new URL(String(response.headers.location)).searchParams.get('code')
+      if (!code) throw new Error(`no code: ${response.statusCode} ${response.body}`)
+      return { code, authorized }
+    },
+    post: (route, form, headers = {}) =>
+      app.inject({
+        method: 'POST',
+        url: `/oauth2/${route}`,
+        headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+        payload: present(form),
+      }),
+    redeem: (code, form = {}) =>
+      self.post('token', {
+        grant_type: 'authorization_code',
+        client_id: 'app',
+        code,
+        redirect_uri: REDIRECT_URI,
+        code_verifier: VERIFIER,
+        ...form,
+      }),
+    async login(parameters) {
+      const { code } = await self.code(parameters)
+      const response = await self.redeem(code, { client_id: parameters?.client_id ?? 'app' })
+      if (response.statusCode !== 200) throw new Error(`no tokens: ${response.statusCode} ${response.body}`)
+      return response.json() as Tokens
+    },
+    refresh: (refreshToken, form = {}) =>
+      self.post('token', {
+        grant_type: 'refresh_token',
+        client_id: 'app',
+        refresh_token: refreshToken,
+        ...form,
+      }),
+    call: (accessToken) =>
+      app.inject({ url: '/protected', headers: { authorization: `Bearer ${accessToken}` } }),
+  }
+  return self
+}

@@ -1,0 +1,116 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
+
+/** A request as the provider received it. */
+export interface ReceivedRequest {
+  readonly path: string
+  readonly method: string
+  readonly headers: IncomingMessage['headers']
+  readonly form: URLSearchParams
+}
+
+/** Answers one request, or leaves it unanswered. */
+export type Behaviour = (request: ReceivedRequest, response: ServerResponse) => unknown
+
+/**
+ * A provider that does what a test tells it to: the happy path by default, and any misbehaviour by replacing
+ * `behave.token` and its siblings. It speaks HTTP on loopback and records every request. The journeys of whole
+ * logins use a real provider; this one is for what real ones do only on bad days.
+ */
+export interface StubProvider {
+  readonly issuer: string
+  readonly requests: ReceivedRequest[]
+  readonly behave: { token: Behaviour; revoke: Behaviour; userinfo: Behaviour; par: Behaviour }
+  /** Changes what metadata says from now on. */
+  readonly metadata: Record<string, unknown>
+  /** Requests to a path, e.g. `count('/token')`. */
+  count(path: string): number
+  /** A signed id_token with sound claims, overridden by the given ones. */
+  idToken(claims?: JWTPayload): Promise<string>
+  close(): Promise<void>
+}
+
+export function json(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+  response.end(JSON.stringify(body))
+}
+
+export async function startStubProvider({ clientId = 'gateway' } = {}): Promise<StubProvider> {
+  const { publicKey, privateKey } = await generateKeyPair('ES256')
+  const jwk = { ...(await exportJWK(publicKey)), kid: 'stub', alg: 'ES256', use: 'sig' }
+  const requests: ReceivedRequest[] = []
+  let issued = 0
+  let issuer = ''
+
+  const idToken = (claims: JWTPayload = {}) =>
+    new SignJWT({ sub: 'alice', ...claims })
+      .setProtectedHeader({ alg: 'ES256', kid: 'stub' })
+      .setIssuer((claims.iss as string) ?? issuer)
+      .setAudience((claims.aud as string) ?? clientId)
+      .setIssuedAt()
+      .setExpirationTime('5m')
+      .sign(privateKey)
+
+  const behave: StubProvider['behave'] = {
+    token: (_request, response) => {
+      issued++
+      json(response, 200, {
+        access_token: `provider-access-${issued}`,
+        refresh_token: `provider-refresh-${issued}`,
+        token_type: 'Bearer',
+        expires_in: 3600,
+      })
+    },
+    revoke: (_request, response) => json(response, 200, {}),
+    userinfo: (_request, response) => json(response, 200, { sub: 'alice' }),
+    par: (_request, response) => json(response, 201, { request_uri: 'urn:example:par', expires_in: 60 }),
+  }
+  const metadata: Record<string, unknown> = {}
+
+  const server = createServer((incoming, response) => {
+    const chunks: Buffer[] = []
+    incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+    incoming.on('end', () => {
+      const path = (incoming.url ?? '').split('?', 1)[0]!
+      const form = new URLSearchParams(Buffer.concat(chunks).toString())
+      const request = { path, method: incoming.method!, headers: incoming.headers, form }
+      requests.push(request)
+      if (path === '/.well-known/openid-configuration') return json(response, 200, metadata)
+      if (path === '/jwks') return json(response, 200, { keys: [jwk] })
+      if (path === '/token') return behave.token(request, response)
+      if (path === '/revoke') return behave.revoke(request, response)
+      if (path === '/userinfo') return behave.userinfo(request, response)
+      if (path === '/par') return behave.par(request, response)
+      return json(response, 404, { error: 'not_found' })
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  Object.assign(metadata, {
+    issuer,
+    authorization_endpoint: `${issuer}/authorize`,
+    token_endpoint: `${issuer}/token`,
+    revocation_endpoint: `${issuer}/revoke`,
+    userinfo_endpoint: `${issuer}/userinfo`,
+    jwks_uri: `${issuer}/jwks`,
+    response_types_supported: ['code'],
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: ['ES256'],
+    code_challenge_methods_supported: ['S256'],
+  })
+
+  return {
+    issuer,
+    requests,
+    behave,
+    metadata,
+    count: (path) => requests.filter((request) => request.path === path).length,
+    idToken,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
