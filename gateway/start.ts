@@ -1,4 +1,4 @@
-import type { FastifyBaseLogger } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { startAdmin } from './admin.ts'
 import { buildGateway } from './app.ts'
 import type { GatewayConfig } from './config/schema.ts'
@@ -38,7 +38,7 @@ export async function startGateway(
   }
   try {
     const app = await buildGateway(config, logStream && { logStream })
-    closing.push(() => app.close())
+    closing.push(() => closeListener(app))
     await app.ready()
     for (const warning of config.warnings) app.log.warn(warning)
 
@@ -54,6 +54,19 @@ export async function startGateway(
   } catch (error) {
     await stop()
     throw error
+  }
+}
+
+/** How often connections that have become idle are looked for while the last requests end. */
+const IDLE_CHECK_MS = 50
+
+/** A kept-alive connection that becomes idle after the listener has closed would hold it until its timeout. */
+async function closeListener(app: FastifyInstance): Promise<void> {
+  const idleCheck = setInterval(() => app.server.closeIdleConnections(), IDLE_CHECK_MS)
+  try {
+    await app.close()
+  } finally {
+    clearInterval(idleCheck)
   }
 }
 

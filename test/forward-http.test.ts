@@ -30,8 +30,8 @@ async function setUp(t: Test, own: Partial<Upstream> = {}, setup: Partial<Forwar
   return { api, port, logged, app }
 }
 
-function problem(answer: WireAnswer): Record<string, unknown> {
-  return JSON.parse(answer.body.toString()) as Record<string, unknown>
+function problem(answer: WireAnswer): { requestId?: string } {
+  return JSON.parse(answer.body.toString()) as { requestId?: string }
 }
 
 t.test(
@@ -117,7 +117,7 @@ t.test('the longest prefix of whole segments wins; what has no route is 404 (H-0
   t.match(problem(answer), { type: 'about:blank', title: 'Not Found', status: 404, code: 'route_unknown' })
   t.equal(field(answer, 'content-type'), 'application/problem+json')
   t.equal(field(answer, 'cache-control'), 'no-store')
-  t.equal(problem(answer)['requestId'], field(answer, 'x-request-id'))
+  t.equal(problem(answer).requestId, field(answer, 'x-request-id'))
 })
 
 t.test('a root upstream does not hide the rooms of the plugin', async (t) => {
@@ -177,7 +177,7 @@ t.test('the session check refuses as RFC 6750 §3 says, and is audited (H-06, J-
 
 t.test('a session that must be looked up is waited for (H-04)', async (t) => {
   const { api, port } = await setUp(t, {}, { authenticate: () => Promise.resolve(session()) })
-  t.equal((await exchange(port, head('POST /api/a', 'Content-Length: 5') + 'hello')).status, 200)
+  t.equal((await exchange(port, `${head('POST /api/a', 'Content-Length: 5')}hello`)).status, 200)
   t.equal(api.requests[0]?.body.toString(), 'hello')
 })
 
@@ -252,7 +252,7 @@ t.test(
         t.match(received.toLowerCase(), 'connection: close')
         t.match(received.toLowerCase(), 'cache-control: no-store')
         t.match(received.toLowerCase(), 'content-type: application/problem+json')
-        t.equal(received.split('HTTP/1.1 ').length, 2)
+        t.equal(received.split(/HTTP\/1\.1 [0-9]{3}/).length, 2)
         t.equal(api.requests.length, 0)
       })
     }
@@ -294,13 +294,11 @@ t.test('WebSocket upgrades are refused, others ignored and removed (RFC 9110 §7
   t.equal(websocket.closed, true)
   t.equal(api.requests.length, 0)
   const fields = ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABk']
-  const client = new WireClient(port).send(head('GET /api/a', ...fields) + head('GET /api/b'))
-  t.equal((await client.answer()).status, 200)
-  t.equal((await client.answer()).status, 200)
-  client.socket.destroy()
+  const answer = await exchange(port, head('GET /api/a', ...fields))
+  t.equal(answer.status, 200)
+  t.equal(answer.closed, true)
   t.same(valuesOf(api.requests[0]!, 'upgrade'), [])
   t.same(valuesOf(api.requests[0]!, 'http2-settings'), [])
-  t.equal(api.requests[1]?.requestLine, 'GET /b HTTP/1.1')
 })
 
 t.test('fields that Connection names do not reach the upstream (H-14)', async (t) => {

@@ -190,7 +190,6 @@ async function refresh(app: oauth.Configuration, before: Tokens): Promise<Tokens
 async function revoke(app: oauth.Configuration, refreshToken: string): Promise<void> {
   walk.step('Sign out: revoke the refresh token, and all that came with it')
   await oauth.tokenRevocation(app, refreshToken, { token_type_hint: 'refresh_token' })
-  walk.check('the token is revoked', true)
 }
 
 async function findEverythingClosed(app: oauth.Configuration, api: string, tokens: Tokens): Promise<void> {

@@ -1,5 +1,5 @@
-import { buildGateway } from '../app.ts'
 import { gatewayConfig } from '../config/load.ts'
+import { startGateway } from '../start.ts'
 import { demoConfiguration, gatewayAtProvider } from './configuration.ts'
 import { startEchoApi } from './echo.ts'
 import { guide } from './guide.ts'
@@ -47,15 +47,14 @@ async function start(): Promise<void> {
     providerIssuer: provider.issuer,
     apiOrigin: api.origin,
   })
-  const gateway = await buildGateway(gatewayConfig(configuration))
-  opened.push(gateway)
-  await gateway.listen()
+  const gateway = await startGateway(gatewayConfig(configuration))
+  opened.push({ close: () => gateway.stop() })
   process.stdout.write(
     guide({
       publicUrl,
       providerIssuer: provider.issuer,
       apiOrigin: api.origin,
-      adminUrl: `http://127.0.0.1:${ports.admin}`,
+      adminUrl: gateway.adminAddress,
     }),
   )
 }
@@ -75,8 +74,15 @@ async function stop(): Promise<void> {
 
 /** One line for a person. */
 function explain(error: unknown): string {
-  const { code, port, message } = error as NodeJS.ErrnoException & { port?: number }
-  if (code !== 'EADDRINUSE') return message
-  const names = Object.values(variables).map(([variable]) => variable)
-  return `port ${port} is in use; choose others with ${names.join(', ')}`
+  const message = error instanceof Error ? error.message : String(error)
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const { code, port } = cause as NodeJS.ErrnoException & { port?: number }
+    if (code === 'EADDRINUSE') return `port ${port} is in use; move it with ${variableOf(port)}`
+  }
+  return message
+}
+
+function variableOf(port: number | undefined): string {
+  const part = Object.keys(variables).find((name) => portOf(name as keyof typeof variables) === port)
+  return variables[part as keyof typeof variables][0]
 }

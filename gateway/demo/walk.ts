@@ -6,6 +6,9 @@ const secret = new Set(['code', 'code_verifier', 'access_token', 'refresh_token'
 /** What openid-client passes to a `customFetch`, in the terms of `fetch`. */
 type RequestOptions = Omit<RequestInit, 'body'> & { body?: RequestInit['body'] | undefined }
 
+/** RFC 6749 §5.2, or RFC 9457. */
+type ErrorAnswer = Partial<Record<'error' | 'error_description' | 'title' | 'detail', string>>
+
 /** Prints a walk through a protocol: numbered steps, each with its requests, checks and answers. */
 export class Walk {
   readonly #print: (line: string) => void
@@ -46,6 +49,10 @@ export class Walk {
     this.note(`← ${response.status} ${response.statusText}`)
     const challenge = response.headers.get('www-authenticate')
     if (challenge !== null) this.show({ 'www-authenticate': challenge })
+    if (!response.ok && response.headers.get('content-type')?.includes('json')) {
+      const { error, error_description, title, detail } = (await response.clone().json()) as ErrorAnswer
+      this.show(error === undefined ? { title, detail } : { error, error_description })
+    }
     return response
   }
 }

@@ -88,6 +88,8 @@ class Walk {
     const refusal =
       headers.framing ?? refuseTarget(request.raw.url ?? '') ?? refuseHost(headers.host, this.#hosts)
     const route = request.routeOptions.config.upstream
+    // An ignored upgrade. Node reads nothing that follows such a request in the same piece.
+    if (headers.upgrade) reply.raw.shouldKeepAlive = false
     if (refusal !== null) refuse(request, reply, refusal)
     else if (route !== undefined) this.#toUpstream(route, headers, request, reply)
     else if (request.is404) refuse(request, reply, 'route_unknown')

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import Fastify, {
   type FastifyError,
@@ -56,7 +57,9 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
     },
     clientErrorHandler: (error, socket) => {
       if (error.code === 'ECONNRESET' || socket.destroyed) return
-      writeRefusal(socket, randomUUID(), parserRefusal(error.code))
+      // The rest of a request that is being answered: a second answer would be taken for the next one's.
+      if (isAnswering(socket)) socket.destroySoon()
+      else writeRefusal(socket, randomUUID(), parserRefusal(error.code))
     },
   })
   app.setErrorHandler((error: FastifyError, request, reply) => {
@@ -77,6 +80,11 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
 
 function isForwarded(request: FastifyRequest): boolean {
   return request.routeOptions.config.upstream !== undefined
+}
+
+/** Node itself asks the same way before it answers a parser error. */
+function isAnswering(socket: Socket & { _httpMessage?: ServerResponse | null }): boolean {
+  return socket._httpMessage?.headersSent === true
 }
 
 function frameworkRefusal({ code }: FastifyError): Refusal {

@@ -33,6 +33,7 @@ export class RequestHeaders {
   contentLength = -1
   chunked = false
   acceptsTrailers = false
+  upgrade = false
   websocket = false
 
   #seen = 0
@@ -100,6 +101,7 @@ export class RequestHeaders {
         if (TRACEPARENT.test(value)) this.passed.push('traceparent', value)
         break
       case 'upgrade':
+        this.upgrade = true
         this.websocket = /(?:^|[\s,])websocket(?:$|[\s,/])/i.test(value)
         break
       case 'x-forwarded-for':

@@ -39,8 +39,10 @@ export function createFetch(
 ): ProviderFetch {
   return async (url, { method, headers, body }) => {
     const { origin, pathname, search } = new URL(url)
+    const deadline = new AbortController()
+    const timer = setTimeout(() => deadline.abort(), timeouts.totalMs)
     try {
-      const answer = await dispatcher.request({
+      const request = dispatcher.request({
         origin,
         path: pathname + search,
         method: method as 'GET' | 'POST',
@@ -48,8 +50,10 @@ export function createFetch(
         body: body instanceof URLSearchParams ? body.toString() : null,
         headersTimeout: timeouts.headersMs,
         bodyTimeout: timeouts.bodyMs,
-        signal: AbortSignal.timeout(timeouts.totalMs),
+        signal: deadline.signal,
       })
+      // undici looks at the signal of a request that waits for a connection only once there is one.
+      const answer = await Promise.race([request, aborted(deadline.signal)])
       // A body that is given up is destroyed, and says so with an error that is nobody's news.
       answer.body.on('error', () => {})
       const refused = unreadable(endpoint, answer.statusCode, answer.headers['content-encoding'])
@@ -64,8 +68,16 @@ export function createFetch(
       })
     } catch (error) {
       throw error instanceof ProviderError ? error : transportError(endpoint, error)
+    } finally {
+      clearTimeout(timer)
     }
   }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
 }
 
 /** What the head of an answer already says against reading it. */

@@ -1,0 +1,27 @@
+import type { FastifyInstance } from 'fastify'
+import { pkce } from '../plugin/index.ts'
+import type { GatewayConfig } from './config/schema.ts'
+import { registerForwarding } from './forward/forwarding.ts'
+import { type ListenerOptions, publicListener } from './forward/listener.ts'
+
+/**
+ * The gateway: a listener with its limits, the walk of every request, the plugin's rooms, the upstreams.
+ *
+ * @returns a Fastify instance that does not listen yet; closing it leaves the store of `config` open.
+ * @throws ConfigError when the provider's metadata is wrong.
+ */
+export async function buildGateway(
+  config: GatewayConfig,
+  options: ListenerOptions = {},
+): Promise<FastifyInstance> {
+  const app = publicListener(config, options)
+  registerForwarding(app, {
+    publicUrl: config.plugin.publicUrl,
+    allowedHosts: config.allowedHosts,
+    trustProxy: config.trustProxy,
+    upstreams: config.upstreams,
+    sessions: () => app.pkce,
+  })
+  await app.register(pkce, config.plugin)
+  return app
+}

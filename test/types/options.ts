@@ -1,0 +1,100 @@
+/** Compiled by the type check, never run: what must not compile does not (requirements H-03). */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type ForwardedRequest, forward } from '../../gateway/forward/http.ts'
+import { PublicRoute } from '../../gateway/forward/policy.ts'
+import type { UpstreamRoute } from '../../gateway/forward/upstream.ts'
+import pkce, { memoryStore, type PkceOptions, type Session } from '../../plugin/index.ts'
+import type { VerifiedAuthorizationRequest } from '../../plugin/oauth/authorization.ts'
+
+const client = { clientId: 'app', redirectUris: ['com.example.app:/callback'] }
+const provider = { issuer: 'https://login.example.com', clientId: 'backend', clientSecret: 'secret' }
+const publicUrl = 'https://api.example.com'
+
+/** The least that works, and everything that may be added. */
+export const least: PkceOptions = { publicUrl, provider, clients: [client] }
+export const more: PkceOptions = {
+  ...least,
+  provider: {
+    ...provider,
+    clientSecret: () => 'rotated',
+    clientAuthentication: 'client_secret_post',
+    pkce: 'relay',
+  },
+  clients: [{ ...client, scopes: ['orders.read'], interaction: 'page' }],
+  store: memoryStore(),
+  tokens: 'relay',
+  rateLimit: false,
+}
+
+// @ts-expect-error publicUrl is required
+export const withoutPublicUrl: PkceOptions = { provider, clients: [client] }
+// @ts-expect-error provider is required
+export const withoutProvider: PkceOptions = { publicUrl, clients: [client] }
+// @ts-expect-error clients are required
+export const withoutClients: PkceOptions = { publicUrl, provider }
+// @ts-expect-error a client needs redirect URIs
+export const withoutRedirectUris: PkceOptions = { ...least, clients: [{ clientId: 'app' }] }
+// @ts-expect-error an unknown option
+export const unknownOption: PkceOptions = { ...least, allowPlain: true }
+// @ts-expect-error S256 cannot be turned off
+export const plain: PkceOptions = { ...least, provider: { ...provider, pkce: 'plain' } }
+// @ts-expect-error a store has more than a read
+export const halfAStore: PkceOptions = { ...least, store: { read: async () => null } }
+
+export async function register(app: FastifyInstance): Promise<void> {
+  await app.register(pkce, least)
+  // @ts-expect-error the options are checked at registration too
+  await app.register(pkce, { publicUrl })
+  app.get('/me', { onRequest: app.pkce.requireSession({ scopes: ['orders.read'] }) }, async (request) => {
+    // @ts-expect-error a session is read-only
+    request.pkceSession.subject = 'somebody else'
+    return { subject: request.pkceSession.subject }
+  })
+  app.pkce.events.on('code.replay', (event) => event.grant?.length)
+  // @ts-expect-error no such event
+  app.pkce.events.on('code.replayed', () => undefined)
+}
+
+declare const route: UpstreamRoute
+declare const request: FastifyRequest
+declare const reply: FastifyReply
+declare const forwarded: ForwardedRequest
+declare const session: Session
+
+/** The forwarder takes a session or a public route, and nothing that merely looks like one. */
+export function forwardings(): void {
+  forward(route, session, request, reply, forwarded)
+  forward(route, new PublicRoute('/status'), request, reply, forwarded)
+  // @ts-expect-error no session
+  forward(route, undefined, request, reply, forwarded)
+  // @ts-expect-error null is no session
+  forward(route, null, request, reply, forwarded)
+  // @ts-expect-error a promise of a session is no session
+  forward(route, Promise.resolve(session), request, reply, forwarded)
+  // @ts-expect-error a copy of the fields is no session
+  forward(route, { ...session }, request, reply, forwarded)
+  // @ts-expect-error neither is an object with a prefix a public route
+  forward(route, { prefix: '/status' }, request, reply, forwarded)
+}
+
+// @ts-expect-error only validateAuthorizationRequest makes a verified request
+export const verified: VerifiedAuthorizationRequest = {
+  client: {
+    ...client,
+    name: 'App',
+    enabled: true,
+    authentication: 'none',
+    scopes: [],
+    providerScopes: [],
+    claims: [],
+    passThrough: [],
+    allowedOrigins: [],
+  },
+  redirectUri: 'com.example.app:/callback',
+  codeChallenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
+  state: undefined,
+  scope: [],
+  providerScope: [],
+  passThrough: {},
+  maxAgeSeconds: undefined,
+}
