@@ -31,6 +31,7 @@ export async function startGateway(
   logStream?: { write(line: string): void },
 ): Promise<RunningGateway> {
   let draining = false
+  /** In the order of opening; closed in reverse. */
   const closing: (() => Promise<unknown>)[] = [async () => config.plugin.store?.close()]
   const stop = async () => {
     draining = true

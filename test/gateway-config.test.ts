@@ -613,6 +613,32 @@ t.test('the print is the effective configuration and loads again', async (t) => 
   t.same(again.plugin.clients, config.plugin.clients)
 })
 
+t.test('no value at any key makes the loader fail otherwise than with a list of problems', async (t) => {
+  const { effective } = load(file(t, { ...minimal(), upstreams: [upstream] }))
+  const paths = pathsOf(effective)
+  t.ok(paths.length > 80)
+  for (const path of paths) {
+    for (const value of [null, -1, 1.5, '', 'x\ny', true, [], [null], {}, { x: 1 }]) {
+      const broken = structuredClone(effective)
+      const parent = path.slice(0, -1).reduce<never>((node, key) => node[key as never], broken as never)
+      Object.assign(parent, { [path.at(-1)!]: value })
+      try {
+        gatewayConfig(broken)
+      } catch (error) {
+        if (!(error instanceof ConfigError)) t.fail(`${path.join('.')}: ${JSON.stringify(value)}`, { error })
+      }
+    }
+  }
+
+  function pathsOf(value: unknown, path: (string | number)[] = []): (string | number)[][] {
+    if (typeof value !== 'object' || value === null) return [path]
+    const inner = Object.entries(value).flatMap(([key, one]) =>
+      pathsOf(one, [...path, Array.isArray(value) ? Number(key) : key]),
+    )
+    return path.length === 0 ? inner : [path, ...inner]
+  }
+})
+
 t.test('a gateway built in code goes through the same rules', async (t) => {
   t.equal(gatewayConfig(minimal()).listen.port, 3000)
   const wrong = { ...minimal(), upstreams: [{ ...upstream, prefix: '/api/' }] }

@@ -208,12 +208,28 @@ t.test('--print-config shows what is in effect, without secrets (design, J-01)',
   t.notMatch(stdout, Buffer.alloc(32, secret).toString('base64url'))
 })
 
-t.test('a child process exits with 78, 2 and 0, without a stack trace', async (t) => {
-  const path = configFile(t, { ...values(), publicUrl: 'http://example.com' })
-  const commands = [['--config', path], ['--nonsense'], ['--version']].map((args) => new Command(t, args))
-  t.same(await Promise.all(commands.map(({ exited }) => exited)), [78, 2, 0])
-  for (const { stderr } of commands) t.notMatch(stderr.join('\n'), /^ +at /m)
+t.test('the process itself exits with 78, without a stack trace (design)', async (t) => {
+  const command = new Command(t, [
+    '--config',
+    configFile(t, { ...values(), publicUrl: 'http://example.com' }),
+  ])
+  t.equal(await command.exited, 78)
+  t.match(command.stderr[0], 'pkce-gateway: invalid configuration')
+  t.notMatch(command.stderr.join('\n'), /^ +at /m)
 })
+
+t.test(
+  "wrong metadata of the provider stops the start, at the issuer's line (design, RFC 8414 §3.3)",
+  async (t) => {
+    const origin = await serve(t, (_request, response) => {
+      response.setHeader('content-type', 'application/json').end('{"issuer":"https://other.example"}')
+    })
+    const provider = { issuer: origin, clientId: 'gateway', clientSecret: secret }
+    const { status, stderr } = await inProcess(t, ['--config', configFile(t, values({ provider }))])
+    t.equal(status, 78)
+    t.match(stderr, /gateway\.yaml:\d+:3 provider\.issuer: /)
+  },
+)
 
 t.test('a port in use exits with 1 and says which, and what to do (design)', async (t) => {
   const taken = Number(new URL(await serve(t, () => {})).port)
@@ -305,10 +321,11 @@ t.test('a second signal ends the process at once with 1 (design)', async (t) => 
 })
 
 t.test('an uncaught exception is logged as fatal and ends the process with 1', async (t) => {
-  const trap = `data:text/javascript,process.once('message', (m) => { throw Object.assign(new Error(m), { body: '${secret}' }) })`
+  const trap =
+    "data:text/javascript,process.once('message', (m) => { throw Object.assign(new Error(m.text), m) })"
   const command = new Command(t, ['--config', configFile(t, values())], {}, [`--import=${trap}`])
   await command.ready()
-  command.child.send('boom')
+  command.child.send({ text: 'boom', body: secret })
   t.equal(await command.exited, 1)
   const line = await command.logged('uncaught error, exiting')
   t.match(line, { level: 60, err: { type: 'Error', message: 'boom', stack: String } })

@@ -44,11 +44,9 @@ export function completeConfig(values: unknown, folderOf: (path: Path) => string
   if (sound('listen') && sound('admin')) problems.push(...listenerProblems(input))
   if (sound('allowedHosts')) problems.push(...allowedHostProblems(input.allowedHosts))
   if (sound('trustProxy')) problems.push(...trustProxyProblems(input.trustProxy))
-  if (sound('routePrefix')) {
-    const checkable = new Map(
-      [...(input.upstreams ?? []).entries()].filter(([index]) => sound('upstreams', index)),
-    )
-    problems.push(...upstreamProblems(checkable, input.routePrefix))
+  if (sound('routePrefix') && Array.isArray(input.upstreams)) {
+    const checkable = [...input.upstreams.entries()].filter(([index]) => sound('upstreams', index))
+    problems.push(...upstreamProblems(new Map(checkable), input.routePrefix))
   }
   if (!plugin || problems.length > 0) return { problems, effective: input as GatewayInput, config: undefined }
 

@@ -4,7 +4,10 @@ import { closed, milliseconds, strings } from './schema-parts.ts'
 /** One upstream API: where it is, who may call it, and what it is told. Rules across keys are in `rules.ts`. */
 export const UpstreamSchema = Type.Object(
   {
-    prefix: Type.String({ minLength: 1, description: 'Whole segments; the longest prefix wins.' }),
+    prefix: Type.String({
+      minLength: 1,
+      description: '/, or whole segments without a slash at the end. Prefixes may nest: the longest wins.',
+    }),
     target: Type.String({
       minLength: 1,
       description: 'http(s) origin and an optional base path; upstream path = target path + (path − prefix).',

@@ -83,6 +83,6 @@ function explain(error: unknown): string {
 }
 
 function variableOf(port: number | undefined): string {
-  const part = Object.keys(variables).find((name) => portOf(name as keyof typeof variables) === port)
-  return variables[part as keyof typeof variables][0]
+  const parts = Object.keys(variables) as (keyof typeof variables)[]
+  return parts.flatMap((part) => (portOf(part) === port ? variables[part][0] : [])).join(' or ')
 }

@@ -3,9 +3,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 /** How long the rest of an unwanted upload is read and thrown away after the answer. */
 const LINGER_MS = 2000
 
-/** True if the request announced a body that has not fully arrived. */
+/** True if the request announced a body that has not fully arrived. (An injected request is always whole.) */
 export function hasUnreadBody(request: IncomingMessage): boolean {
-  if (request.complete) return false
+  if (request.complete !== false) return false
   const { 'content-length': contentLength, 'transfer-encoding': transferEncoding } = request.headers
   return transferEncoding !== undefined || (contentLength !== undefined && contentLength !== '0')
 }
@@ -14,8 +14,8 @@ export function hasUnreadBody(request: IncomingMessage): boolean {
  * Ends an answer that says `connection: close` while the client is still sending.
  *
  * Closing at once would make the kernel reset the connection, and the client could lose the answer that is on
- * its way to it. So the answer is sent, the upload is thrown away for a bounded time, then the connection goes
- * (RFC 9112 §9.6).
+ * its way to it. So only our side is closed at first, and the upload is thrown away for a bounded time
+ * (RFC 9112 §9.6). An answer without a length needs its last chunk, which Node sends only with the end.
  */
 export function endAndClose(
   request: IncomingMessage,
@@ -24,9 +24,13 @@ export function endAndClose(
 ): void {
   if (chunk === undefined) response.flushHeaders()
   else response.write(chunk)
+  const { socket } = request
+  const { chunkedEncoding } = response
+  if (!chunkedEncoding) socket.end()
   const close = () => {
     clearTimeout(timer)
-    response.end()
+    if (chunkedEncoding) response.end()
+    else socket.destroy()
   }
   const timer = setTimeout(close, LINGER_MS)
   request.once('end', close)

@@ -31,7 +31,7 @@ export interface Calls {
     rule: RetryRule,
     request: (auth: oauth.ClientAuth, http: HttpOptions) => Promise<Response>,
   ): Promise<Response>
-  /** Reads the answer to `sendAuthenticated`; that our client is refused is told to the operator. */
+  /** Reads an answer of the token or PAR endpoint; that our client is refused is told to the operator. */
   read(endpoint: EndpointName, response: Response): Promise<JsonObject>
   /** Tries a secret or key that is given as text; a function is asked when it is needed. */
   credentialProblems(): Promise<ConfigProblem[]>

@@ -1,4 +1,5 @@
 import * as oauth from 'oauth4webapi'
+import { readAnswer } from './answer.ts'
 import { type Calls, causeOf, type ProviderLog } from './calls.ts'
 import type { Metadata } from './endpoints.ts'
 import type { Provider } from './provider.ts'
@@ -64,7 +65,7 @@ export function createRevocation(options: {
         additionalParameters: { token_type_hint },
       }),
     )
-    if (!response.ok) await calls.read('revocation', response)
+    if (!response.ok) await readAnswer('revocation', response)
   }
 
   function lost(cause: string): void {
