@@ -321,7 +321,7 @@ t.test('a body keeps its length, a chunked one is chunked anew (H-19)', async (t
   client.socket.destroy()
   const forwarded = api.requests[1]!
   t.equal(valuesOf(forwarded, 'content-length').length + valuesOf(forwarded, 'transfer-encoding').length, 1)
-  t.notMatch(forwarded.body.toString(), /ext|X-Trailer/)
+  t.equal(forwarded.body.toString(), 'hello')
   await exchange(port, head('POST /api/a', 'Content-Length: 0'))
   t.same(valuesOf(api.requests[2]!, 'content-length'), ['0'])
 })

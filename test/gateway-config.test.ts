@@ -618,7 +618,7 @@ t.test('no value at any key makes the loader fail otherwise than with a list of 
   const paths = pathsOf(effective)
   t.ok(paths.length > 80)
   for (const path of paths) {
-    for (const value of [null, -1, 1.5, '', 'x\ny', true, [], [null], {}, { x: 1 }]) {
+    for (const value of [null, -1, 'x\ny', [null], { x: 1 }]) {
       const broken = structuredClone(effective)
       const parent = path.slice(0, -1).reduce<never>((node, key) => node[key as never], broken as never)
       Object.assign(parent, { [path.at(-1)!]: value })

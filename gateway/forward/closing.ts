@@ -30,7 +30,7 @@ export function endAndClose(
   const close = () => {
     clearTimeout(timer)
     if (chunkedEncoding) response.end()
-    else socket.destroy()
+    else socket.destroySoon()
   }
   const timer = setTimeout(close, LINGER_MS)
   request.once('end', close)

@@ -112,6 +112,11 @@ class Exchange implements Dispatcher.DispatchHandler {
     } catch (cause) {
       throw new UpstreamError('answer_malformed', cause)
     }
+    // Nothing follows, whatever length is announced (RFC 9112 §6.3).
+    if (contentLength === 0 || status === 204 || status === 304 || this.#request.method === 'HEAD') {
+      this.#end(undefined)
+      return true
+    }
     this.#remaining = contentLength
     this.#resume = resume
     process.nextTick(flushHead, this.#response)

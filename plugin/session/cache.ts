@@ -27,15 +27,16 @@ export class SessionCache {
   readonly #loads = new Map<string, Load>()
   /** Closed until the first `onResume`. */
   #open = false
-  readonly #entries = new LRUCache<string, Entry>({
-    max: SESSIONS_MAX,
-    dispose: ({ session }, hash) => this.#forget(session.grantId, hash),
-    noDisposeOnSet: true,
-  })
+  readonly #entries: LRUCache<string, Entry>
 
-  /** @param now the store's clock. */
-  constructor(now: () => number) {
+  /** @param now the store's clock, in milliseconds. */
+  constructor(now: () => number, max = SESSIONS_MAX) {
     this.#now = now
+    this.#entries = new LRUCache({
+      max,
+      dispose: ({ session }, hash) => this.#forget(session.grantId, hash),
+      noDisposeOnSet: true,
+    })
   }
 
   /** The live session behind the hash, or undefined: then the store decides. */
@@ -46,7 +47,8 @@ export class SessionCache {
 
   /** Announces a read of the grant. `finish` caches its result; `end` must follow in every case. */
   beginLoad(grantId: string): { finish(hash: string, session: Session): void; end(): void } {
-    const load = this.#loads.get(grantId) ?? { readers: 0, changed: false }
+    // A read that begins in a gap may miss a change whose notification is lost before the gap ends.
+    const load = this.#loads.get(grantId) ?? { readers: 0, changed: !this.#open }
     load.readers++
     this.#loads.set(grantId, load)
     return {

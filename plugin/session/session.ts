@@ -39,6 +39,8 @@ export class Session {
     this.claims = fields.claims
     this.expiresAt = fields.expiresAt
     this.#providerAuthorization = fields.providerAuthorization
+    // One request must not be able to change who the next one is.
+    Object.freeze(this)
   }
 
   /** The `Authorization` value for an upstream, e.g. `Bearer …`. A secret: kept out of JSON and logs. */

@@ -72,15 +72,28 @@ export class RawUpstream {
         }
         const size = Number(valuesOf(current, 'content-length')[0] ?? 0)
         const chunked = valuesOf(current, 'transfer-encoding').length > 0
-        const whole = chunked ? pending.indexOf('0\r\n\r\n') + 5 : size
-        if (chunked ? whole === 4 : pending.length < size) return
+        const whole = chunked ? pending.indexOf('\r\n0\r\n\r\n') + 7 : size
+        if (chunked ? whole === 6 : pending.length < size) return
         current.body = pending.subarray(0, whole)
+        if (chunked) current.body = dechunked(current.body)
         pending = pending.subarray(whole)
         const request = current
         current = undefined
         if (!this.early) this.respond(socket, request)
       }
     })
+  }
+}
+
+/** The content of a chunked body. */
+export function dechunked(body: Buffer): Buffer {
+  const pieces: Buffer[] = []
+  for (let at = 0; ; ) {
+    const lineEnd = body.indexOf('\r\n', at)
+    const size = Number.parseInt(body.subarray(at, lineEnd).toString('latin1'), 16)
+    if (lineEnd === -1 || size === 0) return Buffer.concat(pieces)
+    pieces.push(body.subarray(lineEnd + 2, lineEnd + 2 + size))
+    at = lineEnd + 2 + size + 2
   }
 }
 

@@ -1,0 +1,44 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { StoreError } from '../errors.ts'
+import type { ActiveGrant, RefreshTokenRecord } from './grant.ts'
+import type { Grants, StoredGrant } from './grants.ts'
+
+const PAUSE_MS = 250
+
+/**
+ * Writes what a provider refresh has brought, again and again while the store fails, until the lease ends.
+ *
+ * A provider that rotates its refresh token has forgotten the old one by now. Giving up at the first error would
+ * lose the whole session for want of one write. A write whose answer was lost may have happened, and then the
+ * same swap loses against itself: so after an error, a lost swap is settled by reading whose generation is there.
+ *
+ * @param leased the grant as it was when the lease was taken; nobody but an end may change it before `lease.until`.
+ * @param write the swap to `next`, safe to be made again.
+ * @returns false if another writer has won. @throws StoreError when the lease is over and the outcome unknown.
+ */
+export async function insist(
+  grants: Grants,
+  leased: StoredGrant<ActiveGrant>,
+  next: { readonly refreshToken: RefreshTokenRecord },
+  write: () => Promise<boolean>,
+): Promise<boolean> {
+  const until = leased.grant.lease?.until ?? 0
+  for (let failed = false; ; ) {
+    try {
+      if (await write()) return true
+      return failed && (await isStored(grants, leased.grant.id, next.refreshToken.hash))
+    } catch (error) {
+      if (!(error instanceof StoreError) || grants.now() + PAUSE_MS >= until) throw error
+      failed = true
+      await pause(PAUSE_MS)
+    }
+  }
+}
+
+/** The generation is there, or has been followed by the next one: somebody else has been given it within its grace. */
+async function isStored(grants: Grants, grantId: string, generation: string): Promise<boolean> {
+  const stored = await grants.read(grantId)
+  if (stored?.grant.status !== 'active') return false
+  const { hash, predecessor } = stored.grant.refreshToken ?? {}
+  return hash === generation || predecessor?.hash === generation
+}
