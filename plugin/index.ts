@@ -13,6 +13,7 @@ export {
   StoreError,
 } from './errors.ts'
 export { logSerializers } from './log.ts'
+export { schemaProblems } from './options/problems.ts'
 export { resolveOptions } from './options/resolve.ts'
 export type { ResolvedOptions } from './options/resolved.ts'
 export {
@@ -22,6 +23,7 @@ export {
   ProviderSchema,
   ResourceServerSchema,
 } from './options/schema.ts'
+export { nearestOf } from './options/spelling.ts'
 export type { Pkce, SessionSummary } from './pkce.ts'
 export type { Session } from './session/session.ts'
 export { type MemoryStoreOptions, memoryStore } from './stores/memory.ts'

@@ -253,7 +253,7 @@ t.test('keys', async (t) => {
 
   t.test('are asked for once however many wait, and again after ten minutes (F-13)', async (t) => {
     const mock = await readyProvider(t, {}, without)
-    serveKeys(mock)
+    serveKeys(mock).delay(50)
     await Promise.all([login(mock, 'rsa'), login(mock, 'rsa'), login(mock, 'rsa')])
     mock.clock.ms += 600_000
     mock.as.intercept({ path: '/jwks' }).reply(500, '').times(2)

@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import http, { type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import https from 'node:https'
 import net, { type AddressInfo } from 'node:net'
-import { gzipSync } from 'node:zlib'
 import { exportJWK, generateKeyPair } from 'jose'
 import Oidc from 'oidc-provider'
 import t, { type Test } from 'tap'
@@ -29,6 +28,9 @@ AQH/MA8GA1UdEQQIMAaHBH8AAAEwCgYIKoZIzj0EAwIDSAAwRQIhAMSX+oLzo/Pw
 QcQ6qwncDyDCADQZl5mxnIUUVNNaB/vxAiBm+L87U9BYtzjntjf0cK4OnCKUglKf
 QGobe6FUHXJQVg==
 -----END CERTIFICATE-----`
+
+/** Deadlines for those tests that wait for one. */
+const QUICK = { connectMs: 300, headersMs: 300, bodyMs: 300, totalMs: 600 }
 
 interface Listening {
   origin: string
@@ -81,7 +83,7 @@ async function connected(t: Test, origin: string, overrides: Partial<ResolvedPro
 t.test('deadlines and limits', async (t) => {
   t.test('a provider that never answers costs the head deadline and one request (C-17, F-08)', async (t) => {
     const server = await serve(t, () => {})
-    const { provider } = await connected(t, server.origin)
+    const { provider } = await connected(t, server.origin, { timeouts: QUICK })
     const began = performance.now()
     await refused(t, provider.exchangeCode(exchange), { reason: 'provider_unavailable', unsent: false })
     t.ok(performance.now() - began < 2000)
@@ -94,7 +96,7 @@ t.test('deadlines and limits', async (t) => {
       const drip = setInterval(() => response.write(' '), 50)
       response.on('close', () => clearInterval(drip))
     })
-    const { provider } = await connected(t, server.origin)
+    const { provider } = await connected(t, server.origin, { timeouts: QUICK })
     const began = performance.now()
     await refused(t, provider.exchangeCode(exchange), { reason: 'provider_unavailable', unsent: false })
     const took = performance.now() - began
@@ -112,13 +114,13 @@ t.test('deadlines and limits', async (t) => {
       mute.close()
     })
     const origin = `https://127.0.0.1:${(mute.address() as AddressInfo).port}`
-    const patient = await connected(t, origin, { timeouts: { ...providerOptions.timeouts, totalMs: 5000 } })
+    const patient = await connected(t, origin, { timeouts: { ...QUICK, totalMs: 5000 } })
     await refused(t, patient.provider.exchangeCode(exchange), {
       reason: 'provider_unavailable',
       unsent: true,
     })
     const hasty = await connected(t, origin, {
-      timeouts: { ...providerOptions.timeouts, connectMs: 5000, totalMs: 200 },
+      timeouts: { ...QUICK, connectMs: 5000, totalMs: 200 },
     })
     const began = performance.now()
     await refused(t, hasty.provider.exchangeCode(exchange), { reason: 'provider_unavailable', unsent: false })
@@ -154,8 +156,8 @@ t.test('deadlines and limits', async (t) => {
 
   t.test('nothing compressed is asked for or read (F-09)', async (t) => {
     const server = await serve(t, (_request, response) => {
-      response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' })
-      response.end(gzipSync(JSON.stringify(TOKENS)))
+      response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'br' })
+      response.end(JSON.stringify(TOKENS))
     })
     const { provider } = await connected(t, server.origin)
     await refused(t, provider.exchangeCode(exchange), { reason: 'provider_answer_invalid' })
@@ -478,7 +480,6 @@ t.test(
         ...providerOptions,
         issuer: origin,
         clientAuthentication: 'client_secret_basic',
-        timeouts: { connectMs: 3000, headersMs: 5000, bodyMs: 5000, totalMs: 10_000 },
       },
       callbackUrl,
       log,

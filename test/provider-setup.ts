@@ -28,7 +28,7 @@ export const providerOptions: ResolvedProvider = {
   scope: 'openid offline_access',
   pkce: 'own',
   authorizationParams: {},
-  timeouts: { connectMs: 300, headersMs: 300, bodyMs: 300, totalMs: 600 },
+  timeouts: { connectMs: 3000, headersMs: 5000, bodyMs: 5000, totalMs: 10_000 },
   allowedHosts: [],
   dangerouslyAllowPrivateNetwork: false,
 }

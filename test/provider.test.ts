@@ -461,6 +461,25 @@ t.test('client authentication', async (t) => {
     await provider.exchangeCode(exchange)
   })
 
+  t.test('a private key that is a function can rotate too (F-06)', async (t) => {
+    const pairs = [
+      await generateKeyPair('ES256', { extractable: true }),
+      await generateKeyPair('ES256', { extractable: true }),
+    ]
+    const texts = await Promise.all(pairs.map(({ privateKey }) => exportPKCS8(privateKey)))
+    const { provider, as } = await readyProvider(t, {
+      clientAuthentication: 'private_key_jwt',
+      privateKey: () => texts.shift()!,
+    })
+    const assertions: string[] = []
+    const body = (text: string) => assertions.push(new URLSearchParams(text).get('client_assertion')!) > 0
+    for (const { publicKey } of pairs) {
+      as.intercept({ path: '/token', method: 'POST', body }).reply(200, TOKENS, JSON_TYPE)
+      await provider.exchangeCode(exchange)
+      await t.resolves(jwtVerify(assertions.at(-1)!, publicKey))
+    }
+  })
+
   t.test('a secret function that fails is an outage, and its words stay inside (F-06)', async (t) => {
     const { provider } = await readyProvider(t, {
       clientSecret: () => Promise.reject(new Error('vault s3cret')),

@@ -1,6 +1,5 @@
 import Value from 'typebox/value'
-import type { ConfigProblem } from '../../plugin/index.ts'
-import { schemaProblems } from './check.ts'
+import { type ConfigProblem, schemaProblems } from '../../plugin/index.ts'
 import { PLUGIN_KEYS, pluginOptions } from './plugin-options.ts'
 import { allowedHostProblems, listenerProblems, trustProxyProblems } from './rules.ts'
 import { type GatewayConfig, type GatewayInput, GatewaySchema } from './schema.ts'

@@ -1,5 +1,5 @@
 import type { TSchema } from 'typebox'
-import { nearestOf } from './problems.ts'
+import { nearestOf } from '../../plugin/index.ts'
 import { GatewaySchema } from './schema.ts'
 import type { Setting } from './sources.ts'
 import { propertiesOf, valueOfText } from './text.ts'

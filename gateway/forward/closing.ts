@@ -22,7 +22,7 @@ export function endAndClose(
   response: ServerResponse,
   chunk?: Buffer | string,
 ): void {
-  if (chunk === undefined) response.flushHeaders()
+  if (chunk === undefined || request.method === 'HEAD') response.flushHeaders()
   else response.write(chunk)
   const { socket } = request
   const { chunkedEncoding } = response

@@ -1,6 +1,7 @@
 import type { ResolvedOptions } from '../options/resolved.ts'
 import type { Store } from '../stores/store.ts'
 import { type AuthorizingGrant, decodeGrant, type EndedGrant, encodeGrant, type Grant } from './grant.ts'
+import { subjectIndex } from './indexes.ts'
 import { end, timeToLiveMs } from './transitions.ts'
 
 /** A grant as read, with the version that the next compare-and-swap must still find. */
@@ -60,12 +61,20 @@ export class Grants {
   async end(from: StoredGrant, reason: string): Promise<Exclude<Grant, EndedGrant> | null> {
     let current: StoredGrant | null = from
     while (current && current.grant.status !== 'ended') {
-      if (await this.replace(current, end(current.grant, reason, this.now()))) {
-        return current.grant as Exclude<Grant, EndedGrant>
-      }
+      if (await this.endUnlessChanged(current, reason)) return current.grant as Exclude<Grant, EndedGrant>
       current = await this.read(current.grant.id)
     }
     return null
+  }
+
+  /** Ends a grant only as it was read: for a verdict that a later change makes void. @throws StoreError */
+  async endUnlessChanged({ grant, version }: StoredGrant, reason: string): Promise<boolean> {
+    if (!(await this.replace({ grant, version }, end(grant, reason, this.now())))) return false
+    if (grant.status === 'active') {
+      // The index may name grants that are over, so a failure here is not worth a failed logout.
+      await this.#store.removeFromIndex([subjectIndex(grant.provider, grant.subject)], grant.id).catch(() => {})
+    }
+    return true
   }
 
   /** Resolves at the next change of the grant, or after `timeoutMs`: whoever waits looks again either way. */
@@ -84,19 +93,14 @@ export class Grants {
     })
   }
 
-  /** Lists the grant under each index, for as long as it can live. @throws StoreError */
-  addToIndexes(indexes: readonly string[], grantId: string): Promise<void> {
-    return this.#store.addToIndex(indexes, grantId, this.#lifetimes.sessionSeconds * 1000)
+  /** Lists the grant under an index until `until`, by the store's clock. @throws StoreError */
+  addToIndex(index: string, grantId: string, until: number): Promise<void> {
+    return this.#store.addToIndex([index], grantId, Math.max(1, until - this.now()))
   }
 
   /** Ids of grants that may be live. @throws StoreError */
   readIndex(index: string): Promise<string[]> {
     return this.#store.readIndex(index)
-  }
-
-  /** @throws StoreError */
-  removeFromIndexes(indexes: readonly string[], grantId: string): Promise<void> {
-    return this.#store.removeFromIndex(indexes, grantId)
   }
 
   /** Passes the store's change notifications on by grant. @returns the end of the watch. @throws StoreError */

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { StoreError } from '../errors.ts'
-import type { ActiveGrant, RefreshTokenRecord } from './grant.ts'
+import type { ActiveGrant } from './grant.ts'
 import type { Grants, StoredGrant } from './grants.ts'
 
 const PAUSE_MS = 250
@@ -13,20 +13,21 @@ const PAUSE_MS = 250
  * same swap loses against itself: so after an error, a lost swap is settled by reading whose generation is there.
  *
  * @param leased the grant as it was when the lease was taken; nobody but an end may change it before `lease.until`.
- * @param write the swap to `next`, safe to be made again.
+ * @param generation the hash of the refresh token that is being written.
+ * @param write the swap, safe to be made again.
  * @returns false if another writer has won. @throws StoreError when the lease is over and the outcome unknown.
  */
 export async function insist(
   grants: Grants,
   leased: StoredGrant<ActiveGrant>,
-  next: { readonly refreshToken: RefreshTokenRecord },
+  generation: string,
   write: () => Promise<boolean>,
 ): Promise<boolean> {
   const until = leased.grant.lease?.until ?? 0
   for (let failed = false; ; ) {
     try {
       if (await write()) return true
-      return failed && (await isStored(grants, leased.grant.id, next.refreshToken.hash))
+      return failed && (await isStored(grants, leased.grant.id, generation))
     } catch (error) {
       if (!(error instanceof StoreError) || grants.now() + PAUSE_MS >= until) throw error
       failed = true

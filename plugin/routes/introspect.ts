@@ -4,7 +4,7 @@ import type { FormParameters } from '../oauth/form.ts'
 import { formatScope } from '../oauth/scope.ts'
 import { parseTokenParameter } from '../oauth/token.ts'
 import type { Rooms } from '../rooms.ts'
-import { resourceServerOf } from './identify.ts'
+import { resourceServerOf } from './client.ts'
 import { formRoute } from './methods.ts'
 import { introspectSchema } from './schemas.ts'
 

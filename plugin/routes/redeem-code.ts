@@ -11,7 +11,7 @@ import { type TokenResponse, tokenResponse } from '../oauth/token.ts'
 import type { RegisteredClient } from '../options/resolved.ts'
 import type { ProviderTokens } from '../provider/provider.ts'
 import type { Rooms } from '../rooms.ts'
-import { type Identity, identify, narrowByProvider } from './identity.ts'
+import { type Identity, identify, narrowByProvider, scopeOf } from './identity.ts'
 import { duplicate, type PresentedCode, proveCode } from './prove-code.ts'
 
 /**
@@ -98,7 +98,7 @@ async function commit(
   const providerLifetimeMs = tokens.expiresInSeconds * 1000
   const terms = {
     now,
-    scope: narrowByProvider(grant.scope, client, tokens),
+    scope: narrowByProvider(scopeOf(client, grant.scope), client, tokens),
     providerExpiresAt: now + providerLifetimeMs,
     grantExpiresAt: expiresAt,
   }
@@ -127,17 +127,20 @@ async function commit(
     refreshToken: refresh?.record,
   })
 
-  // The index first: a logout by subject that runs meanwhile then finds either the index entry or the grant (G-10).
-  const indexes = [
-    subjectIndex(grant.provider, identity.subject),
-    ...(options.tokens === 'relay' ? [relayedTokenIndex(access.record.hash)] : []),
-  ]
   let active: StoredGrant<ActiveGrant> | null
   try {
-    await grants.addToIndexes(indexes, id)
+    // The indexes first: a logout by subject meanwhile then finds the grant, active or about to be (G-10).
+    await Promise.all([
+      grants.addToIndex(subjectIndex(grant.provider, identity.subject), id, expiresAt),
+      options.tokens === 'relay' &&
+        grants.addToIndex(relayedTokenIndex(access.record.hash), id, access.record.expiresAt),
+    ])
     active = await grants.replace(redeeming, next)
   } catch (cause) {
     provider.revoke(secrets)
+    rooms.audit.record('store.unavailable', { request, grantId: id, clientId, reason: 'commit_failed' })
+    // The write may have happened all the same; nobody holds its handles, and nobody shall find it live.
+    await grants.end(redeeming, 'exchange_failed').catch(() => {})
     throw new OAuthError('commit_failed', { cause })
   }
   if (!active) {
@@ -148,7 +151,7 @@ async function commit(
   return tokenResponse({
     accessToken: access.value,
     tokenType: access.tokenType,
-    expiresInSeconds: (access.record.expiresAt - now) / 1000,
+    expiresInSeconds: (access.record.expiresAt - grants.now()) / 1000,
     refreshToken: refresh?.value,
     scope: terms.scope,
   })

@@ -11,6 +11,7 @@ import type { TokenResponse } from '../oauth/token.ts'
 import type { RegisteredClient } from '../options/resolved.ts'
 import type { ProviderTokens } from '../provider/provider.ts'
 import type { Rooms } from '../rooms.ts'
+import { scopeOf } from './identity.ts'
 import { judgeRefresh } from './judge-refresh.ts'
 import { rotateGrant } from './rotate-grant.ts'
 
@@ -42,7 +43,7 @@ export async function refreshGrant(
     if (verdict.successor) return verdict.successor
 
     const { current } = verdict
-    const scope = narrowScope(presented.scope, current.grant.scope)
+    const scope = narrowScope(presented.scope, scopeOf(client, current.grant.scope))
     const dataKey = openDataKey(rooms, current.grant, handle)
     if (!needsProvider(rooms, current.grant)) {
       const rotated = await rotateGrant(rooms, request, client, handle, current, { dataKey, scope })
@@ -105,7 +106,8 @@ async function refreshAtProvider(
   try {
     tokens = await provider.refresh({ refreshToken: secrets.refreshToken, subject: leased.grant.subject })
   } catch (error) {
-    throw await afterProviderFailure(rooms, request, leased, error)
+    await afterProviderFailure(rooms, request, leased, error)
+    return null
   }
   const renewed: ProviderSecrets = {
     accessToken: tokens.accessToken,
@@ -120,29 +122,33 @@ async function refreshAtProvider(
   })
   if (answer) return answer
   // The fence (D-07, D-08): a logout or a later lease has won, so what the provider just issued must not live on.
-  provider.revoke(renewed)
+  // Only that: the refresh token that was there before may be the later lease's own.
+  provider.revoke(tokens)
   return null
 }
 
-/** `invalid_grant` and a changed subject end the grant; everything else leaves it as it was (D-10, D-14). */
+/**
+ * `invalid_grant` and a changed subject end the grant; everything else leaves it as it was (D-10, D-14).
+ *
+ * @returns when the verdict is void: it was about a refresh token that a later lease has replaced meanwhile.
+ */
 async function afterProviderFailure(
   rooms: Rooms,
   request: FastifyRequest,
   leased: StoredGrant<ActiveGrant>,
   error: unknown,
-): Promise<unknown> {
+): Promise<void> {
   const { id, clientId } = leased.grant
   const reason = error instanceof ProviderError ? error.reason : undefined
   rooms.audit.record('provider.error', { request, grantId: id, clientId, reason })
   if (reason === 'provider_refused_grant' || reason === 'provider_subject_mismatch') {
-    if (await rooms.grants.end(leased, reason)) {
-      rooms.audit.record('session.ended', { request, grantId: id, clientId, reason })
-    }
-    return error
+    if (!(await rooms.grants.endUnlessChanged(leased, reason))) return
+    rooms.audit.record('session.ended', { request, grantId: id, clientId, reason })
+    throw new OAuthError('grant_ended', { cause: error })
   }
   await rooms.grants.replace(leased, release(leased.grant)).catch((cause: unknown) => {
     // The lease runs out by itself.
     request.log.warn({ err: cause }, 'a refresh lease could not be given back')
   })
-  return error
+  throw error
 }

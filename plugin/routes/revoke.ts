@@ -8,7 +8,7 @@ import { familyOf, hashCredential, hashFamily, parseHandle, sameHash } from '../
 import type { FormParameters } from '../oauth/form.ts'
 import { parseTokenParameter } from '../oauth/token.ts'
 import type { Rooms } from '../rooms.ts'
-import { clientOf } from './identify.ts'
+import { clientOf } from './client.ts'
 import { formRoute } from './methods.ts'
 import { revokeSchema } from './schemas.ts'
 

@@ -4,6 +4,7 @@ import { issueAccessToken, issueRefreshToken } from '../grant/credentials.ts'
 import type { ActiveGrant, ProviderSecrets, SuccessorSecrets } from '../grant/grant.ts'
 import type { StoredGrant } from '../grant/grants.ts'
 import { relayedTokenIndex } from '../grant/indexes.ts'
+import { insist } from '../grant/insist.ts'
 import { openProviderSecrets, sealFor, sealProviderSecrets } from '../grant/seals.ts'
 import { rotate } from '../grant/transitions.ts'
 import { type Handle, hashCredential } from '../handles.ts'
@@ -76,14 +77,19 @@ export async function rotateGrant(
       ...(tokens.claims && { claims: { ...grant.claims, ...selectClaims(client, tokens.claims) } }),
     }),
   })
-  if (options.tokens === 'relay') await grants.addToIndexes([relayedTokenIndex(access.record.hash)], grant.id)
-  if (!(await grants.replace(current, next))) return null
+  const write = async () => {
+    if (options.tokens === 'relay') {
+      await grants.addToIndex(relayedTokenIndex(access.record.hash), grant.id, access.record.expiresAt)
+    }
+    return (await grants.replace(current, next)) !== null
+  }
+  if (!(await (tokens ? insist(grants, current, refresh.record.hash, write) : write()))) return null
 
   rooms.audit.record('session.refreshed', { request, grantId: grant.id, clientId: client.clientId })
   return tokenResponse({
     accessToken: access.value,
     tokenType: access.tokenType,
-    expiresInSeconds: (access.record.expiresAt - now) / 1000,
+    expiresInSeconds: (access.record.expiresAt - grants.now()) / 1000,
     refreshToken: refresh.value,
     scope: terms.scope,
   })

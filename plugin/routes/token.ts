@@ -8,7 +8,7 @@ import {
   parseRefreshRequest,
 } from '../oauth/token.ts'
 import type { Rooms } from '../rooms.ts'
-import { clientOf } from './identify.ts'
+import { clientOf } from './client.ts'
 import { formRoute } from './methods.ts'
 import { redeemCode } from './redeem-code.ts'
 import { refreshGrant } from './refresh-grant.ts'

@@ -75,7 +75,8 @@ export class SessionResolver {
     const token = grant.accessTokens.find((candidate) => sameHash(candidate.hash, hash))
     if (!token) return null
     if (token.expiresAt <= this.#grants.now()) throw invalidToken('token_expired')
-    if (!this.#options.clients.get(grant.clientId)?.enabled) throw invalidToken('token_client_disabled')
+    const client = this.#options.clients.get(grant.clientId)
+    if (!client?.enabled) throw invalidToken('token_client_disabled')
     const dataKey = unwrapFor(this.#sealing, grant, 'access', secret, token.key)
     const provider = dataKey && openProviderSecrets(this.#sealing, grant, dataKey)
     if (!provider) throw invalidToken('token_sealed')
@@ -83,7 +84,8 @@ export class SessionResolver {
       grantId: grant.id,
       clientId: grant.clientId,
       subject: grant.subject,
-      scope: Object.freeze([...token.scope]),
+      // The registry may have changed since: what the client may no longer have, its tokens do not carry (H-04).
+      scope: Object.freeze(token.scope.filter((value) => client.scopes.includes(value))),
       claims: Object.freeze({ ...grant.claims, sub: grant.subject }),
       expiresAt: token.expiresAt,
       providerAuthorization: `${authorizationScheme(provider.tokenType)} ${relayed ?? provider.accessToken}`,

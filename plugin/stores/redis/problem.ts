@@ -42,7 +42,9 @@ export function describeProblem(error: unknown): string {
   // The Cluster says "failed to refresh slots cache" and keeps the reason apart.
   const { lastNodeError } = error as { lastNodeError?: unknown }
   if (lastNodeError instanceof Error) return describeProblem(lastNodeError)
-  const words = `${String((error as NodeJS.ErrnoException).code ?? '')} ${error.message}`.match(/[A-Z][A-Z_]+/g)
+  const words = `${String((error as NodeJS.ErrnoException).code ?? '')} ${error.message}`.match(
+    /[A-Z][A-Z_]+/g,
+  )
   const word = words?.find((candidate): candidate is keyof typeof known => Object.hasOwn(known, candidate))
   if (word !== undefined) return `${known[word]} (${word})`
   return error.name === 'ReplyError' ? 'the server refused the command' : 'not connected'

@@ -1,0 +1,73 @@
+/** What the store needs of a `pg.Pool`: one fits as it is, and nobody else needs the types of pg. */
+export interface PostgresPool {
+  connect(
+    callback: (
+      error: Error | undefined,
+      client: PostgresClient | undefined,
+      release: (destroy?: boolean) => void,
+    ) => void,
+  ): void
+  on(event: 'error', listener: (error: Error) => void): unknown
+  listenerCount(event: string): number
+  /** Connection options, of which the LISTEN connection is made too. */
+  readonly options: object
+}
+
+export interface PostgresClient {
+  on(event: 'error', listener: (error: Error) => void): unknown
+  off(event: 'error', listener: (error: Error) => void): unknown
+  query(query: Query): Promise<Answer>
+}
+
+export interface Query {
+  readonly text: string
+  /** Prepares the statement once on each connection. */
+  readonly name?: string
+  readonly values?: unknown[]
+}
+
+export interface Answer {
+  readonly rows: Record<string, unknown>[]
+  readonly rowCount: number | null
+}
+
+/** No answer within the time that the caller had. */
+export class Late extends Error {
+  constructor(timeoutMs: number) {
+    super(`no answer within ${timeoutMs} ms`)
+  }
+}
+
+/**
+ * One statement on one client of the pool, answered or refused within `timeoutMs`, the wait for a client
+ * included: an exhausted pool and a black hole look the same from here (requirements G-11, G-12).
+ *
+ * A client that failed or is late is destroyed: it would hand its pending answer to whoever asks next.
+ */
+export function ask(pool: PostgresPool, query: Query, timeoutMs: number): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    let over = false
+    let giveBack = (_broken: boolean) => {}
+    const finish = (broken: boolean, settle: () => void) => {
+      if (over) return
+      over = true
+      clearTimeout(timer)
+      giveBack(broken)
+      settle()
+    }
+    const fail = (error: unknown) => finish(true, () => reject(error))
+    const timer = setTimeout(() => fail(new Late(timeoutMs)), timeoutMs)
+    pool.connect((error, client, release) => {
+      if (client === undefined) return fail(error)
+      // The pool cannot be told that nobody waits any longer, so the client goes back unused.
+      if (over) return release()
+      // A checked-out client that loses its connection emits this; without a listener the process would end.
+      client.on('error', fail)
+      giveBack = (broken) => {
+        release(broken)
+        client.off('error', fail)
+      }
+      client.query(query).then((answer) => finish(false, () => resolve(answer)), fail)
+    })
+  })
+}

@@ -1,0 +1,56 @@
+import { StoreError } from '../store.ts'
+import type { PostgresPool } from './ask.ts'
+import { storeError } from './problem.ts'
+
+export interface PostgresPoolOptions {
+  /** Connections at most. Default 10. */
+  max?: number
+  /**
+   * The URL leads to a pooler such as PgBouncer. It refuses the time limits as start-up parameters, so they are
+   * left out: set them on the role (`ALTER ROLE … SET statement_timeout = '1s'`). Default false.
+   */
+  pooler?: boolean
+}
+
+/** A pool of our own making, and how it is ended. */
+export interface OwnPostgresPool extends PostgresPool {
+  end(): Promise<void>
+}
+
+/** Longer than the store waits, so that a statement it gave up does not go on for long. */
+const statementTimeoutMs = 1000
+const connectTimeoutMs = 1000
+
+/**
+ * A `pg.Pool` with the limits that the store needs: nothing waits for ever, on either side (requirements G-12).
+ *
+ * @param url `postgres://user:password@host:port/database`; `?sslmode=verify-full&sslrootcert=FILE` for TLS.
+ * @throws StoreError without the URL in it: when it is none, and when the package `pg` is not installed.
+ */
+export async function createPostgresPool(
+  url: string,
+  { max = 10, pooler = false }: PostgresPoolOptions = {},
+): Promise<OwnPostgresPool> {
+  if (!URL.canParse(url) || !/^postgres(ql)?:$/.test(new URL(url).protocol)) {
+    throw new StoreError(
+      'postgres',
+      'connect',
+      'the URL must read postgres://user:password@host:port/database',
+    )
+  }
+  const { Pool } = await import('pg').catch((error: unknown) => {
+    throw storeError('connect', error)
+  })
+  return new Pool({
+    connectionString: url,
+    max,
+    connectionTimeoutMillis: connectTimeoutMs,
+    keepAlive: true,
+    application_name: 'fastify-pkce',
+    ...(!pooler && {
+      statement_timeout: statementTimeoutMs,
+      lock_timeout: statementTimeoutMs,
+      idle_in_transaction_session_timeout: 2 * statementTimeoutMs,
+    }),
+  })
+}

@@ -1,0 +1,98 @@
+import type { Cluster, Redis } from 'ioredis'
+import { StoreError } from '../store.ts'
+import { ServerClock } from './clock.ts'
+import { describeProblem } from './problem.ts'
+import type { Script } from './scripts.ts'
+import { within } from './within.ts'
+
+/** An ioredis client: a single server, Sentinel, or Cluster. */
+export type RedisClient = Redis | Cluster
+
+/**
+ * Runs scripts on the app's client, and answers or throws `StoreError` in time however the client is
+ * configured: ioredis' defaults wait for minutes (requirements G-11).
+ */
+export class RedisCommands {
+  readonly clock = new ServerClock()
+  readonly #client: RedisClient
+  readonly #timeoutMs: number
+  #isClosed = false
+  #connecting: Promise<void> | undefined
+  /** Why the client has no connection. */
+  #lastError: unknown
+
+  constructor(client: RedisClient, timeoutMs: number) {
+    this.#client = client
+    this.#timeoutMs = timeoutMs
+    client.on('error', this.#onError)
+  }
+
+  /** The script's reply, without the time. @throws StoreError */
+  async run(operation: string, script: Script, key: string, args: string[] = []): Promise<unknown[]> {
+    return this.within(operation, async () => {
+      const startedAt = this.clock.start()
+      const [seconds, microseconds, ...reply] = await evaluate(this.#client, script, key, args)
+      this.clock.observe(Number(seconds) * 1000 + Number(microseconds) / 1000, startedAt)
+      return reply
+    })
+  }
+
+  /** What `call` gives, on a client that is ready, in time. @throws StoreError */
+  async within<T>(operation: string, call: () => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw new StoreError('redis', operation, 'closed')
+    try {
+      return await within(this.#timeoutMs, this.#whenReady(call))
+    } catch (error) {
+      // No cause: ioredis' errors hold keys, values and addresses.
+      throw error instanceof StoreError ? error : new StoreError('redis', operation, describeProblem(error))
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#client.off('error', this.#onError)
+  }
+
+  async #whenReady<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#client.status !== 'ready') await this.#connected()
+    return call()
+  }
+
+  /** Waits for a client that is about to connect. One that has lost its server is refused at once. */
+  async #connected(): Promise<void> {
+    const client = this.#client
+    if (client.status === 'wait') client.connect().catch(() => {})
+    if (client.status !== 'connecting' && client.status !== 'connect') throw this.#lastError
+    this.#connecting ??= new Promise<void>((resolve, reject) => {
+      const settle = () => {
+        client.off('ready', settle).off('close', settle).off('end', settle)
+        this.#connecting = undefined
+        if (client.status === 'ready') resolve()
+        else reject(this.#lastError)
+      }
+      client.on('ready', settle).on('close', settle).on('end', settle)
+    })
+    return this.#connecting
+  }
+
+  readonly #onError = (error: unknown): void => {
+    this.#lastError = error
+  }
+}
+
+/** Scripts go by their hash; a server that does not know one (a restart, SCRIPT FLUSH, a failover) gets its text. */
+async function evaluate(
+  client: RedisClient,
+  script: Script,
+  key: string,
+  args: string[],
+): Promise<unknown[]> {
+  const reply = await client.evalsha(script.sha1, 1, key, ...args).catch((error: unknown) => {
+    if (error instanceof Error && error.message.startsWith('NOSCRIPT')) {
+      return client.eval(script.lua, 1, key, ...args)
+    }
+    throw error
+  })
+  if (!Array.isArray(reply)) throw new TypeError('the reply of a script is a list')
+  return reply
+}

@@ -1,0 +1,136 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Cluster } from 'ioredis'
+import type { StoreWatcher } from '../store.ts'
+import type { RedisClient, RedisCommands } from './commands.ts'
+import type { RedisNames } from './names.ts'
+import { type Subscription, subscriptions } from './subscription.ts'
+import { within } from './within.ts'
+
+/** A beat that does not come round is a gap after at most these two together. */
+const beatIntervalMs = 500
+const stepMs = 1000
+const retryMs = 250
+
+/**
+ * The channel of change notifications. While anybody watches, it is opened, proved by beats, and when any part
+ * of it breaks it is thrown away as a whole, a gap at once, and opened anew.
+ */
+export class RedisWatch {
+  readonly #client: RedisClient
+  readonly #commands: RedisCommands
+  readonly #names: RedisNames
+  readonly #watchers = new Set<StoreWatcher>()
+  /** Calls of `add` that wait until the channel stands. */
+  readonly #waiting = new Set<() => void>()
+  #stands = false
+  /** Ends the channel; absent while nobody watches. */
+  #ending: AbortController | undefined
+
+  constructor(client: RedisClient, commands: RedisCommands, names: RedisNames) {
+    this.#client = client
+    this.#commands = commands
+    this.#names = names
+  }
+
+  /** Resolves once the channel stands. @throws StoreError when it does not in time. */
+  async add(watcher: StoreWatcher): Promise<() => void> {
+    // A set holds one object once; two watches with the same watcher end one by one.
+    const own: StoreWatcher = {
+      onChange: (key) => watcher.onChange(key),
+      onGap: () => watcher.onGap(),
+      onResume: () => watcher.onResume(),
+    }
+    const remove = () => {
+      this.#watchers.delete(own)
+      if (this.#watchers.size === 0) this.#end()
+    }
+    this.#watchers.add(own)
+    if (this.#stands) own.onResume()
+    try {
+      await this.#commands.within('watch', () => this.#untilItStands())
+    } catch (error) {
+      remove()
+      throw error
+    }
+    return remove
+  }
+
+  close(): void {
+    this.#watchers.clear()
+    this.#end()
+  }
+
+  async #untilItStands(): Promise<void> {
+    if (this.#stands) return
+    if (this.#ending === undefined) {
+      this.#ending = new AbortController()
+      void this.#keep(this.#ending.signal)
+    }
+    let stands = () => {}
+    const standing = new Promise<void>((resolve) => {
+      stands = resolve
+    })
+    this.#waiting.add(stands)
+    await standing
+  }
+
+  #end(): void {
+    this.#ending?.abort()
+    this.#ending = undefined
+    this.#waiting.clear()
+    this.#gap()
+  }
+
+  async #keep(ended: AbortSignal): Promise<void> {
+    while (!ended.aborted) {
+      // What broke it is no news: it is a gap, or it never stood.
+      await this.#hold(ended).catch(() => {})
+      if (!ended.aborted) await delay(retryMs, undefined, { signal: ended, ref: false }).catch(() => {})
+    }
+  }
+
+  /** One life of the channel. Always ends by throwing. */
+  async #hold(ended: AbortSignal): Promise<never> {
+    const broken = new AbortController()
+    const breakIt = () => {
+      if (broken.signal.aborted) return
+      broken.abort()
+      if (!ended.aborted) this.#gap()
+    }
+    const signal = AbortSignal.any([ended, broken.signal])
+    const onChange = (key: string) => {
+      for (const watcher of this.#watchers) watcher.onChange(key)
+    }
+    let parts: Subscription[] = []
+    try {
+      await this.#commands.within('watch', async () => {
+        parts = subscriptions(this.#client, this.#names, stepMs)
+      })
+      await within(stepMs, Promise.all(parts.map((part) => part.open(onChange, breakIt))), signal)
+      for (;;) {
+        await within(stepMs, Promise.all(parts.map((part) => part.beat(this.#commands))), signal)
+        this.#stand()
+        await delay(beatIntervalMs, undefined, { signal, ref: false })
+      }
+    } finally {
+      breakIt()
+      for (const part of parts) part.close()
+      // The masters may have changed; only a redirected command would tell the client otherwise.
+      if (this.#client.isCluster && !ended.aborted) (this.#client as Cluster).refreshSlotsCache()
+    }
+  }
+
+  #stand(): void {
+    if (this.#stands) return
+    this.#stands = true
+    for (const watcher of this.#watchers) watcher.onResume()
+    for (const stands of this.#waiting) stands()
+    this.#waiting.clear()
+  }
+
+  #gap(): void {
+    if (!this.#stands) return
+    this.#stands = false
+    for (const watcher of this.#watchers) watcher.onGap()
+  }
+}
