@@ -17,6 +17,7 @@ export type AuditEventName =
   | 'session.activated'
   | 'session.refreshed'
   | 'session.ended'
+  | 'session.unreadable'
   | 'client.auth_failed'
   | 'forward.denied'
   | 'store.unavailable'
@@ -107,7 +108,9 @@ export class Audit {
       ...(about.request && { requestId: about.request.id, address: about.request.ip }),
     }
     const log = about.request?.log ?? this.#log
-    log[ALARMS.has(event) ? 'warn' : 'info'](line, event)
+    // The log has its own time, and would otherwise name the field twice.
+    const { time: _, ...fields } = line
+    log[ALARMS.has(event) ? 'warn' : 'info'](fields, event)
     this.events.emit(line)
   }
 }
@@ -120,6 +123,7 @@ const ALARMS = new Set<AuditEventName>([
   'code.mismatch',
   'code.verifier_mismatch',
   'refresh.reuse',
+  'session.unreadable',
   'client.auth_failed',
   'store.unavailable',
   'provider.error',

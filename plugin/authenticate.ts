@@ -48,6 +48,9 @@ export function createAuthenticate(sessions: SessionResolver, audit: Audit, real
       audit.record('store.unavailable', { request })
       return new OAuthError('store_unavailable', { cause: error })
     }
+    if (error instanceof OAuthError && error.reason === 'token_sealed') {
+      audit.record('session.unreadable', { request, reason: error.reason })
+    }
     if (!(error instanceof OAuthError) || error.headers['www-authenticate'] !== undefined) return error
     if (error.statusCode >= 500) return error
     const header = challenge(realm, { error: error.error, description: error.message })

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Authenticate } from './authenticate.ts'
 import type { Cors } from './cors.ts'
+import { OAuthError } from './errors.ts'
 import { endSession, sessionsOf } from './management.ts'
 import type { Rooms } from './rooms.ts'
 import type { Session } from './session/session.ts'
@@ -25,7 +26,12 @@ export function decorate(app: FastifyInstance, rooms: Rooms, cors: Cors, authent
     requireSession: ({ scopes = [] } = {}) =>
       async function requireSession(request, reply) {
         reply.header('cache-control', 'no-store')
-        sessions.set(request, await authenticate(request, scopes))
+        try {
+          sessions.set(request, await authenticate(request, scopes))
+        } catch (error) {
+          if (error instanceof OAuthError) audit.record('forward.denied', { request, reason: error.reason })
+          throw error
+        }
       },
     corsHeaders: (origin, session) => cors.headers(origin, session && options.clients.get(session.clientId)),
     endSession: (target) => endSession(rooms, target),

@@ -165,6 +165,7 @@ const answers = {
   refresh_expired: INVALID_GRANT,
   refresh_reused: INVALID_GRANT,
   refresh_busy: UNAVAILABLE,
+  refresh_overtaken: UNAVAILABLE,
   grant_ended: INVALID_GRANT,
   grant_unreadable: INVALID_GRANT,
 

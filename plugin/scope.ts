@@ -3,7 +3,7 @@ import rateLimit from '@fastify/rate-limit'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { OAuthError, StoreError } from './errors.ts'
+import { OAuthError, type Reason, StoreError } from './errors.ts'
 import { parseForm } from './oauth/form.ts'
 import type { RateLimitGroup } from './options/resolved.ts'
 import type { Rooms } from './rooms.ts'
@@ -50,6 +50,9 @@ export async function limitRate(scope: FastifyInstance, group: RateLimitGroup | 
   })
 }
 
+/** A live handle whose record does not open: a server secret is gone, or somebody has moved ciphertexts (G-05). */
+const UNREADABLE = new Set<Reason>(['grant_unreadable', 'transaction_sealed'])
+
 function answerError(
   rooms: Rooms,
   thrown: unknown,
@@ -57,7 +60,10 @@ function answerError(
   reply: FastifyReply,
 ): FastifyReply {
   const error = toOAuthError(thrown)
-  if (error.reason === 'store_unavailable') rooms.audit.record('store.unavailable', { request })
+  // What was already made into an answer has been recorded where that happened.
+  if (thrown instanceof StoreError) rooms.audit.record('store.unavailable', { request })
+  if (UNREADABLE.has(error.reason))
+    rooms.audit.record('session.unreadable', { request, reason: error.reason })
   if (error.statusCode >= 500) request.log.error({ err: thrown }, 'the request failed')
   else request.log.info({ reason: error.reason, statusCode: error.statusCode }, 'the request was refused')
 

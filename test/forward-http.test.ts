@@ -5,7 +5,15 @@ import type { Upstream } from '../gateway/config/schema.ts'
 import { type AuditEvent, AuditEvents } from '../plugin/audit.ts'
 import { OAuthError, StoreError } from '../plugin/index.ts'
 import type { Session } from '../plugin/session/session.ts'
-import { type ForwarderSetup, forwarder, HOST, head, session, upstream } from './support/forwarder.ts'
+import {
+  ALLOWED_ORIGIN,
+  type ForwarderSetup,
+  forwarder,
+  HOST,
+  head,
+  session,
+  upstream,
+} from './support/forwarder.ts'
 import { exchange, field, RawUpstream, valuesOf, type WireAnswer, WireClient } from './support/wire.ts'
 
 /** A recording upstream behind a gateway; `own`: settings of the route /api. */
@@ -299,6 +307,40 @@ t.test('WebSocket upgrades are refused, others ignored and removed (RFC 9110 §7
   t.equal(answer.closed, true)
   t.same(valuesOf(api.requests[0]!, 'upgrade'), [])
   t.same(valuesOf(api.requests[0]!, 'http2-settings'), [])
+})
+
+t.test(
+  'a preflight is answered before the session check and without the upstream (Fetch §3.2.2, H-28)',
+  async (t) => {
+    const { api, port } = await setUp(t, { methods: ['GET', 'HEAD', 'PUT'] })
+    const preflight = (origin: string) =>
+      `OPTIONS /api/a HTTP/1.1\r\nHost: ${HOST}\r\nOrigin: ${origin}\r\nAccess-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: authorization, x-custom\r\n\r\n`
+    const answer = await exchange(port, preflight(ALLOWED_ORIGIN))
+    t.equal(answer.status, 204)
+    t.equal(field(answer, 'access-control-allow-origin'), ALLOWED_ORIGIN)
+    t.equal(field(answer, 'access-control-allow-methods'), 'GET, HEAD, PUT')
+    t.equal(field(answer, 'access-control-allow-headers'), 'authorization, x-custom')
+    t.equal(field(answer, 'vary'), 'Origin')
+    for (const origin of ['null', 'https://evil.example', `${ALLOWED_ORIGIN}.evil.example`]) {
+      const refused = await exchange(port, preflight(origin))
+      t.equal(refused.status, 405)
+      t.equal(field(refused, 'access-control-allow-origin'), undefined)
+    }
+    t.equal(api.requests.length, 0)
+  },
+)
+
+t.test('an origin may read our answers and refusals only if it is registered (H-28)', async (t) => {
+  const { port } = await setUp(t)
+  const allowed = await exchange(port, head('GET /api/a', `Origin: ${ALLOWED_ORIGIN}`))
+  t.equal(field(allowed, 'access-control-allow-origin'), ALLOWED_ORIGIN)
+  t.equal(field(allowed, 'vary'), 'Authorization, Cookie, Origin')
+  const refused = await exchange(port, head('GET /api/a', `Origin: ${ALLOWED_ORIGIN}`).replace('good', 'bad'))
+  t.equal(refused.status, 401)
+  t.equal(field(refused, 'access-control-allow-origin'), ALLOWED_ORIGIN)
+  const other = await exchange(port, head('GET /api/a', 'Origin: null'))
+  t.equal(other.status, 200)
+  t.equal(field(other, 'access-control-allow-origin'), undefined)
 })
 
 t.test('fields that Connection names do not reach the upstream (H-14)', async (t) => {

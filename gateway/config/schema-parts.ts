@@ -11,9 +11,6 @@ export const milliseconds = (defaultMs: number, description: string, minimum = 1
 export const strings = (description: string) =>
   Type.Optional(Type.Array(Type.String({ minLength: 1 }), { default: [], description }))
 
-/** A secret given as such. */
-export const secret = () => Type.Optional(Type.String({ minLength: 1 }))
-
 /** A secret named by the file that holds it. */
 export const secretFile = (key: string) =>
   Type.Optional(
@@ -25,7 +22,9 @@ export const secretFile = (key: string) =>
 
 /** Where a listener listens. */
 export const address = (host: string, port: number) => ({
-  host: Type.Optional(Type.String({ minLength: 1, default: host })),
+  host: Type.Optional(
+    Type.String({ minLength: 1, default: host, description: 'Address or name to listen on.' }),
+  ),
   port: Type.Optional(
     Type.Integer({ minimum: 0, maximum: 65_535, default: port, description: '0: any free port.' }),
   ),

@@ -6,7 +6,7 @@ import {
   ProviderSchema,
   ResourceServerSchema,
 } from '../../plugin/index.ts'
-import { address, closed, milliseconds, secret, secretFile, strings } from './schema-parts.ts'
+import { address, closed, milliseconds, secretFile, strings } from './schema-parts.ts'
 import { type Upstream, UpstreamSchema } from './upstream-schema.ts'
 
 export { type Upstream, UpstreamSchema } from './upstream-schema.ts'
@@ -14,21 +14,19 @@ export { type Upstream, UpstreamSchema } from './upstream-schema.ts'
 const Provider = Type.Object(
   {
     ...ProviderSchema.properties,
-    clientSecret: secret(),
     clientSecretFile: secretFile('clientSecret'),
-    privateKey: secret(),
     privateKeyFile: secretFile('privateKey'),
   },
   closed,
 )
 const Client = Type.Object(
-  { ...ClientSchema.properties, clientSecret: secret(), clientSecretFile: secretFile('clientSecret') },
+  { ...ClientSchema.properties, clientSecretFile: secretFile('clientSecret') },
   closed,
 )
 const ResourceServer = Type.Object(
   {
     clientId: ResourceServerSchema.properties.clientId,
-    clientSecret: secret(),
+    clientSecret: Type.Optional(ResourceServerSchema.properties.clientSecret),
     clientSecretFile: secretFile('clientSecret'),
   },
   closed,
@@ -51,7 +49,12 @@ const Listen = Type.Object(
 )
 const Store = Type.Object(
   {
-    type: Type.Optional(Type.Enum(['memory', 'redis', 'postgres'], { default: 'memory' })),
+    type: Type.Optional(
+      Type.Enum(['memory', 'redis', 'postgres'], {
+        default: 'memory',
+        description: 'Where grants are kept.',
+      }),
+    ),
     url: Type.Optional(Type.String({ minLength: 1, description: 'Of redis and postgres.' })),
     maxRecords: Type.Optional(Type.Integer({ minimum: 1, default: 100_000, description: 'Of memory.' })),
     dangerouslyAllowInProduction: Type.Optional(
@@ -79,7 +82,7 @@ export const GatewaySchema = Type.Object(
     allowedHosts: strings("Host values besides publicUrl's; others get 421."),
     trustProxy: strings('Addresses and CIDRs whose forwarded headers count.'),
     provider: Provider,
-    clients: Type.Array(Client, { minItems: 1 }),
+    clients: Type.Array(Client, { minItems: 1, description: 'The registered apps.' }),
     resourceServers: Type.Optional(
       Type.Array(ResourceServer, { default: [], description: 'Who may introspect.' }),
     ),
@@ -89,13 +92,21 @@ export const GatewaySchema = Type.Object(
     tokens,
     lifetimes,
     limits,
-    upstreams: Type.Optional(Type.Array(UpstreamSchema, { default: [] })),
+    upstreams: Type.Optional(
+      Type.Array(UpstreamSchema, {
+        default: [],
+        description: 'The APIs behind the gateway; what no prefix covers is a 404.',
+      }),
+    ),
     rateLimit,
     log: Type.Optional(
       Type.Object(
         {
           level: Type.Optional(
-            Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], { default: 'info' }),
+            Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+              default: 'info',
+              description: 'JSON lines; audit events carry `event`.',
+            }),
           ),
         },
         { ...closed, default: {} },

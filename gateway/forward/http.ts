@@ -1,17 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
 import type { Session } from '../../plugin/index.ts'
-import { endAndClose } from './closing.ts'
-import { UploadError, UpstreamError } from './errors.ts'
-import { upstreamTarget } from './path.ts'
+import { Exchange } from './exchange.ts'
 import { PublicRoute } from './policy.ts'
-import { answerRefusal } from './problem.ts'
-import { responseHead, responseTrailers } from './response-headers.ts'
-import { Upload } from './upload.ts'
 import type { UpstreamRoute } from './upstream.ts'
-
-type Fields = Readonly<Record<string, string>>
 
 /** What is forwarded, beside the request itself. */
 export interface ForwardedRequest {
@@ -21,7 +13,7 @@ export interface ForwardedRequest {
   readonly contentLength: number
   readonly hasBody: boolean
   /** Fields that the answer gets in any case, e.g. CORS; null for none. */
-  readonly answerFields: Fields | null
+  readonly answerFields: Readonly<Record<string, string>> | null
 }
 
 /**
@@ -51,177 +43,4 @@ export function forward(
     },
     exchange,
   )
-}
-
-/**
- * One request and its answer. undici calls it (its raw handler interface: the header as bytes, nothing parsed
- * or allocated that is not used).
- */
-class Exchange implements Dispatcher.DispatchHandler {
-  readonly path: string
-  readonly upload: Upload | null
-  readonly #route: UpstreamRoute
-  readonly #log: FastifyRequest['log']
-  readonly #requestId: string
-  readonly #request: IncomingMessage
-  readonly #response: ServerResponse
-  readonly #answerFields: Fields | null
-  #abort: ((error?: Error) => void) | null = null
-  #resume: (() => void) | null = null
-  #stalled: NodeJS.Timeout | null = null
-  /** Bytes of the answer's body that are still to come; negative: unknown. */
-  #remaining = -1
-  /** Nothing more happens: the answer has ended, or one side is gone. */
-  #done = false
-
-  constructor(
-    route: UpstreamRoute,
-    request: FastifyRequest,
-    reply: FastifyReply,
-    { hasBody, answerFields }: ForwardedRequest,
-  ) {
-    this.#route = route
-    this.#log = request.log
-    this.#requestId = request.id
-    this.#request = request.raw
-    this.#response = reply.raw
-    this.#answerFields = answerFields
-    this.path = upstreamTarget(request.raw.url ?? '/', route.prefix, route.base)
-    this.upload = hasBody ? new Upload(request.raw, route.bodyLimitBytes, route.idleMs) : null
-    this.upload?.on('error', (error) => this.#fail(error))
-    reply.raw.on('close', () => this.#closed())
-  }
-
-  onConnect(abort: (error?: Error) => void): void {
-    if (this.#done) abort()
-    else this.#abort = abort
-  }
-
-  onHeaders(status: number, raw: Buffer[], resume: () => void): boolean {
-    if (this.#done) return true
-    if (status < 200) {
-      this.#informational(status, raw)
-      return true
-    }
-    const { fields, contentLength } = responseHead(raw, status, this.#route, this.path)
-    fields.push('x-request-id', this.#requestId)
-    for (const name in this.#answerFields) fields.push(name, this.#answerFields[name]!)
-    if (this.#uploading) fields.push('connection', 'close')
-    try {
-      this.#response.writeHead(status, fields)
-    } catch (cause) {
-      throw new UpstreamError('answer_malformed', cause)
-    }
-    // Nothing follows, whatever length is announced (RFC 9112 §6.3).
-    if (contentLength === 0 || status === 204 || status === 304 || this.#request.method === 'HEAD') {
-      this.#end(undefined)
-      return true
-    }
-    this.#remaining = contentLength
-    this.#resume = resume
-    process.nextTick(flushHead, this.#response)
-    return true
-  }
-
-  onData(chunk: Buffer): boolean {
-    if (this.#done) return true
-    this.#remaining -= chunk.length
-    if (this.#remaining === 0) {
-      this.#end(chunk)
-      return true
-    }
-    if (this.#response.write(chunk)) return true
-    this.#waitForClient()
-    return false
-  }
-
-  onComplete(trailers: unknown): void {
-    if (this.#done) return
-    if (Array.isArray(trailers) && trailers.length > 0 && this.#response.chunkedEncoding) {
-      this.#response.addTrailers(responseTrailers(trailers))
-    }
-    this.#end(undefined)
-  }
-
-  onError(error: Error): void {
-    this.#fail(error)
-  }
-
-  /** The client is still sending. */
-  get #uploading(): boolean {
-    return this.upload !== null && !this.upload.complete
-  }
-
-  /** With the last piece where its length is known: one write less. */
-  #end(chunk: Buffer | undefined): void {
-    this.#done = true
-    // Answered before the upload has ended: the rest is not wanted (RFC 9112 §9.3).
-    if (this.#uploading) {
-      this.upload?.destroy()
-      endAndClose(this.#request, this.#response, chunk)
-    } else this.#response.end(chunk)
-  }
-
-  #informational(status: number, raw: Buffer[]): void {
-    if (this.#request.httpVersion === '1.0') return
-    if (status === 102) this.#response.writeProcessing()
-    if (status !== 103) return
-    const link: string[] = []
-    for (let i = 0; i < raw.length; i += 2) {
-      if (raw[i]!.toString('latin1').toLowerCase() === 'link') link.push(raw[i + 1]!.toString('latin1'))
-    }
-    try {
-      this.#response.writeEarlyHints({ link })
-    } catch {
-      // A hint that Node finds malformed is no reason to lose the answer.
-    }
-  }
-
-  /** Backpressure, for a bounded time: a client that reads nothing must not hold an upstream connection. */
-  #waitForClient(): void {
-    this.#stalled = setTimeout(() => this.#response.destroy(), this.#route.idleMs)
-    this.#response.once('drain', () => {
-      if (this.#stalled !== null) clearTimeout(this.#stalled)
-      this.#stalled = null
-      this.#resume?.()
-    })
-  }
-
-  #closed(): void {
-    if (this.#stalled !== null) clearTimeout(this.#stalled)
-    if (this.#done) return
-    this.#done = true
-    this.upload?.destroy()
-    this.#abort?.()
-  }
-
-  #fail(error: Error): void {
-    if (this.#done) return
-    this.#done = true
-    const uploadError = error instanceof UploadError
-    const refused = uploadError ? error : UpstreamError.from(error)
-    if (!uploadError) this.#log.warn(this.#logFields(refused), 'upstream failed')
-    // The head is out: only a broken connection tells the client that the answer is not whole.
-    if (this.#response.headersSent) this.#response.destroy()
-    else {
-      answerRefusal(
-        this.#request,
-        this.#response,
-        this.#requestId,
-        refused.refusal,
-        this.#answerFields ?? undefined,
-      )
-    }
-    this.upload?.destroy()
-    this.#abort?.()
-  }
-
-  #logFields(err: Error) {
-    return { requestId: this.#requestId, upstream: this.#route.name, err }
-  }
-}
-
-/** The head goes out by itself when no body came along with it, e.g. at the beginning of an event stream. */
-function flushHead(response: ServerResponse): void {
-  if (!response.writableEnded && !response.destroyed) response.flushHeaders()
 }

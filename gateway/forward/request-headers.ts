@@ -1,12 +1,11 @@
 import type { IncomingMessage } from 'node:http'
+import { connectionOptions, removeFields } from './connection.ts'
 import type { Refusal } from './errors.ts'
 import type { FieldRules } from './field-rules.ts'
 import type { RequestFieldRule, RequestFieldUse } from './request-rules.ts'
 
 const MAX_FIELDS = 100
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
-/** Connection options that most requests have; they name no field. */
-const PLAIN_CONNECTION = /^(?:keep-alive|close)$/i
 
 /**
  * The header of a request, read in one walk over the raw fields: what may pass, and what the gateway must know.
@@ -54,7 +53,8 @@ export class RequestHeaders {
       else if (rule.use !== 'drop' && rule.use !== 'hop') this.#read(rule.use, value)
     }
     if (this.chunked && (httpVersion === '1.0' || this.contentLength !== -1)) this.framing ??= 'framing'
-    if (this.#connection !== undefined) this.#dropNamed(this.#connection)
+    const options = connectionOptions(this.#connection)
+    if (options.length > 0) this.#dropNamed(options)
   }
 
   /** True if a body follows the header. */
@@ -77,7 +77,7 @@ export class RequestHeaders {
         this.host = value
         break
       case 'connection':
-        if (!PLAIN_CONNECTION.test(value)) this.#connection = joined(this.#connection, value, ',')
+        this.#connection = joined(this.#connection, value, ',')
         break
       case 'content-length':
         this.contentLength = Number(value)
@@ -117,24 +117,14 @@ export class RequestHeaders {
    * Removes the fields that `Connection` names, before ours are added. Naming one that the gateway sets, reads
    * or needs is an attempt to have it removed (CVE-2026-33805), so it is a fault.
    */
-  #dropNamed(connection: string): void {
-    const names = new Set<string>()
-    for (const option of connection.split(',')) {
-      const name = option.trim().toLowerCase()
-      const { use } = this.#rules.of(name)
-      if (use === 'pass' && !name.startsWith('content-')) names.add(name)
-      else if (use !== 'hop' && use !== 'te' && use !== 'upgrade' && name !== '') {
-        this.fault ??= 'connection_protected'
-      }
+  #dropNamed(options: readonly string[]): void {
+    const names: string[] = []
+    for (const option of options) {
+      const { use } = this.#rules.of(option)
+      if (use === 'pass' && !option.startsWith('content-')) names.push(option)
+      else if (use !== 'hop' && use !== 'te' && use !== 'upgrade') this.fault ??= 'connection_protected'
     }
-    const { passed } = this
-    let kept = 0
-    for (let i = 0; i < passed.length; i += 2) {
-      if (names.has(passed[i]!.toLowerCase())) continue
-      passed[kept++] = passed[i]!
-      passed[kept++] = passed[i + 1]!
-    }
-    passed.length = kept
+    removeFields(this.passed, names)
   }
 }
 

@@ -1,3 +1,4 @@
+import { connectionOptions, removeFields } from './connection.ts'
 import { isSetCookieAllowed } from './cookies.ts'
 import { UpstreamError } from './errors.ts'
 import { FieldRules } from './field-rules.ts'
@@ -109,7 +110,7 @@ export function responseHead(
     }
   }
   if (framed && contentLength !== -1) throw new UpstreamError('answer_malformed')
-  if (connection !== undefined) dropNamed(fields, connection)
+  removeFields(fields, connectionOptions(connection))
   if (contentLength !== -1 && status !== 204) fields.push('content-length', String(contentLength))
   // The upstream refused the provider's token: not a reason for the app to drop its session here.
   if (status === 401) fields.push('www-authenticate', 'Bearer realm="upstream"')
@@ -127,15 +128,4 @@ export function responseTrailers(raw: readonly Buffer[]): [name: string, value: 
     }
   }
   return trailers
-}
-
-function dropNamed(fields: string[], connection: string): void {
-  const names = new Set(connection.toLowerCase().split(/[\s,]+/))
-  let kept = 0
-  for (let i = 0; i < fields.length; i += 2) {
-    if (names.has(fields[i]!.toLowerCase())) continue
-    fields[kept++] = fields[i]!
-    fields[kept++] = fields[i + 1]!
-  }
-  fields.length = kept
 }

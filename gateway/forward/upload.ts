@@ -24,11 +24,6 @@ export class Upload extends Readable {
     request.on('data', this.#onData).on('end', this.#onEnd)
   }
 
-  /** Bytes that have arrived. */
-  get receivedBytes(): number {
-    return this.#bytes
-  }
-
   override _read(): void {
     if (this.#request.isPaused()) this.#request.resume()
   }

@@ -72,7 +72,9 @@ export class Grants {
     if (!(await this.replace({ grant, version }, end(grant, reason, this.now())))) return false
     if (grant.status === 'active') {
       // The index may name grants that are over, so a failure here is not worth a failed logout.
-      await this.#store.removeFromIndex([subjectIndex(grant.provider, grant.subject)], grant.id).catch(() => {})
+      await this.#store
+        .removeFromIndex([subjectIndex(grant.provider, grant.subject)], grant.id)
+        .catch(() => {})
     }
     return true
   }

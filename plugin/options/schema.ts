@@ -76,10 +76,21 @@ export const ProviderSchema = Type.Object(
     authorizationEndpoint: Type.Optional(
       Type.String({ minLength: 1, description: 'Explicit endpoints instead of discovery.' }),
     ),
-    tokenEndpoint: Type.Optional(Type.String({ minLength: 1 })),
-    revocationEndpoint: Type.Optional(Type.String({ minLength: 1 })),
-    userinfoEndpoint: Type.Optional(Type.String({ minLength: 1 })),
-    jwksUri: Type.Optional(Type.String({ minLength: 1 })),
+    tokenEndpoint: Type.Optional(
+      Type.String({ minLength: 1, description: 'Required with authorizationEndpoint.' }),
+    ),
+    revocationEndpoint: Type.Optional(
+      Type.String({ minLength: 1, description: 'Without it, nothing is revoked at the provider.' }),
+    ),
+    userinfoEndpoint: Type.Optional(
+      Type.String({ minLength: 1, description: 'Asked once per login for claims that the id_token lacks.' }),
+    ),
+    jwksUri: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'Required with authorizationEndpoint when scope has openid.',
+      }),
+    ),
   },
   closed,
 )
@@ -104,7 +115,7 @@ export const ClientSchema = Type.Object(
         description: 'Native apps: none.',
       }),
     ),
-    clientSecret: Type.Optional(Type.String({ minLength: 1 })),
+    clientSecret: Type.Optional(Type.String({ minLength: 1, description: 'Of a confidential app.' })),
     redirectUris: Type.Array(Type.String(), {
       minItems: 1,
       description: 'Compared byte for byte; a loopback literal matches any port (RFC 8252 §7.3).',
@@ -129,8 +140,13 @@ export const ClientSchema = Type.Object(
 
 export const ResourceServerSchema = Type.Object(
   {
-    clientId: Type.String({ minLength: 1, maxLength: 256, pattern: '^[\\x20-\\x7e]+$' }),
-    clientSecret: Type.String({ minLength: 1 }),
+    clientId: Type.String({
+      minLength: 1,
+      maxLength: 256,
+      pattern: '^[\\x20-\\x7e]+$',
+      description: 'Its name at the introspection endpoint.',
+    }),
+    clientSecret: Type.String({ minLength: 1, description: 'By client_secret_basic or client_secret_post.' }),
   },
   closed,
 )
@@ -139,7 +155,9 @@ const RateLimitGroup = (max: number, description: string) =>
   Type.Optional(
     Type.Object(
       {
-        max: Type.Optional(Type.Integer({ minimum: 1, default: max })),
+        max: Type.Optional(
+          Type.Integer({ minimum: 1, default: max, description: 'Requests of one address in a window.' }),
+        ),
         windowMs: milliseconds(60_000, 'Length of the window.'),
       },
       { ...closed, default: {}, description },
@@ -161,7 +179,7 @@ export const OptionsSchema = Type.Object(
       }),
     ),
     provider: ProviderSchema,
-    clients: Type.Array(ClientSchema, { minItems: 1 }),
+    clients: Type.Array(ClientSchema, { minItems: 1, description: 'The registered apps.' }),
     resourceServers: Type.Optional(
       Type.Array(ResourceServerSchema, { default: [], description: 'Who may introspect.' }),
     ),

@@ -18,13 +18,17 @@ export type RefreshVerdict =
  * successor again; or an older one of the family, whose reuse ends the grant. A wrong family part, or another
  * client's, has no effect at all (D-01, D-04, D-05, D-12).
  *
- * @throws OAuthError `refresh_*`, `grant_ended`, `grant_unreadable`: one and the same `invalid_grant`.
+ * @param first false when this request looks again, having found its handle current before: if the app has gone
+ *   on with the successor meanwhile, that was a slow request and not a reuse.
+ * @throws OAuthError `refresh_overtaken`: 503; `refresh_*`, `grant_ended`, `grant_unreadable`: one and the same
+ *   `invalid_grant`.
  */
 export async function judgeRefresh(
   rooms: Rooms,
   request: FastifyRequest,
   client: RegisteredClient,
   handle: Handle,
+  first: boolean,
 ): Promise<RefreshVerdict> {
   const stored = await rooms.grants.read(handle.selector)
   if (!stored) throw new OAuthError('refresh_unknown')
@@ -46,6 +50,7 @@ export async function judgeRefresh(
   if (predecessor && sameHash(predecessor.hash, hash) && predecessor.graceEndsAt > now) {
     return { successor: repeatSuccessor(rooms, current.grant, handle, predecessor) }
   }
+  if (!first) throw new OAuthError('refresh_overtaken')
   throw await endReused(rooms, request, current, handle)
 }
 

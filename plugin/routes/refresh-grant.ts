@@ -38,8 +38,9 @@ export async function refreshGrant(
   const handle = parseHandle('refresh', presented.refreshToken)
   if (!handle) throw new OAuthError('refresh_unknown')
   const patience = grants.now() + options.provider.timeouts.totalMs + LEASE_MARGIN_MS
-  for (let waited = false; ; ) {
-    const verdict = await judgeRefresh(rooms, request, client, handle)
+  let waited = false
+  for (let first = true; ; first = false) {
+    const verdict = await judgeRefresh(rooms, request, client, handle, first)
     if (verdict.successor) return verdict.successor
 
     const { current } = verdict

@@ -103,7 +103,7 @@ class RedisStore implements Store {
   }
 
   async check(): Promise<void> {
-    await this.#commands.run('check', scripts.check, this.#names.reservation('check'))
+    await this.#commands.run('check', scripts.check, this.#names.check)
   }
 
   async close(): Promise<void> {

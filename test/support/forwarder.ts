@@ -51,7 +51,7 @@ export interface ForwarderSetup {
   headersMs?: number
 }
 
-const ALLOWED_ORIGIN = 'https://app.example'
+export const ALLOWED_ORIGIN = 'https://app.example'
 
 /** The listener and the forwarder as the gateway composes them, with a stand-in for the plugin's sessions. */
 export async function forwarder(setup: ForwarderSetup): Promise<{
@@ -68,8 +68,10 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
   )
   const sessions = {
     authenticate: setup.authenticate ?? bearerGood,
-    corsHeaders: (origin: string | undefined): Record<string, string> =>
-      origin === ALLOWED_ORIGIN ? { 'access-control-allow-origin': origin, vary: 'Origin' } : {},
+    corsHeaders: (origin: string | undefined): Record<string, string> => ({
+      vary: 'Origin',
+      ...(origin === ALLOWED_ORIGIN && { 'access-control-allow-origin': origin }),
+    }),
     events: setup.events ?? new AuditEvents(),
   }
   registerForwarding(app, {

@@ -1,25 +1,41 @@
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import type { FastifyInstance } from 'fastify'
+import type { ClientMetadata } from 'oidc-provider'
 import type { Test } from 'tap'
 import { buildGateway } from '../../gateway/app.ts'
 import { gatewayConfig } from '../../gateway/config/load.ts'
 import type { GatewayInput } from '../../gateway/config/schema.ts'
 import { demoConfiguration, gatewayAtProvider } from '../../gateway/demo/configuration.ts'
 import { type EchoApi, startEchoApi } from '../../gateway/demo/echo.ts'
-import { login } from '../../gateway/demo/login.ts'
-import { type DemoProvider, startProvider } from '../../gateway/demo/provider.ts'
+import { type CookieJar, login } from '../../gateway/demo/login.ts'
+import { type DemoProvider, type ProviderOptions, startProvider } from '../../gateway/demo/provider.ts'
+import type { AuditEvent, Store } from '../../plugin/index.ts'
 
 /** A gateway that listens, in front of a real provider and an API that counts. */
 export interface GatewayStack {
   readonly publicUrl: string
+  readonly port: number
   readonly app: FastifyInstance
   readonly provider: DemoProvider
   readonly api: EchoApi
   /** Everything the gateway logged, at trace level. */
   readonly log: () => string
+  /** Audit events so far. */
+  readonly events: readonly AuditEvent[]
   /** A user in a fresh browser: from the authorization URL to the redirect URI with its parameters. */
-  signIn(authorizationUrl: URL | string, username?: string): Promise<URL>
+  signIn(authorizationUrl: URL | string, username?: string, cookieJar?: CookieJar): Promise<URL>
+  /** Stops the provider; the returned function starts it again at the same address. */
+  stopProvider(): Promise<() => Promise<void>>
+}
+
+/** What is not part of the gateway's configuration. */
+export interface StackOptions {
+  /** Laid over the gateway's registration at the provider. */
+  readonly registration?: Partial<ClientMetadata>
+  readonly provider?: Omit<ProviderOptions, 'port' | 'clients'>
+  /** In place of the configured one, e.g. one that can be broken. Closed at teardown. */
+  readonly store?: Store
 }
 
 /** A port that was free a moment ago. */
@@ -35,10 +51,12 @@ export async function freePort(): Promise<number> {
 export async function startGatewayStack(
   t: Test,
   change: (config: GatewayInput) => GatewayInput = (config) => config,
+  options: StackOptions = {},
 ): Promise<GatewayStack> {
   const port = await freePort()
   const publicUrl = `http://127.0.0.1:${port}`
-  const provider = await startProvider({ port: 0, clients: [gatewayAtProvider(publicUrl)] })
+  const clients = [{ ...gatewayAtProvider(publicUrl), ...options.registration }]
+  let provider = await startProvider({ ...options.provider, port: 0, clients })
   const api = await startEchoApi()
   const lines: string[] = []
   const demo = demoConfiguration({
@@ -48,23 +66,42 @@ export async function startGatewayStack(
     providerIssuer: provider.issuer,
     apiOrigin: api.origin,
   })
-  const config = gatewayConfig(change({ ...demo, rateLimit: false, log: { level: 'trace' } }))
+  const configured = gatewayConfig(change({ ...demo, rateLimit: false, log: { level: 'trace' } }))
+  const store = options.store ?? configured.plugin.store!
+  const config = { ...configured, plugin: { ...configured.plugin, store } }
   const app = await buildGateway(config, { logStream: { write: (line) => lines.push(line) } })
   t.teardown(async () => {
     await app.close()
-    await config.plugin.store?.close()
+    await Promise.all([configured.plugin.store?.close(), options.store?.close()])
     await Promise.all([provider.close(), api.close()])
   })
   await app.listen({ host: '127.0.0.1', port })
+  const events: AuditEvent[] = []
+  app.pkce.events.on('*', (event) => events.push(event))
   return {
     publicUrl,
+    port,
     app,
-    provider,
+    get provider() {
+      return provider
+    },
     api,
     log: () => lines.join(''),
-    async signIn(authorizationUrl, username = 'alice') {
-      const { redirectTo } = await login(String(authorizationUrl), { username, password: 'password' })
+    events,
+    async signIn(authorizationUrl, username = 'alice', cookieJar = new Map()) {
+      const { redirectTo } = await login(String(authorizationUrl), {
+        username,
+        password: 'password',
+        cookieJar,
+      })
       return new URL(redirectTo)
+    },
+    async stopProvider() {
+      const { port: providerPort } = provider
+      await provider.close()
+      return async () => {
+        provider = await startProvider({ ...options.provider, port: providerPort, clients })
+      }
     },
   }
 }

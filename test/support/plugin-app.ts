@@ -1,6 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { Writable } from 'node:stream'
-import fastify, { type FastifyInstance, type LightMyRequestResponse } from 'fastify'
+import fastify, {
+  type FastifyInstance,
+  type FastifyServerOptions,
+  type LightMyRequestResponse,
+} from 'fastify'
 import type { Test } from 'tap'
 import pkce, {
   type AuditEvent,
@@ -8,70 +12,138 @@ import pkce, {
   type PkceOptions,
   type Store,
   StoreError,
+  type StoreWatcher,
 } from '../../plugin/index.ts'
 import { type StubProvider, startStubProvider } from './stub-provider.ts'
 
 export const PUBLIC_URL = 'https://api.example.com'
 export const REDIRECT_URI = 'https://app.example.com/callback'
 
-/** A memory store whose clock a test turns, whose calls it counts, and which it can break. */
+/** A memory store whose clock a test turns, whose calls it counts, and which it can break, hold up and deafen. */
 export interface TestStore extends Store {
   /** Calls by operation. */
   readonly calls: Record<string, number>
+  /** Calls of all operations since the last time this was asked. */
+  countCalls(): number
   advance(seconds: number): void
   /** From now on, or only for the n-th call of one operation from now (1: the next): throws `StoreError`. */
   fail(operation?: keyof Store, nth?: number): void
+  /** The n-th call of the operation from now does its work, and its answer is lost: throws `StoreError`. */
+  loseAnswer(operation: keyof Store, nth?: number): void
   heal(): void
-  /** Every value that was ever written, for dumps. */
+  /** The next call of the operation does its work, and its answer waits for `release`. */
+  hold(operation: keyof Store): { readonly reached: Promise<void>; release(): void }
+  /** The notification channel breaks: watchers are told, and hear nothing until it is `resume`d. */
+  gap(): void
+  resume(): void
+  /** Every text that was ever handed to the store, keys included, for dumps. */
   readonly written: string[]
 }
 
+const COUNTED = [
+  'create',
+  'read',
+  'replace',
+  'reserve',
+  'addToIndex',
+  'readIndex',
+  'removeFromIndex',
+  'check',
+]
+
 export function testStore(): TestStore {
   let offsetMs = 0
-  let failing: { operation: string | undefined; countdown: number | undefined } | null = null
+  let failing: { operation: string | undefined; countdown: number | undefined; late: boolean } | null = null
+  let holding: { operation: string; reached: () => void; released: Promise<void> } | null = null
+  let deaf = false
   const inner = memoryStore({ now: () => Date.now() + offsetMs })
   const calls: Record<string, number> = {}
   const written: string[] = []
-  const counted = [
-    'create',
-    'read',
-    'replace',
-    'reserve',
-    'addToIndex',
-    'readIndex',
-    'removeFromIndex',
-    'check',
-  ]
+  const watchers = new Set<StoreWatcher>()
+  let counted = 0
+
   const extra = {
     calls,
     written,
+    countCalls() {
+      const total = Object.values(calls).reduce((sum, count) => sum + count, 0)
+      const since = total - counted
+      counted = total
+      return since
+    },
     advance: (seconds: number) => {
       offsetMs += seconds * 1000
     },
     fail: (operation?: keyof Store, nth?: number) => {
-      failing = { operation, countdown: nth }
+      failing = { operation, countdown: nth, late: false }
+    },
+    loseAnswer: (operation: keyof Store, nth = 1) => {
+      failing = { operation, countdown: nth, late: true }
     },
     heal: () => {
       failing = null
     },
+    hold(operation: keyof Store) {
+      let reached = () => {}
+      let release = () => {}
+      const isReached = new Promise<void>((resolve) => {
+        reached = resolve
+      })
+      const released = new Promise<void>((resolve) => {
+        release = resolve
+      })
+      holding = { operation, reached, released }
+      return { reached: isReached, release }
+    },
+    gap() {
+      deaf = true
+      for (const watcher of watchers) watcher.onGap()
+    },
+    resume() {
+      deaf = false
+      for (const watcher of watchers) watcher.onResume()
+    },
+    async watch(watcher: StoreWatcher) {
+      watchers.add(watcher)
+      return inner.watch({ ...hearing(watcher), onGap: () => {}, onResume: () => watcher.onResume() })
+    },
   }
+
+  function hearing(watcher: StoreWatcher): Pick<StoreWatcher, 'onChange'> {
+    return { onChange: (key) => !deaf && watcher.onChange(key) }
+  }
+
+  /** `late`: an answer that gets lost. */
+  function failsNow(name: string): { late: boolean } | null {
+    if (!failing || (failing.operation !== undefined && failing.operation !== name)) return null
+    const { late } = failing
+    if (failing.countdown === undefined) return { late }
+    failing.countdown -= 1
+    if (failing.countdown > 0) return null
+    failing = null
+    return { late }
+  }
+
   return new Proxy(inner, {
     get(target, name: string) {
       if (name in extra) return extra[name as keyof typeof extra]
       const value = target[name as keyof Store]
       if (typeof value !== 'function') return value
-      if (!counted.includes(name)) return value.bind(target)
+      if (!COUNTED.includes(name)) return value.bind(target)
       return async (...args: unknown[]) => {
         calls[name] = (calls[name] ?? 0) + 1
-        const text = args.find((arg) => typeof arg === 'string' && arg.startsWith('{'))
-        if (typeof text === 'string') written.push(text)
-        if (failing && (failing.operation === undefined || failing.operation === name)) {
-          if (failing.countdown === undefined || --failing.countdown === 0) {
-            if (failing.countdown === 0) failing = null
-            throw new StoreError('test', name, 'is broken on purpose')
-          }
+        written.push(JSON.stringify(args))
+        const failure = failsNow(name)
+        if (failure && !failure.late) throw new StoreError('test', name, 'is broken on purpose')
+        const result = await (value as (...args: unknown[]) => unknown).apply(target, args)
+        if (failure) throw new StoreError('test', name, 'has lost its answer on purpose')
+        if (holding?.operation === name) {
+          const { reached, released } = holding
+          holding = null
+          reached()
+          await released
         }
-        return (value as (...args: unknown[]) => unknown).apply(target, args)
+        return result
       }
     },
   }) as TestStore
@@ -140,6 +212,16 @@ export function newPair(): { verifier: string; challenge: string } {
   return { verifier, challenge: createHash('sha256').update(verifier).digest('base64url') }
 }
 
+/** What a test puts around the plugin. */
+export interface Surroundings {
+  /** Laid over the instance's own options, e.g. `trustProxy`. */
+  fastify?: Omit<FastifyServerOptions, 'logger'>
+  /** Done to the instance before the plugin is registered. */
+  before?: (app: FastifyInstance) => unknown
+  /** Laid over what the provider says of itself. */
+  metadata?: (issuer: string) => Record<string, unknown>
+}
+
 /**
  * A Fastify app with the plugin, a provider that obeys, and a store that can be broken; closed at teardown.
  * The route `/protected` requires a session with the scope `orders.read`.
@@ -147,8 +229,10 @@ export function newPair(): { verifier: string; challenge: string } {
 export async function startPluginApp(
   t: Test,
   overrides: Omit<Partial<PkceOptions>, 'provider'> & { provider?: Partial<PkceOptions['provider']> } = {},
+  surroundings: Surroundings = {},
 ): Promise<PluginApp> {
   const provider = await startStubProvider()
+  Object.assign(provider.metadata, surroundings.metadata?.(provider.issuer))
   const store = (overrides.store as TestStore | undefined) ?? testStore()
   const lines: string[] = []
   const stream = new Writable({
@@ -157,7 +241,12 @@ export async function startPluginApp(
       done()
     },
   })
-  const app = fastify({ logger: { level: 'trace', stream } })
+  const app = fastify({ ...surroundings.fastify, logger: { level: 'trace', stream } })
+  t.teardown(async () => {
+    await app.close()
+    await provider.close()
+  })
+  await surroundings.before?.(app)
   await app.register(pkce, {
     publicUrl: PUBLIC_URL,
     clients: [
@@ -190,10 +279,6 @@ export async function startPluginApp(
       authorization: request.pkceSession.providerAuthorization,
     }),
   )
-  t.teardown(async () => {
-    await app.close()
-    await provider.close()
-  })
 
   const present = (values: Record<string, string | undefined>) =>
     new URLSearchParams(

@@ -24,7 +24,7 @@ export class RedisCommands {
   constructor(client: RedisClient, timeoutMs: number) {
     this.#client = client
     this.#timeoutMs = timeoutMs
-    client.on('error', this.#onError)
+    client.on('error', this.#onError).on('ready', this.#onReady)
   }
 
   /** The script's reply, without the time. @throws StoreError */
@@ -50,7 +50,7 @@ export class RedisCommands {
 
   close(): void {
     this.#isClosed = true
-    this.#client.off('error', this.#onError)
+    this.#client.off('error', this.#onError).off('ready', this.#onReady)
   }
 
   async #whenReady<T>(call: () => Promise<T>): Promise<T> {
@@ -77,6 +77,10 @@ export class RedisCommands {
 
   readonly #onError = (error: unknown): void => {
     this.#lastError = error
+  }
+
+  readonly #onReady = (): void => {
+    this.#lastError = undefined
   }
 }
 

@@ -6,6 +6,7 @@
  *     pkce:changes             channel of all records (elsewhere)
  *     pkce:once:<key>          a reservation
  *     pkce:index:<index>       sorted set: member, when it leaves
+ *     pkce:check               written by the readiness check
  *
  * The hash tag in braces puts a record and its channel into one slot, so that one script may write both. There
  * are `tagCount` tags and not one for each key, because a watcher has to subscribe to every channel there is;
@@ -46,6 +47,10 @@ export class RedisNames {
 
   index(index: string): string {
     return `${this.#prefix}index:${index}`
+  }
+
+  get check(): string {
+    return `${this.#prefix}check`
   }
 
   /** What the names of a tag begin with. */

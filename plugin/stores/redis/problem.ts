@@ -38,7 +38,7 @@ const known = {
  */
 export function describeProblem(error: unknown): string {
   if (error instanceof TimeoutError) return 'no answer in time'
-  if (!(error instanceof Error)) return 'failed'
+  if (!(error instanceof Error)) return 'not connected'
   // The Cluster says "failed to refresh slots cache" and keeps the reason apart.
   const { lastNodeError } = error as { lastNodeError?: unknown }
   if (lastNodeError instanceof Error) return describeProblem(lastNodeError)
