@@ -1,5 +1,6 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import type { RedisClient } from './commands.ts'
+import { parseRedisUrl } from './url.ts'
 
 export interface RedisClientSettings {
   /**
@@ -15,28 +16,6 @@ export interface RedisClientSettings {
   /** Of the Sentinels themselves; the URL's are the Redis servers'. */
   sentinelUsername?: string
   sentinelPassword?: string
-}
-
-/**
- * A client that fails fast and never gives up: nothing queued while there is no connection, nothing sent twice,
- * a connection that hangs is replaced, and the wait between attempts stays below a second. It connects at the
- * first use. Its errors are told by the calls that fail.
- *
- * @throws TypeError for a URL of another form; the message does not repeat it. Source: requirements G-11, G-16.
- */
-export function createRedisClient(settings: RedisClientSettings): RedisClient {
-  const place = parseRedisUrl(settings.url)
-  const tls = place.isTls ? { ...(settings.ca !== undefined && { ca: settings.ca }) } : undefined
-  const options: RedisOptions = {
-    ...(place.username && { username: place.username }),
-    ...(place.password && { password: place.password }),
-    ...(tls && { tls }),
-    ...failFast,
-  }
-  const client = connect(place, options, settings, tls)
-  // ioredis prints errors that nobody listens to, address included.
-  client.on('error', () => {})
-  return client
 }
 
 const retryStrategy = (attempt: number) =>
@@ -55,12 +34,30 @@ const failFast = {
   maxLoadingRetryTime: 1000,
 } satisfies RedisOptions
 
-function connect(
-  { kind, hosts, path }: RedisPlace,
-  options: RedisOptions,
-  settings: RedisClientSettings,
-  tls: RedisOptions['tls'],
-): RedisClient {
+/**
+ * A client that fails fast and never gives up: nothing queued while there is no connection, nothing sent twice,
+ * a connection that hangs is replaced, and the wait between attempts stays below a second. It connects at the
+ * first use. Its errors are told by the calls that fail.
+ *
+ * @throws TypeError for a URL of another form; the message does not repeat it. Source: requirements G-11, G-16.
+ */
+export function createRedisClient(settings: RedisClientSettings): RedisClient {
+  const client = makeClient(settings)
+  // ioredis prints errors that nobody listens to, address included.
+  client.on('error', () => {})
+  return client
+}
+
+function makeClient(settings: RedisClientSettings): RedisClient {
+  const { kind, isTls, username, password, hosts, path } = parseRedisUrl(settings.url)
+  const { ca, sentinelUsername, sentinelPassword } = settings
+  const tls = ca === undefined ? {} : { ca }
+  const options = {
+    ...failFast,
+    ...(username && { username }),
+    ...(password && { password }),
+    ...(isTls && { tls }),
+  }
   if (kind === 'cluster') {
     return new Cluster(hosts, {
       lazyConnect: true,
@@ -69,12 +66,11 @@ function connect(
       slotsRefreshInterval: 10_000,
       clusterRetryStrategy: retryStrategy,
       // Certificates name hosts, not the addresses that a lookup gives.
-      ...(tls && { dnsLookup: (address, callback) => callback(null, address) }),
+      ...(isTls && { dnsLookup: (address, callback) => callback(null, address) }),
       redisOptions: options,
     })
   }
   if (kind === 'sentinel') {
-    const { sentinelUsername, sentinelPassword } = settings
     return new Redis({
       ...options,
       sentinels: hosts,
@@ -84,56 +80,8 @@ function connect(
       failoverDetector: true,
       ...(sentinelUsername !== undefined && { sentinelUsername }),
       ...(sentinelPassword !== undefined && { sentinelPassword }),
-      ...(tls && { sentinelTLS: tls, enableTLSForSentinelMode: true }),
+      ...(isTls && { sentinelTLS: tls, enableTLSForSentinelMode: true }),
     })
   }
-  const [server] = hosts
-  return new Redis({ ...options, ...server, db: Number(path || 0) })
-}
-
-interface RedisPlace {
-  kind: 'single' | 'sentinel' | 'cluster'
-  isTls: boolean
-  username: string
-  password: string
-  hosts: { host: string; port: number }[]
-  /** The database, or the master's name. */
-  path: string
-}
-
-const urlForm =
-  /^redis(?<tls>s?)(?:\+(?<kind>sentinel|cluster))?:\/\/(?:(?<username>[^:@/?#]*)(?::(?<password>[^@/?#]*))?@)?(?<hosts>[^@/?#]+)(?:\/(?<path>[\w.-]*))?$/
-const hostForm = /^(?:\[(?<v6>[\da-fA-F:.]+)\]|(?<host>[\w.-]+))(?::(?<port>\d{1,5}))?$/
-
-function parseRedisUrl(url: string): RedisPlace {
-  const parts = urlForm.exec(url)?.groups
-  const kind = (parts?.kind ?? 'single') as RedisPlace['kind']
-  const hosts = parts?.hosts?.split(',').map((text) => {
-    const { v6, host, port } = hostForm.exec(text)?.groups ?? {}
-    return { host: v6 ?? host ?? '', port: Number(port ?? (kind === 'sentinel' ? 26_379 : 6379)) }
-  })
-  const path = parts?.path ?? ''
-  const isSound =
-    hosts?.every(({ host, port }) => host !== '' && port > 0 && port < 65_536) &&
-    {
-      single: hosts.length === 1 && /^\d{0,4}$/.test(path),
-      sentinel: path !== '',
-      cluster: path === '' || path === '0',
-    }[kind]
-  const [username, password] = [decode(parts?.username), decode(parts?.password)]
-  if (!isSound || username === undefined || password === undefined) {
-    // The URL itself holds the password.
-    throw new TypeError(
-      'the Redis URL must be redis://user:password@host:6379/0, redis+sentinel://user:password@host:26379,host:26379/master-name or redis+cluster://user:password@host:6379,host:6379, or one of these with rediss; user name and password percent-encoded',
-    )
-  }
-  return { kind, isTls: parts?.tls === 's', username, password, hosts, path }
-}
-
-function decode(text = ''): string | undefined {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return undefined
-  }
+  return new Redis({ ...options, ...hosts[0], db: Number(path || 0) })
 }

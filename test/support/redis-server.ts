@@ -1,0 +1,203 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect as connectTo, createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+
+const binary = process.env.REDIS_SERVER_BIN ?? 'redis-server'
+
+/** Why the tests of this file must be skipped, or false. Give it to `t.test` as `skip`. */
+export const noRedis: string | false =
+  spawnSync(binary, ['--version']).status === 0
+    ? false
+    : 'SKIPPED: no redis-server found on PATH or by REDIS_SERVER_BIN; the Redis store is NOT tested'
+
+/** A real server on 127.0.0.1, without persistence. Signals go to it by its process id. */
+export interface RedisServer {
+  readonly port: number
+  readonly url: string
+  /** SIGSTOP: connections stay open, and new ones are even accepted, but nothing answers. */
+  pause(): void
+  resume(): void
+  /** SIGKILL. */
+  kill(): Promise<void>
+  /** On the same port, and empty. */
+  restart(): Promise<void>
+  /** Ends it and removes its folder. */
+  stop(): Promise<void>
+}
+
+const running = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const server of running) server.kill('SIGKILL')
+})
+
+/** Starts redis-server with further arguments, e.g. `--requirepass`. Resolves when it accepts connections. */
+export async function startRedis(args: string[] = [], port?: number): Promise<RedisServer> {
+  const own = port ?? (await freePort())
+  const folder = mkdtempSync(join(tmpdir(), 'pkce-redis-'))
+  const options = [
+    '--port',
+    `${own}`,
+    '--bind',
+    '127.0.0.1',
+    '--dir',
+    folder,
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+  ]
+  return server(own, folder, () => [...options, ...args])
+}
+
+/** Starts a Sentinel that watches one master, called `main`, and fails over alone within about two seconds. */
+export async function startSentinel(masterPort: number): Promise<RedisServer> {
+  const port = await freePort()
+  const folder = mkdtempSync(join(tmpdir(), 'pkce-redis-'))
+  const file = join(folder, 'sentinel.conf')
+  writeFileSync(
+    file,
+    `port ${port}
+bind 127.0.0.1
+dir ${folder}
+sentinel monitor main 127.0.0.1 ${masterPort} 1
+sentinel down-after-milliseconds main 1000
+sentinel failover-timeout main 4000
+`,
+  )
+  return server(port, folder, () => [file, '--sentinel'])
+}
+
+async function server(port: number, folder: string, args: () => string[]): Promise<RedisServer> {
+  let child = await start(args())
+  const kill = async () => {
+    if (!running.delete(child)) return
+    const exit = once(child, 'exit')
+    child.kill('SIGKILL')
+    await exit
+  }
+  return {
+    port,
+    url: `redis://127.0.0.1:${port}`,
+    pause: () => child.kill('SIGSTOP'),
+    resume: () => child.kill('SIGCONT'),
+    kill,
+    async restart() {
+      await kill()
+      child = await start(args())
+    },
+    async stop() {
+      await kill()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function start(args: string[]): Promise<ChildProcess> {
+  const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  running.add(child)
+  let said = ''
+  for await (const chunk of child.stdout.iterator({ destroyOnReturn: false })) {
+    said += chunk
+    if (/Ready to accept connections|\+monitor master/.test(said)) {
+      child.stdout.resume()
+      return child
+    }
+  }
+  running.delete(child)
+  throw new Error(`redis-server did not start: ${said}`)
+}
+
+/** Three masters that share the slots, each with the data of its part only. */
+export async function startCluster(): Promise<{ servers: RedisServer[]; stop(): Promise<void> }> {
+  const servers = await Promise.all(
+    Array.from({ length: 3 }, () =>
+      startRedis(['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000']),
+    ),
+  )
+  const clients = servers.map(({ port }) => new Redis({ port, host: '127.0.0.1', enableReadyCheck: false }))
+  const slotsEach = Math.ceil(16_384 / servers.length)
+  for (const [n, client] of clients.entries()) {
+    const last = Math.min((n + 1) * slotsEach, 16_384) - 1
+    await client.call('CLUSTER', 'SET-CONFIG-EPOCH', String(n + 1))
+    await client.call('CLUSTER', 'ADDSLOTSRANGE', String(n * slotsEach), String(last))
+    await client.call('CLUSTER', 'MEET', '127.0.0.1', String(servers[0]?.port))
+  }
+  await Promise.all(clients.map(isWhole))
+  for (const client of clients) client.disconnect()
+  return {
+    servers,
+    async stop() {
+      await Promise.all(servers.map((server) => server.stop()))
+    },
+  }
+}
+
+async function isWhole(client: Redis): Promise<void> {
+  for (;;) {
+    const state = String(await client.call('CLUSTER', 'INFO'))
+    if (state.includes('cluster_state:ok') && state.includes('cluster_known_nodes:3')) return
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+/** A port on which nothing listens, low enough for the Cluster's bus, which is 10,000 above. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000)
+    const isFree = await new Promise<boolean>((resolve) => {
+      const probe = createServer()
+      probe.once('error', () => resolve(false))
+      probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
+    })
+    if (isFree) return port
+  }
+}
+
+/** A TCP relay to a server that can cut its connections, and refuse new ones, without the server noticing more. */
+export async function startRelay(serverPort: number) {
+  const sockets = new Set<Socket>()
+  let isCut = false
+  const relay = createServer((near) => {
+    if (isCut) {
+      near.destroy()
+      return
+    }
+    const far = connectTo(serverPort, '127.0.0.1')
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(one)
+      one.on('error', () => {})
+      one.on('close', () => {
+        sockets.delete(one)
+        other.destroy()
+      })
+      one.pipe(other)
+    }
+  })
+  relay.listen(0, '127.0.0.1')
+  await once(relay, 'listening')
+  const address = relay.address()
+  if (address === null || typeof address === 'string') throw new Error('the relay has no port')
+  const cut = () => {
+    isCut = true
+    for (const socket of sockets) socket.destroy()
+  }
+  return {
+    port: address.port,
+    cut,
+    heal() {
+      isCut = false
+    },
+    async stop() {
+      cut()
+      relay.close()
+      await once(relay, 'close')
+    },
+  }
+}
