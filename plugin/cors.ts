@@ -1,8 +1,13 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { RegisteredClient, ResolvedOptions } from './options/resolved.ts'
 
+type Headers = Readonly<Record<string, string>>
+
 const EXPOSED_HEADERS = 'WWW-Authenticate, Retry-After, X-Request-Id'
-const NONE: Readonly<Record<string, string>> = Object.freeze({})
+const NONE: Headers = Object.freeze({})
+
+/** Whose request it has turned out to be. */
+const clients = new WeakMap<FastifyRequest, RegisteredClient>()
 
 /**
  * CORS for browser clients: exact origins, never reflected unless registered, never with credentials. Before
@@ -16,7 +21,7 @@ export class Cors {
   }
 
   /** Headers that let a script of `origin` read the answer; none if it may not. */
-  headers(origin: string | undefined, client?: RegisteredClient): Readonly<Record<string, string>> {
+  headers(origin: string | undefined, client?: RegisteredClient): Headers {
     if (origin === undefined || this.#origins.size === 0) return NONE
     const allowed = client ? client.allowedOrigins.includes(origin) : this.#origins.has(origin)
     if (!allowed) return { vary: 'Origin' }
@@ -28,7 +33,7 @@ export class Cors {
   }
 
   /** Headers of the answer to a preflight, or null if the request is none or its origin is unknown. */
-  preflightHeaders(request: FastifyRequest, methods: string): Readonly<Record<string, string>> | null {
+  preflightHeaders(request: FastifyRequest, methods: string): Headers | null {
     const { origin } = request.headers
     if (request.method !== 'OPTIONS' || request.headers['access-control-request-method'] === undefined)
       return null
@@ -44,17 +49,30 @@ export class Cors {
 
   /** Puts the headers on every answer of this scope, errors included, and answers preflights before anything else. */
   install(scope: FastifyInstance): void {
-    scope.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
-      const preflight = this.preflightHeaders(request, 'GET, POST')
-      if (preflight) return reply.code(204).headers(preflight).send()
-      reply.headers(this.headers(request.headers.origin))
+    scope.addHook('onRequest', async (request, reply) => {
+      if (this.preflightHeaders(request, METHODS)) return reply.code(204).send()
+      return undefined
+    })
+    // At the end, when the client is known, and behind whatever the app's own hooks have said of CORS.
+    scope.addHook('onSend', async (request, reply) => {
+      const { origin } = request.headers
+      const { vary, ...headers } =
+        this.preflightHeaders(request, METHODS) ?? this.headers(origin, clients.get(request))
+      if (vary !== undefined) addVary(reply, vary)
+      reply.headers(headers)
     })
   }
 }
 
-/** Takes the permission back from an answer once its client turns out not to have the origin. */
-export function narrowCors(request: FastifyRequest, reply: FastifyReply, client: RegisteredClient): void {
-  const { origin } = request.headers
-  if (origin === undefined || client.allowedOrigins.includes(origin)) return
-  reply.removeHeader('access-control-allow-origin').removeHeader('access-control-expose-headers')
+const METHODS = 'GET, POST'
+
+/** From here on only the client's own origins may read the answer. */
+export function narrowCors(request: FastifyRequest, client: RegisteredClient): void {
+  clients.set(request, client)
+}
+
+function addVary(reply: FastifyReply, name: string): void {
+  const present = String(reply.getHeader('vary') ?? '')
+  if (present.toLowerCase().split(/, */).includes(name.toLowerCase())) return
+  reply.header('vary', present === '' ? name : `${present}, ${name}`)
 }

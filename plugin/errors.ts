@@ -41,7 +41,8 @@ const BAD_GATEWAY: Answer = {
 const PAGE_EXPIRED: Answer = {
   status: 400,
   error: 'invalid_request',
-  description: 'This sign-in link is unknown, expired or already used. Return to the app and start again.',
+  description:
+    'This sign-in link is unknown, expired or already used. If the app is not signed in, start again there.',
 }
 const invalidRequest = (description: string): Answer => ({
   status: 400,
@@ -69,12 +70,15 @@ const answers = {
   parameter_invalid: invalidRequest('A parameter is missing or malformed.'),
   parameters_in_url: invalidRequest('Parameters must be in the body, not in the URL.'),
   request_malformed: invalidRequest('The request is malformed.'),
+  url_too_long: { status: 414, error: 'invalid_request', description: 'The URL is too long.' },
   not_found: { status: 404, error: 'invalid_request', description: 'There is nothing here.' },
   rate_limited: {
     status: 429,
     error: 'temporarily_unavailable',
     description: 'Too many requests. Try again later.',
   },
+
+  overloaded: UNAVAILABLE,
 
   // Client
   client_unknown: INVALID_CLIENT,
@@ -119,7 +123,7 @@ const answers = {
   prefetch_refused: {
     status: 503,
     error: 'temporarily_unavailable',
-    description: 'A sign-in is not started by a prefetch.',
+    description: 'A sign-in takes a visit, not a prefetch.',
   },
   transactions_per_address: {
     status: 429,

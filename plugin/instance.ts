@@ -6,7 +6,7 @@ const LOOSE_ROUTER = ['ignoreTrailingSlash', 'ignoreDuplicateSlashes', 'useSemic
 
 /**
  * Refuses a Fastify instance whose settings would undermine the plugin: a router that folds paths (H-01), or
- * a `trustProxy` that lets any client choose its own address (J-08).
+ * a `trustProxy` that lets any client choose its own address (J-08), or a prefix that no metadata would name.
  *
  * @throws ConfigError
  */
@@ -26,13 +26,26 @@ export function assertTrustworthy(app: FastifyInstance): void {
     })
   }
   const trustProxy = optionsOf(app).trustProxy
-  if (trustProxy === true || typeof trustProxy === 'number') {
+  if (trustProxy && !isPeerList(trustProxy)) {
     problems.push({
       path: ['fastify', 'trustProxy'],
-      problem: 'must be addresses or CIDRs: true and hop counts let a client choose its own address',
+      problem:
+        'must be a list of addresses or CIDRs: true, hop counts, functions and /0 let a client choose its own address',
+    })
+  }
+  if (app.prefix !== '') {
+    problems.push({
+      path: ['fastify', 'prefix'],
+      problem:
+        'must be empty: our issuer has no path, so register the plugin outside of prefixes and set routePrefix',
     })
   }
   if (problems.length > 0) throw new ConfigError(problems)
+}
+
+function isPeerList(trustProxy: unknown): boolean {
+  const peers = [trustProxy].flat()
+  return peers.every((peer) => typeof peer === 'string' && !/\/0+\s*(,|$)/.test(peer))
 }
 
 /** The options as given: `initialConfig` leaves `trustProxy` out. */

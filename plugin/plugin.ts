@@ -82,7 +82,7 @@ export async function plugin(app: FastifyInstance, input: PkceOptions): Promise<
 
 function build(app: FastifyInstance, options: ResolvedOptions): Rooms {
   const { store, lifetimes, limits, callbackUrl } = options
-  const grants = new Grants(store, lifetimes)
+  const grants = new Grants(store, options.provider.issuer, lifetimes)
   const sealing = new Sealing(options.secrets)
   return {
     options,

@@ -3,6 +3,7 @@ import rateLimit from '@fastify/rate-limit'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { limitedAddress } from './address.ts'
 import { OAuthError, type Reason, StoreError } from './errors.ts'
 import { parseForm } from './oauth/form.ts'
 import type { RateLimitGroup } from './options/resolved.ts'
@@ -11,6 +12,7 @@ import { sendErrorPage } from './routes/page.ts'
 
 /** No request to these routes is longer (K-01). */
 const BODY_LIMIT_BYTES = 16 * 1024
+const URL_LIMIT_BYTES = 8 * 1024
 
 /**
  * Makes an encapsulated scope that trusts nothing of the instance it lives in: its own body parser, validator,
@@ -19,11 +21,23 @@ const BODY_LIMIT_BYTES = 16 * 1024
 export async function secureScope(scope: FastifyInstance, rooms: Rooms): Promise<void> {
   scope.removeAllContentTypeParsers()
   await scope.register(formbody, { bodyLimit: BODY_LIMIT_BYTES, parser: (text) => ({ ...parseForm(text) }) })
-  scope.setValidatorCompiler<TSchema>(({ schema }) => {
+  scope.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
+    // The routes read their query raw: what the app's querystringParser makes of it does not count.
+    if (httpPart === 'querystring') return (value) => ({ value })
     const validator = Compile(schema)
     return (value) => (validator.Check(value) ? { value } : { error: new OAuthError('parameter_invalid') })
   })
-  scope.addHook('onRequest', async (_request, reply) => {
+  // Schemas describe our answers and never cut them, whatever serializer the app prefers.
+  scope.setSerializerCompiler(() => (answer) => JSON.stringify(answer))
+  scope.setReplySerializer((answer) => JSON.stringify(answer))
+  scope.addHook('onRequest', async (request) => {
+    if ((request.raw.url ?? '').length > URL_LIMIT_BYTES) throw new OAuthError('url_too_long')
+  })
+  // The last word, after the app's own hooks: answers to which they had added CORS could be read by anybody.
+  scope.addHook('onSend', async (_request, reply) => {
+    for (const name of Object.keys(reply.getHeaders())) {
+      if (name.startsWith('access-control-')) reply.removeHeader(name).raw.removeHeader(name)
+    }
     reply.headers(ANSWER_HEADERS)
   })
   scope.setErrorHandler((error: unknown, request, reply) => answerError(rooms, error, request, reply))
@@ -45,8 +59,8 @@ export async function limitRate(scope: FastifyInstance, group: RateLimitGroup | 
     hook: 'onRequest',
     max: group.max,
     timeWindow: group.windowMs,
-    errorResponseBuilder: (_request, { ttl }) =>
-      new OAuthError('rate_limited', { headers: { 'retry-after': String(Math.ceil(ttl / 1000)) } }),
+    keyGenerator: limitedAddress,
+    errorResponseBuilder: () => new OAuthError('rate_limited'),
   })
 }
 
@@ -67,7 +81,10 @@ function answerError(
   if (error.statusCode >= 500) request.log.error({ err: thrown }, 'the request failed')
   else request.log.info({ reason: error.reason, statusCode: error.statusCode }, 'the request was refused')
 
-  reply.headers(error.headers)
+  const { 'retry-after': retryAfter, ...headers } = error.headers
+  reply.headers(headers)
+  // A limiter has said when; ours is a guess.
+  if (retryAfter !== undefined && !reply.hasHeader('retry-after')) reply.header('retry-after', retryAfter)
   if (request.routeOptions.config.pkceErrors === 'page' && !wantsJson(request)) {
     return sendErrorPage(reply, error.statusCode, error.message)
   }
@@ -84,6 +101,9 @@ function toOAuthError(error: unknown): OAuthError {
   const { code, statusCode } = error as Partial<FastifyError>
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new OAuthError('body_too_large')
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new OAuthError('media_type')
+  // Thrown by hooks of the app: its own limiter, its load shedding.
+  if (statusCode === 429) return new OAuthError('rate_limited')
+  if (statusCode === 503) return new OAuthError('overloaded', { cause: error })
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
     return new OAuthError('request_malformed')
   return new OAuthError('internal', { cause: error })

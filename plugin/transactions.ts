@@ -1,4 +1,3 @@
-import { normalizeIP } from '@fastify/rate-limit'
 import { OAuthError } from './errors.ts'
 
 interface Transaction {
@@ -23,10 +22,9 @@ export class Transactions {
     this.#lifetimeMs = lifetimeMs
   }
 
-  /** @throws OAuthError 429 `transactions_per_address`, 503 `transactions_full`. */
-  begin(grantId: string, ip: string, now: number): void {
+  /** @param address as `limitedAddress` gives it. @throws OAuthError 429 `transactions_per_address`, 503 `transactions_full`. */
+  begin(grantId: string, address: string, now: number): void {
     this.#dropExpired(now)
-    const address = normalizeIP(ip)
     const count = this.#perAddress.get(address) ?? 0
     if (count >= this.#limits.transactionsPerAddress) throw new OAuthError('transactions_per_address')
     if (this.#underWay.size >= this.#limits.transactions) throw new OAuthError('transactions_full')

@@ -135,12 +135,20 @@ t.test('an upstream that answers nonsense -> 502 without detail (CWE-209, H-25, 
   for (const [form, respond] of Object.entries(badAnswers)) {
     await t.test(form, async (t) => {
       const { port, api, logged } = await setUp(t, respond)
-      const answer = await exchange(port, `${head('POST /api/a', 'Content-Length: 5')}hello`)
+      const answer = await exchange(
+        port,
+        `${head('POST /api/a', 'Content-Length: 5', `X-Request-Id: ${'r'.repeat(100)}`)}hello`,
+      )
       t.equal(answer.status, 502)
       t.equal(field(answer, 'cache-control'), 'no-store')
       t.notMatch(answer.body.toString(), /127\.0\.0\.1|ECONN|HPE|UND_ERR|socket/)
       t.equal(api.requests.length, 1, 'and it is not tried again (H-23)')
-      t.match(JSON.parse(logged[0] ?? ''), { err: { code: 'PKCE_UPSTREAM' }, upstream: '/api' })
+      t.match(JSON.parse(logged[0] ?? ''), {
+        err: { code: 'PKCE_UPSTREAM' },
+        upstream: '/api',
+        requestId: field(answer, 'x-request-id'),
+        clientRequestId: /^r{64}$/,
+      })
     })
   }
 })
@@ -217,6 +225,33 @@ t.test('a client that leaves in mid-upload aborts the upstream request (H-35)', 
   await gone
   t.pass('the upstream saw the connection close')
 })
+
+t.test(
+  'a client that leaves while its request waits for a connection causes no upstream request (H-35)',
+  async (t) => {
+    const { port, api, app } = await setUp(t, () => {})
+    const clients: WireClient[] = []
+    while (clients.length < 64) {
+      const arrived = once(api.events, 'head')
+      clients.push(new WireClient(port).send(head('GET /api/busy')))
+      await arrived
+    }
+    const connected = once(app.server, 'connection')
+    const waiting = new WireClient(port).send(`${head('POST /api/waiting', 'Content-Length: 10')}half`)
+    const [accepted] = (await connected) as [Socket]
+    await once(accepted, 'data')
+    waiting.socket.destroy()
+    await once(accepted, 'close')
+    for (const socket of api.sockets) socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok')
+    await Promise.all(clients.map((client) => client.answer()))
+    for (const client of clients) client.socket.destroy()
+    const last = exchange(port, head('GET /api/last'))
+    await once(api.events, 'head')
+    for (const socket of api.sockets) socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok')
+    t.equal((await last).status, 200)
+    t.notOk(api.requests.some(({ requestLine }) => requestLine.includes('waiting')))
+  },
+)
 
 t.test('an upload that stops -> 408 and close (H-22)', async (t) => {
   const timeouts = { connectMs: 1000, headersMs: 5000, idleMs: 100 }

@@ -981,6 +981,15 @@ t.test('bearer token', async (t) => {
     )
   })
 
+  for (const value of [`Basic ${token}`, `DPoP ${token}`, `BearerX ${token}`, 'Digest username="x"']) {
+    t.test(`${value.slice(0, 12)}…: another scheme is no bearer token (RFC 6750 §3.1, H-06)`, async (t) => {
+      t.equal(
+        reasonOf(() => read('Authorization', value)),
+        'token_absent',
+      )
+    })
+  }
+
   t.test('a value called authorization is no header of that name', async (t) => {
     t.equal(
       reasonOf(() => read('x-request-id', 'authorization')),
@@ -995,7 +1004,6 @@ t.test('bearer token', async (t) => {
     ['Authorization', 'Bearer'],
     ['Authorization', 'Bearer '],
     ['Authorization', token],
-    ['Authorization', `Basic ${token}`],
     ['Authorization', `Bearer${token}`],
     ['Authorization', `Bearer ${token} `],
     ['Authorization', `Bearer ${token} x`],

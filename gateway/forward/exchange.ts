@@ -3,12 +3,24 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
 import { endAndClose } from './closing.ts'
 import { UploadError, UpstreamError } from './errors.ts'
-import type { ForwardedRequest } from './http.ts'
 import { upstreamTarget } from './path.ts'
 import { answerRefusal } from './problem.ts'
 import { responseHead, responseTrailers } from './response-headers.ts'
 import { Upload } from './upload.ts'
 import type { UpstreamRoute } from './upstream.ts'
+
+/** What is forwarded, beside the request itself. */
+export interface ForwardedRequest {
+  /** Flat list, complete but for credentials and framing. */
+  readonly fields: string[]
+  /** -1: not announced. */
+  readonly contentLength: number
+  readonly hasBody: boolean
+  /** The client's own, for the log. */
+  readonly clientRequestId: string | undefined
+  /** Fields that the answer gets in any case, e.g. CORS; null for none. */
+  readonly answerFields: Readonly<Record<string, string>> | null
+}
 
 /**
  * One request and its answer. undici calls it (its raw handler interface: the header as bytes, nothing parsed
@@ -20,6 +32,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly #route: UpstreamRoute
   readonly #log: FastifyRequest['log']
   readonly #requestId: string
+  readonly #clientRequestId: string | undefined
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #answerFields: ForwardedRequest['answerFields']
@@ -35,11 +48,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
     route: UpstreamRoute,
     request: FastifyRequest,
     reply: FastifyReply,
-    { hasBody, answerFields }: ForwardedRequest,
+    { hasBody, answerFields, clientRequestId }: ForwardedRequest,
   ) {
     this.#route = route
     this.#log = request.log
     this.#requestId = request.id
+    this.#clientRequestId = clientRequestId
     this.#request = request.raw
     this.#response = reply.raw
     this.#answerFields = answerFields
@@ -174,7 +188,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #logFields(err: Error) {
-    return { requestId: this.#requestId, upstream: this.#route.name, err }
+    const [requestId, clientRequestId] = [this.#requestId, this.#clientRequestId]
+    return { requestId, clientRequestId, upstream: this.#route.name, err }
   }
 }
 

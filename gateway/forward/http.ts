@@ -1,20 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
 import type { Session } from '../../plugin/index.ts'
-import { Exchange } from './exchange.ts'
+import { Exchange, type ForwardedRequest } from './exchange.ts'
 import { PublicRoute } from './policy.ts'
 import type { UpstreamRoute } from './upstream.ts'
 
-/** What is forwarded, beside the request itself. */
-export interface ForwardedRequest {
-  /** Flat list, complete but for credentials and framing. */
-  readonly fields: string[]
-  /** -1: not announced. */
-  readonly contentLength: number
-  readonly hasBody: boolean
-  /** Fields that the answer gets in any case, e.g. CORS; null for none. */
-  readonly answerFields: Readonly<Record<string, string>> | null
-}
+export type { ForwardedRequest }
 
 /**
  * Sends a request to its upstream and streams the answer back. The caller has hijacked the reply.

@@ -5,6 +5,7 @@ import type { FieldRules } from './field-rules.ts'
 import type { RequestFieldRule, RequestFieldUse } from './request-rules.ts'
 
 const MAX_FIELDS = 100
+const MAX_REQUEST_ID_LENGTH = 64
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 
 /**
@@ -26,8 +27,8 @@ export class RequestHeaders {
   /** Values of all Cookie fields, joined with `; `. */
   cookie: string | undefined = undefined
   forwardedFor: string | undefined = undefined
-  /** The client's own; ours is another. */
-  requestId: string | undefined = undefined
+  /** The client's own, bounded; ours is another. */
+  clientRequestId: string | undefined = undefined
   /** -1: none was sent. */
   contentLength = -1
   chunked = false
@@ -108,7 +109,7 @@ export class RequestHeaders {
         this.forwardedFor = joined(this.forwardedFor, value, ', ')
         break
       case 'x-request-id':
-        this.requestId = value
+        this.clientRequestId = value.slice(0, MAX_REQUEST_ID_LENGTH)
         break
     }
   }

@@ -1,8 +1,9 @@
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
-import { OAuthError, type Pkce, StoreError } from '../../plugin/index.ts'
+import type { Pkce } from '../../plugin/index.ts'
 import type { Upstream } from '../config/schema.ts'
 import { allowedCookies } from './cookies.ts'
 import { preflightFields } from './cors.ts'
+import { deny } from './denial.ts'
 import type { Refusal } from './errors.ts'
 import type { FieldRules } from './field-rules.ts'
 import { refuseHost, servedHosts } from './host.ts'
@@ -10,7 +11,7 @@ import { forward } from './http.ts'
 import { refuseTarget } from './path.ts'
 import { TrustedPeers } from './peers.ts'
 import { type Access, PublicRoute } from './policy.ts'
-import { answerEmpty, answerOAuthError, answerRefusal } from './problem.ts'
+import { answerEmpty, answerRefusal } from './problem.ts'
 import { RequestHeaders } from './request-headers.ts'
 import { type RequestFieldRule, requestFieldRules } from './request-rules.ts'
 import type { UpstreamRoute } from './upstream.ts'
@@ -101,12 +102,12 @@ export class Walk {
       if (session instanceof Promise) {
         session
           .then((resolved) => this.#pass(route, resolved, headers, request, reply))
-          .catch((error: unknown) => this.#deny(error, headers, request, reply))
+          .catch((error: unknown) => deny(error, this.#sessions(), request, reply))
       } else {
         this.#pass(route, session, headers, request, reply)
       }
     } catch (error) {
-      this.#deny(error, headers, request, reply)
+      deny(error, this.#sessions(), request, reply)
     }
   }
 
@@ -130,8 +131,9 @@ export class Walk {
       return
     }
     const fields = this.#upstreamFields(route, headers, request)
-    const { contentLength, hasBody } = headers
-    forward(route, access, request, reply, { fields, contentLength, hasBody, answerFields })
+    const { contentLength, hasBody, clientRequestId } = headers
+    const forwarded = { fields, contentLength, hasBody, clientRequestId, answerFields }
+    forward(route, access, request, reply, forwarded)
   }
 
   /** What passed, and what we say ourselves (requirements H-13, H-17, Appendix C). */
@@ -147,28 +149,6 @@ export class Walk {
       if (cookie !== null) fields.push('cookie', cookie)
     }
     return fields
-  }
-
-  #deny(error: unknown, headers: RequestHeaders, request: FastifyRequest, reply: FastifyReply): void {
-    reply.hijack()
-    const { raw, id } = request
-    const cors = this.#sessions().corsHeaders(headers.origin)
-    if (error instanceof OAuthError) {
-      if (error.statusCode < 500) this.#audit(error, request)
-      answerOAuthError(raw, reply.raw, id, error, cors)
-      return
-    }
-    const unavailable = error instanceof StoreError
-    request.log.error({ requestId: id, err: error }, 'session check failed')
-    answerRefusal(raw, reply.raw, id, unavailable ? 'unavailable' : 'internal', {
-      ...cors,
-      ...(unavailable && { 'retry-after': '5' }),
-    })
-  }
-
-  #audit({ reason }: OAuthError, { id, ip }: FastifyRequest): void {
-    const time = new Date().toISOString()
-    this.#sessions().events.emit({ event: 'forward.denied', time, reason, requestId: id, address: ip })
   }
 }
 

@@ -21,11 +21,14 @@ const KEY = 'grant:'
 /** The grants in their store: one record under one key each, and every step one compare-and-swap. */
 export class Grants {
   readonly #store: Store
+  readonly #provider: string
   readonly #lifetimes: ResolvedOptions['lifetimes']
   readonly #waiting = new Map<string, Set<() => void>>()
 
-  constructor(store: Store, lifetimes: ResolvedOptions['lifetimes']) {
+  /** @param provider the issuer whose grants these are. */
+  constructor(store: Store, provider: string, lifetimes: ResolvedOptions['lifetimes']) {
     this.#store = store
+    this.#provider = provider
     this.#lifetimes = lifetimes
   }
 
@@ -39,11 +42,14 @@ export class Grants {
     return this.#store.create(KEY + grant.id, encodeGrant(grant), this.#timeToLiveMs(grant))
   }
 
-  /** The grant, or null: absent, expired, and unreadable are the same (G-15). @throws StoreError */
+  /**
+   * The grant, or null: absent, expired and unreadable are the same (G-15), and so is one of another provider,
+   * whose codes and tokens are nobody's business at this one. @throws StoreError
+   */
   async read(grantId: string): Promise<StoredGrant | null> {
     const record = await this.#store.read(KEY + grantId)
     const grant = record && decodeGrant(record.value)
-    return grant?.id === grantId ? { grant, version: record!.version } : null
+    return grant?.id === grantId && grant.provider === this.#provider ? { grant, version: record!.version } : null
   }
 
   /** The next state as stored, or null if another writer was first. @throws StoreError */

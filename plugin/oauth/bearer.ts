@@ -3,6 +3,8 @@ import { formatScope } from './scope.ts'
 
 const MAX_TOKEN_LENGTH = 8192
 const BEARER = /^[Bb][Ee][Aa][Rr][Ee][Rr] +[A-Za-z0-9\-._~+/]+=*$/
+/** A client that tries another way has shown no bearer token, and is told only that one is wanted (RFC 6750 §3.1). */
+const OTHER_SCHEME = /^(?!bearer )[!#$%&'*+\-.^_`|~0-9A-Za-z]+ /i
 const SPACE = 0x20
 
 /**
@@ -38,7 +40,9 @@ export function bearerToken(rawHeaders: readonly string[], rawUrl: string): stri
   if (value === undefined) throw new OAuthError('token_absent')
 
   let start = 'Bearer '.length
-  if (value.length > start + MAX_TOKEN_LENGTH || !BEARER.test(value)) throw new OAuthError('token_malformed')
+  if (value.length > start + MAX_TOKEN_LENGTH || !BEARER.test(value)) {
+    throw new OAuthError(OTHER_SCHEME.test(value) ? 'token_absent' : 'token_malformed')
+  }
   while (value.charCodeAt(start) === SPACE) start++
   return value.slice(start)
 }

@@ -2,6 +2,7 @@ import type { ConfigProblem } from '../errors.ts'
 import { passThroughNames } from '../oauth/pass-through.ts'
 import { redirectUriKind, redirectUriProblem } from '../oauth/redirect-uri.ts'
 import type { RegisteredClient } from './resolved.ts'
+import { isOrigin } from './rules.ts'
 
 const ORIGIN =
   /^(https:\/\/[a-z0-9.-]+(:[1-9][0-9]{0,4})?|http:\/\/(127\.0\.0\.1|\[::1\]|localhost):[1-9][0-9]{0,4})$/
@@ -38,9 +39,9 @@ export function clientProblems(clients: readonly RegisteredClient[]): ConfigProb
         report(`must be one of ${passThroughNames.join(', ')}`, 'passThrough', place)
     }
     for (const [place, origin] of client.allowedOrigins.entries()) {
-      if (!ORIGIN.test(origin)) {
+      if (!ORIGIN.test(origin) || !isOrigin(origin)) {
         report(
-          'must be an https origin in lower case without path, or http with a loopback host and port',
+          'must be an https origin in lower case without path or default port, or http with a loopback host and port',
           'allowedOrigins',
           place,
         )

@@ -22,15 +22,15 @@ import { OptionsSchema, type PkceOptions } from './schema.ts'
  */
 export function resolveOptions(options: PkceOptions): ResolvedOptions {
   const { store: givenStore, ...plain } = options
-  const data = withoutFunctions(plain)
+  const data = plainData(plain)
   const problems = schemaProblems(OptionsSchema, data)
   // The rules below read fields that exist and have the right type, so schema problems are reported alone.
   if (problems.length > 0) throw new ConfigError(problems)
 
   const complete = Value.Default(OptionsSchema, data) as Complete
-  const provider = Object.freeze({ ...complete.provider, ...secretFunctions(plain.provider) })
+  const provider = freeze({ ...complete.provider, ...secretFunctions(plain.provider) })
   const clients = complete.clients.map((client) =>
-    Object.freeze({ ...client, name: client.name ?? client.clientId }),
+    freeze({ ...client, name: client.name ?? client.clientId }),
   )
   const store = openStore(givenStore)
   problems.push(
@@ -50,15 +50,13 @@ export function resolveOptions(options: PkceOptions): ResolvedOptions {
     callbackUrl: `${complete.publicUrl}${complete.routePrefix}/callback`,
     provider,
     clients: new Map(clients.map((client) => [client.clientId, client])),
-    resourceServers: new Map(
-      complete.resourceServers.map((server) => [server.clientId, Object.freeze(server)]),
-    ),
+    resourceServers: new Map(complete.resourceServers.map((server) => [server.clientId, freeze(server)])),
     secrets: decodeSecrets(complete.secrets),
     store,
     tokens: complete.tokens,
-    lifetimes: Object.freeze(complete.lifetimes),
-    limits: Object.freeze(complete.limits),
-    rateLimit: complete.rateLimit,
+    lifetimes: freeze(complete.lifetimes),
+    limits: freeze(complete.limits),
+    rateLimit: freeze(complete.rateLimit),
     warnings: [...optionWarnings(complete, provider), ...clientWarnings(clients)],
   })
 }
@@ -85,19 +83,31 @@ function openStore(store: Store | undefined): Store | string {
   }
 }
 
-/** A copy of plain data; secrets given as functions stand as a word, so that the schema's strings hold. */
-function withoutFunctions(value: unknown): unknown {
+/**
+ * A copy that is data alone. The provider's secrets that are functions stand as a word, so that the schema's
+ * strings hold; a function anywhere else is null, which no option may be.
+ */
+function plainData({ provider, ...rest }: Omit<PkceOptions, 'store'>): unknown {
+  const words = Object.keys(secretFunctions(provider)).map((key) => [key, 'function'])
+  const data = { ...rest, provider: provider && { ...provider, ...Object.fromEntries(words) } }
   return JSON.parse(
-    JSON.stringify(value, (_key, inner) => (typeof inner === 'function' ? 'function' : inner)),
+    JSON.stringify(data, (_key, value) => (/function|bigint|symbol/.test(typeof value) ? null : value)),
   )
 }
 
-function secretFunctions(provider: PkceOptions['provider']): Partial<ResolvedProvider> {
+function secretFunctions(provider: PkceOptions['provider'] | undefined): Partial<ResolvedProvider> {
   return Object.fromEntries(
-    Object.entries(provider).filter(
+    Object.entries(provider ?? {}).filter(
       ([key, value]) => ['clientSecret', 'privateKey'].includes(key) && typeof value === 'function',
     ),
   )
+}
+
+/** Freezes data to its leaves. */
+function freeze<T>(data: T): T {
+  if (typeof data !== 'object' || data === null) return data
+  for (const value of Object.values(data)) freeze(value)
+  return Object.freeze(data)
 }
 
 function optionWarnings(options: Complete, provider: ResolvedProvider): string[] {

@@ -26,8 +26,13 @@ const OWN_PARAMETERS = [
 
 /** Our issuer is what apps compare byte for byte (RFC 9207 §2.4), so there is one spelling of it. */
 export function publicUrlProblem(publicUrl: string): string | undefined {
-  if (PUBLIC_URL.test(publicUrl)) return undefined
-  return 'must be an https origin in lower case without path or trailing slash, or http with 127.0.0.1 or [::1]'
+  if (PUBLIC_URL.test(publicUrl) && isOrigin(publicUrl)) return undefined
+  return 'must be an https origin in lower case without path or trailing slash, or http with 127.0.0.1 or [::1]; no default port'
+}
+
+/** True for an origin as browsers and URL classes spell it: no default port, no path, a port that exists. */
+export function isOrigin(text: string): boolean {
+  return URL.canParse(text) && new URL(text).origin === text
 }
 
 /** What is wrong with the provider's options before it is asked anything. */

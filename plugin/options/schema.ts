@@ -3,7 +3,8 @@ import type { Store } from '../stores/store.ts'
 
 /**
  * The plugin's options as JSON schemas: the gateway's configuration is made of the same ones. Each option has
- * its default and its reason beside its key. Rules that a schema cannot say are in `checks.ts`.
+ * its default and its reason beside its key. Rules that a schema cannot say are in `rules.ts`
+ * and `client-rules.ts`.
  */
 const closed = { additionalProperties: false }
 const seconds = (defaultSeconds: number, description: string) =>
@@ -174,7 +175,7 @@ export const OptionsSchema = Type.Object(
     routePrefix: Type.Optional(
       Type.String({
         default: '/oauth2',
-        pattern: '^(/[A-Za-z0-9._~-]+)+$',
+        pattern: '^(/(?!\\.{1,2}(/|$))[A-Za-z0-9._~-]+)+$',
         description: 'Where the routes live.',
       }),
     ),

@@ -68,7 +68,9 @@ export function createProvider(options: ProviderClientOptions): Provider {
       return metadata()?.authorization_response_iss_parameter_supported === true
     },
     get hasUserinfo() {
-      return metadata()?.userinfo_endpoint !== undefined
+      // A discovered one answers tokens of scope `openid` alone (OIDC Core §5.3); a configured one is meant to be asked.
+      const answers = provider.userinfoEndpoint !== undefined || provider.scope.split(' ').includes('openid')
+      return answers && metadata()?.userinfo_endpoint !== undefined
     },
 
     async start() {

@@ -28,6 +28,7 @@ export interface Provider {
 
   /** OIDC Core §5.3; `sub` must equal `subject` when that is known (§5.3.2). @throws ProviderError */
   userinfo(accessToken: string, subject: string | undefined): Promise<Claims>
+  /** True if userinfo answers our tokens: it is configured, or discovered and the scope has `openid`. */
   readonly hasUserinfo: boolean
 
   /** RFC 7009, the refresh token if there is one. Three tries in the background; never throws. */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { limitedAddress } from '../address.ts'
 import { OAuthError, ProviderError, type Reason } from '../errors.ts'
 import type { AuthorizingGrant, TransactionSecrets } from '../grant/grant.ts'
 import { sealFor } from '../grant/seals.ts'
@@ -23,7 +24,6 @@ export function authorizeRoute(scope: FastifyInstance, rooms: Rooms): void {
     url: '/authorize',
     schema: authorizeSchema,
     handler: async (request, reply) => {
-      refusePrefetch(request)
       try {
         const verified = validateAuthorizationRequest(queryParameters(request), rooms.options.clients)
         return await beginTransaction(rooms, verified, request, reply)
@@ -32,12 +32,6 @@ export function authorizeRoute(scope: FastifyInstance, rooms: Rooms): void {
       }
     },
   })
-}
-
-/** A browser that guesses the next page must not start a login. */
-function refusePrefetch(request: FastifyRequest): void {
-  const purpose = request.headers['sec-purpose'] ?? request.headers.purpose
-  if (String(purpose ?? '').includes('prefetch')) throw new OAuthError('prefetch_refused')
 }
 
 async function beginTransaction(
@@ -50,7 +44,7 @@ async function beginTransaction(
   if (!provider.ready) throw refusedTo(verified, 'provider_not_ready')
 
   const id = newSelector()
-  transactions.begin(id, request.ip, grants.now())
+  transactions.begin(id, limitedAddress(request), grants.now())
   try {
     const state = issueHandle('state', id)
     const secrets = transactionSecrets(rooms)

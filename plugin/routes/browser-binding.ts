@@ -10,6 +10,8 @@ import type { ResolvedOptions } from '../options/resolved.ts'
 
 /** Logins under way in one browser; the oldest cookies go first. */
 const COOKIES_MAX = 5
+/** Names that we never made are not repeated in a header of ours. */
+const SELECTOR = /^[A-Za-z0-9_-]{22}$/
 
 /** A new binding: the cookies to set, and the hash to store with the transaction. */
 export function bindBrowser(
@@ -19,7 +21,10 @@ export function bindBrowser(
 ): { browserHash: string; setCookies: string[] } {
   const secret = randomBytes(32).toString('base64url')
   const prefix = cookiePrefix(options)
-  const present = Object.keys(parseCookie(cookieHeader ?? '')).filter((name) => name.startsWith(prefix))
+  // Browsers send older cookies first (RFC 6265 §5.4).
+  const present = Object.keys(parseCookie(cookieHeader ?? '')).filter(
+    (name) => name.startsWith(prefix) && SELECTOR.test(name.slice(prefix.length)),
+  )
   const surplus = present.slice(0, Math.max(0, present.length - COOKIES_MAX + 1))
   return {
     browserHash: hashCredential(secret),

@@ -1,9 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type AuditEventName, correlationId } from '../audit.ts'
 import { OAuthError, type Reason } from '../errors.ts'
-import type { AuthorizingGrant, ExchangeSecrets, TransactionSecrets } from '../grant/grant.ts'
+import type { AuthorizingGrant, ExchangeSecrets, Grant, TransactionSecrets } from '../grant/grant.ts'
 import type { StoredGrant } from '../grant/grants.ts'
 import { openFor, sealFor } from '../grant/seals.ts'
-import { authorize } from '../grant/transitions.ts'
+import { authorize, end } from '../grant/transitions.ts'
 import { type Handle, hashCredential, issueHandle, parseHandle, sameHash } from '../handles.ts'
 import { type AuthorizationResponse, issuerMatches, parseAuthorizationResponse } from '../oauth/callback.ts'
 import { redirectUriMatches } from '../oauth/redirect-uri.ts'
@@ -17,7 +18,8 @@ import { callbackSchema } from './schemas.ts'
 
 /**
  * `GET /oauth2/callback`: the provider's answer becomes our one-time code (RFC 6749 §4.1.2). One swap: to
- * `authorized` if everything holds, otherwise to `ended`. What is malformed touches nothing.
+ * `authorized` if everything holds, otherwise to `ended`. What is malformed touches nothing, and neither does
+ * whoever comes second.
  */
 export function callbackRoute(scope: FastifyInstance, rooms: Rooms): void {
   pageRoute(scope, {
@@ -25,96 +27,71 @@ export function callbackRoute(scope: FastifyInstance, rooms: Rooms): void {
     schema: callbackSchema,
     handler: async (request, reply) => {
       const response = parseAuthorizationResponse(rawQuery(request))
-      const { handle, stored } = await findTransaction(rooms, response.state)
-      reply.header('set-cookie', unbindBrowser(rooms.options, stored.grant.id))
-      const client = await checkBindings(rooms, stored, response, request)
-      if (response.error !== undefined)
-        return answerProviderError(rooms, stored, client, response, request, reply)
+      const { state, stored } = await findTransaction(rooms, response.state)
+      const outcome = judge(rooms, stored.grant, state, response, request.headers.cookie)
 
-      const code = await issueCode(rooms, stored, handle, response.code)
+      if (!(await rooms.grants.replace(stored, outcome.next))) throw new OAuthError('state_used')
       rooms.transactions.finish(stored.grant.id)
-      const { redirectUri, state } = stored.grant
-      return answerApp(reply, { client, redirectUri }, { code, state, iss: rooms.options.publicUrl })
+      // Not before the swap: whoever is told to try again still needs the cookie.
+      reply.header('set-cookie', unbindBrowser(rooms.options, stored.grant.id))
+      return answer(rooms, stored.grant, outcome, request, reply)
     },
   })
 }
 
 async function findTransaction(
   { grants }: Rooms,
-  state: string,
-): Promise<{ handle: Handle; stored: StoredGrant<AuthorizingGrant> }> {
-  const handle = parseHandle('state', state)
-  const stored = handle && (await grants.read(handle.selector))
+  value: string,
+): Promise<{ state: Handle; stored: StoredGrant<AuthorizingGrant> }> {
+  const state = parseHandle('state', value)
+  const stored = state && (await grants.read(state.selector))
   if (!stored) throw new OAuthError('state_unknown')
   if (stored.grant.status !== 'authorizing') throw new OAuthError('state_used')
-  if (!sameHash(stored.grant.stateHash, hashCredential(handle.value))) throw new OAuthError('state_unknown')
-  return { handle, stored: stored as StoredGrant<AuthorizingGrant> }
+  if (!sameHash(stored.grant.stateHash, hashCredential(state.value))) throw new OAuthError('state_unknown')
+  return { state, stored: stored as StoredGrant<AuthorizingGrant> }
 }
 
-/** Browser, issuer and client, in this order; the first that fails ends the transaction (B-04, B-05, B-14). */
-async function checkBindings(
+/** What the grant becomes, and who is told what about it: the app, or nobody but the browser. */
+type Outcome = { readonly next: Grant } & (
+  | { readonly refused: Reason; readonly event: AuditEventName }
+  | { readonly client: RegisteredClient; readonly code: string }
+  | { readonly client: RegisteredClient; readonly error: string; readonly detail: string }
+)
+
+/** Browser, issuer, client, the provider's word, in this order (B-04, B-05, B-14). */
+function judge(
   rooms: Rooms,
-  stored: StoredGrant<AuthorizingGrant>,
+  grant: AuthorizingGrant,
+  state: Handle,
   response: AuthorizationResponse,
-  request: FastifyRequest,
-): Promise<RegisteredClient> {
-  const { grant } = stored
-  if (!isSameBrowser(rooms.options, grant, request.headers.cookie)) {
-    return refuse(rooms, stored, request, 'callback.browser_mismatch', 'browser_mismatch')
+  cookieHeader: string | undefined,
+): Outcome {
+  const next = end(grant, 'authorization_failed', rooms.grants.now())
+  if (!isSameBrowser(rooms.options, grant, cookieHeader)) {
+    return { next, refused: 'browser_mismatch', event: 'callback.browser_mismatch' }
   }
   if (grant.provider !== rooms.provider.issuer || !issuerMatches(response, rooms.provider)) {
-    return refuse(rooms, stored, request, 'callback.iss_mismatch', 'issuer_mismatch')
+    return { next, refused: 'issuer_mismatch', event: 'callback.iss_mismatch' }
   }
   const client = rooms.options.clients.get(grant.clientId)
   if (!client?.enabled || !client.redirectUris.some((uri) => redirectUriMatches(uri, grant.redirectUri))) {
-    return refuse(rooms, stored, request, 'callback.refused', 'client_gone')
+    return { next, refused: 'client_gone', event: 'callback.refused' }
   }
-  return client
+  if (response.error !== undefined) return { next, client, error: response.error, detail: response.detail }
+
+  const issued = issueCode(rooms, grant, state, response.code)
+  return issued ? { ...issued, client } : { next, refused: 'transaction_sealed', event: 'callback.refused' }
 }
 
-async function refuse(
-  rooms: Rooms,
-  stored: StoredGrant<AuthorizingGrant>,
-  request: FastifyRequest,
-  event: 'callback.browser_mismatch' | 'callback.iss_mismatch' | 'callback.refused',
-  reason: Reason,
-): Promise<never> {
-  await rooms.grants.end(stored, 'authorization_failed')
-  rooms.transactions.finish(stored.grant.id)
-  rooms.audit.record(event, { request, grantId: stored.grant.id, clientId: stored.grant.clientId, reason })
-  throw new OAuthError(reason)
-}
-
-async function answerProviderError(
-  rooms: Rooms,
-  stored: StoredGrant<AuthorizingGrant>,
-  client: RegisteredClient,
-  response: AuthorizationResponse & { error: string },
-  request: FastifyRequest,
-  reply: FastifyReply,
-): Promise<FastifyReply> {
-  const { id, redirectUri, state } = stored.grant
-  if (!(await rooms.grants.end(stored, 'authorization_failed'))) throw new OAuthError('state_used')
-  rooms.transactions.finish(id)
-  request.log.info({ grant: id, providerError: response.detail }, 'the provider refused the authorization')
-  rooms.audit.record('callback.refused', { request, grantId: id, clientId: client.clientId })
-  return answerApp(
-    reply,
-    { client, redirectUri },
-    { error: response.error, state, iss: rooms.options.publicUrl },
-  )
-}
-
-/** The one swap of a good callback. The provider's code goes under the seal of ours and never leaves (B-09). */
-async function issueCode(
+/** Our code, with the provider's under its seal, from which it never leaves (B-09). Null: the seal does not open. */
+function issueCode(
   { options, grants, sealing }: Rooms,
-  stored: StoredGrant<AuthorizingGrant>,
+  grant: AuthorizingGrant,
   state: Handle,
   providerCode: string,
-): Promise<string> {
-  const { grant } = stored
+): { next: Grant; code: string } | null {
   const transaction = openFor<TransactionSecrets>(sealing, grant, 'state', state.secret, grant)
-  if (!transaction) throw new OAuthError('transaction_sealed')
+  if (!transaction) return null
 
   const code = issueHandle('code', grant.id)
   const secrets: ExchangeSecrets = { ...transaction, code: providerCode }
@@ -123,6 +100,25 @@ async function issueCode(
     codeExpiresAt: grants.now() + options.lifetimes.codeSeconds * 1000,
     ...sealFor(sealing, grant, 'code', code.secret, secrets),
   })
-  if (!(await grants.replace(stored, next))) throw new OAuthError('state_used')
-  return code.value
+  return { next, code: code.value }
+}
+
+function answer(
+  { audit, options }: Rooms,
+  { id, clientId, redirectUri, state }: AuthorizingGrant,
+  outcome: Outcome,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const iss = options.publicUrl
+  if ('code' in outcome) {
+    return answerApp(reply, { client: outcome.client, redirectUri }, { code: outcome.code, state, iss })
+  }
+  if ('refused' in outcome) {
+    audit.record(outcome.event, { request, grantId: id, clientId, reason: outcome.refused })
+    throw new OAuthError(outcome.refused)
+  }
+  request.log.info({ grant: correlationId(id), providerError: outcome.detail }, 'the provider refused')
+  audit.record('callback.refused', { request, grantId: id, clientId })
+  return answerApp(reply, { client: outcome.client, redirectUri }, { error: outcome.error, state, iss })
 }

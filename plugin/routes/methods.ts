@@ -18,13 +18,16 @@ declare module 'fastify' {
 
 interface Room {
   readonly url: string
-  readonly schema: object
+  readonly schema: FastifySchema & { readonly operationId: string }
   readonly handler: RouteHandlerMethod
 }
 
 /** A route that a browser visits: GET, and its errors are pages. */
 export function pageRoute(scope: FastifyInstance, room: Room): void {
-  route(scope, ['GET'], room, { config: { pkceErrors: 'page' } })
+  route(scope, ['GET'], room, {
+    config: { pkceErrors: 'page' },
+    onRequest: async (request) => refusePrefetch(request),
+  })
 }
 
 /** A route that takes a form: POST, and what cannot be a form is refused before it is read (C-01 to C-03). */
@@ -42,8 +45,9 @@ export function jsonRoute(scope: FastifyInstance, methods: string[], room: Room)
  * run the GET handler and use up a state (platform fact P-5).
  */
 function route(scope: FastifyInstance, methods: string[], room: Room, more: Partial<RouteOptions>): void {
-  const schema = room.schema as FastifySchema
-  scope.route({ ...more, ...room, schema, method: methods, exposeHeadRoute: false })
+  for (const [index, method] of methods.entries()) {
+    scope.route({ ...more, ...room, schema: schemaFor(room, method, index), method, exposeHeadRoute: false })
+  }
   scope.route({
     method: scope.supportedMethods.filter((method) => !methods.includes(method)),
     url: room.url,
@@ -55,6 +59,20 @@ function route(scope: FastifyInstance, methods: string[], room: Room, more: Part
     },
     handler: () => undefined,
   })
+}
+
+/** Of several methods each needs a name of its own in an OpenAPI document: `userinfo`, `userinfoPost`. */
+function schemaFor({ schema }: Room, method: string, index: number): FastifySchema {
+  if (index === 0) return schema
+  const operationId = schema.operationId + method.charAt(0) + method.slice(1).toLowerCase()
+  return { ...schema, operationId } as FastifySchema
+}
+
+/** A browser that guesses the next page must neither start a login nor use one up (A-26). */
+function refusePrefetch({ headers }: FastifyRequest): void {
+  if (/prefetch/i.test(`${headers['sec-purpose']} ${headers.purpose}`)) {
+    throw new OAuthError('prefetch_refused')
+  }
 }
 
 function refuseNonForm(request: FastifyRequest): void {

@@ -5,8 +5,16 @@ import type { FastifyReply } from 'fastify'
  * The two pages that a browser may see: static, no script, no form, and of the request only what has been
  * proved and escaped (requirements A-21 to A-23, B-12).
  */
-const STYLE =
-  'body{font:1.1rem/1.5 system-ui,sans-serif;max-width:26rem;margin:20vh auto;padding:0 1.5rem;color:#222;background:#fff}a{display:block;margin-top:1.5rem;padding:.8rem;border-radius:.5rem;background:#1d4ed8;color:#fff;text-align:center;text-decoration:none}@media(prefers-color-scheme:dark){body{color:#eee;background:#111}}'
+const STYLE = `
+:root{color-scheme:light dark}
+body{margin:0;padding:2rem 1.5rem;min-height:100vh;box-sizing:border-box;display:grid;place-content:center;grid-template-columns:minmax(0,26rem);font:1rem/1.5 system-ui,sans-serif;color:#1c1e21;background:#f4f5f7;overflow-wrap:anywhere}
+h1{margin:0 0 .75rem;font-size:1.5rem;line-height:1.25}
+p{margin:0}
+a{display:block;margin-top:1.75rem;padding:.875rem 1rem;border-radius:.5rem;color:#fff;background:#1d4ed8;text-align:center;text-decoration:none;font-weight:600}
+a:hover{background:#1e40af}
+a:focus-visible{outline:3px solid #93c5fd;outline-offset:2px}
+@media(prefers-color-scheme:dark){body{color:#e6e8eb;background:#15171a}}
+`
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   `style-src 'sha256-${hash('sha256', STYLE, 'base64')}'`,
@@ -15,9 +23,12 @@ const CONTENT_SECURITY_POLICY = [
   "base-uri 'none'",
 ].join('; ')
 
-/** Says what went wrong, in the words of the answer table alone. */
+/**
+ * Says what went wrong, in the words of the answer table alone. Its title fits a reload after a good login as
+ * well, which is the commonest reason to see it (B-15).
+ */
 export function sendErrorPage(reply: FastifyReply, status: number, description: string): FastifyReply {
-  return sendPage(reply.code(status), 'Sign-in could not continue', `<p>${escapeHtml(description)}</p>`)
+  return sendPage(reply.code(status), 'Return to the app', `<p>${escapeHtml(description)}</p>`)
 }
 
 /**
@@ -39,7 +50,7 @@ function sendPage(reply: FastifyReply, title: string, content: string): FastifyR
     .header('content-security-policy', CONTENT_SECURITY_POLICY)
     .type('text/html; charset=utf-8')
     .send(
-      `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title><style>${STYLE}</style></head><body><h1>${title}</h1>${content}</body></html>`,
+      `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>${title}</title><style>${STYLE}</style></head><body><main><h1>${title}</h1>${content}</main></body></html>`,
     )
 }
 

@@ -22,10 +22,10 @@ export function revokeRoute(scope: FastifyInstance, rooms: Rooms): void {
   formRoute(scope, {
     url: '/revoke',
     schema: revokeSchema,
-    handler: async (request, reply) => {
+    handler: async (request) => {
       const parameters = request.body as FormParameters
       const client = clientOf(rooms, request, parameters)
-      narrowCors(request, reply, client)
+      narrowCors(request, client)
       const presented = await findGrant(
         rooms.grants,
         parseTokenParameter(parameters),

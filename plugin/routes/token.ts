@@ -22,11 +22,11 @@ export function tokenRoute(scope: FastifyInstance, rooms: Rooms): void {
   formRoute(scope, {
     url: '/token',
     schema: tokenSchema,
-    handler: async (request, reply) => {
+    handler: async (request) => {
       const parameters = request.body as FormParameters
       const grantType = parseGrantType(parameters)
       const client = clientOf(rooms, request, parameters)
-      narrowCors(request, reply, client)
+      narrowCors(request, client)
       if (grantType === 'authorization_code') {
         const presented = parseAuthorizationCodeRequest(parameters)
         assertScopeAllowed(parameters, client)

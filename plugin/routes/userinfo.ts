@@ -10,9 +10,9 @@ export function userinfoRoute(scope: FastifyInstance, rooms: Rooms, authenticate
   jsonRoute(scope, ['GET', 'POST'], {
     url: '/userinfo',
     schema: userinfoSchema,
-    handler: async (request, reply) => {
+    handler: async (request) => {
       const session = await authenticate(request)
-      narrowCors(request, reply, rooms.options.clients.get(session.clientId)!)
+      narrowCors(request, rooms.options.clients.get(session.clientId)!)
       return session.claims
     },
   })

@@ -9,6 +9,7 @@ import * as oidc from 'openid-client'
 import t, { type Test } from 'tap'
 import type { GatewayInput } from '../../gateway/config/schema.ts'
 import { type GatewayStack, type StackOptions, startGatewayStack } from '../support/gateway-stack.ts'
+import { lastingAdapter } from '../support/lasting-adapter.ts'
 import { NativeApp, send } from '../support/native-app.ts'
 import { type Exchange, recordTraffic } from '../support/traffic.ts'
 
@@ -86,7 +87,11 @@ async function walk(t: Test, stack: GatewayStack, { tokens = 'opaque' }: Variant
   const atSecond = issued(stack)
   t.not(second.access_token, first.access_token)
   t.not(second.refresh_token, first.refresh_token, 'rotated (D-02)')
-  t.equal(atProvider(stack, '/token').length, tokens === 'relay' ? 2 : 1, 'the provider is asked only if needed')
+  t.equal(
+    atProvider(stack, '/token').length,
+    tokens === 'relay' ? 2 : 1,
+    'the provider is asked only if needed',
+  )
   t.equal((await app.call(second.access_token)).status, 200)
   t.equal(seenByApi(stack).headers.authorization, `Bearer ${atSecond.access_token}`)
   t.ok(await aliveAtProvider(stack, atSecond.refresh_token, auth))
@@ -124,34 +129,37 @@ t.test('client_secret_post, tokens relayed (RFC 6749 §2.3.1)', async (t) => {
   t.equal(new URLSearchParams(body).get('client_secret'), SECRET)
 })
 
-t.test('private_key_jwt: one assertion for each request, for the issuer alone (RFC 7523, F-05)', async (t) => {
-  const variant: Variant = {
-    tokens: 'relay',
-    registration: {
-      client_secret: undefined as unknown as string,
-      token_endpoint_auth_method: 'private_key_jwt',
-      token_endpoint_auth_signing_alg: 'ES256',
-      jwks: { keys: [verifyingKey] },
-    },
-    settings: {
-      clientSecret: undefined as unknown as string,
-      clientAuthentication: 'private_key_jwt',
-      privateKey: JSON.stringify(signingKey),
-    },
-  }
-  const stack = await startVariant(t, variant)
-  await walk(t, stack, variant, oidc.PrivateKeyJwt({ key: privateKey, kid: 'gateway-key' }))
-  const assertions = [...atProvider(stack, '/token'), ...atProvider(stack, '/token/revocation')].map(
-    ({ body }) => {
-      const [, claims = ''] = new URLSearchParams(body).get('client_assertion')!.split('.')
-      return JSON.parse(Buffer.from(claims, 'base64url').toString())
-    },
-  )
-  for (const { aud, iss, sub } of assertions) {
-    t.same({ aud, iss, sub }, { aud: stack.provider.issuer, iss: 'gateway', sub: 'gateway' })
-  }
-  t.equal(new Set(assertions.map(({ jti }) => jti)).size, 3, 'a jti of its own for each')
-})
+t.test(
+  'private_key_jwt: one assertion for each request, for the issuer alone (RFC 7523, F-05)',
+  async (t) => {
+    const variant: Variant = {
+      tokens: 'relay',
+      registration: {
+        client_secret: undefined as unknown as string,
+        token_endpoint_auth_method: 'private_key_jwt',
+        token_endpoint_auth_signing_alg: 'ES256',
+        jwks: { keys: [verifyingKey] },
+      },
+      settings: {
+        clientSecret: undefined as unknown as string,
+        clientAuthentication: 'private_key_jwt',
+        privateKey: JSON.stringify(signingKey),
+      },
+    }
+    const stack = await startVariant(t, variant)
+    await walk(t, stack, variant, oidc.PrivateKeyJwt({ key: privateKey, kid: 'gateway-key' }))
+    const assertions = [...atProvider(stack, '/token'), ...atProvider(stack, '/token/revocation')].map(
+      ({ body }) => {
+        const [, claims = ''] = new URLSearchParams(body).get('client_assertion')!.split('.')
+        return JSON.parse(Buffer.from(claims, 'base64url').toString())
+      },
+    )
+    for (const { aud, iss, sub } of assertions) {
+      t.same({ aud, iss, sub }, { aud: stack.provider.issuer, iss: 'gateway', sub: 'gateway' })
+    }
+    t.equal(new Set(assertions.map(({ jti }) => jti)).size, 3, 'a jti of its own for each')
+  },
+)
 
 const BASIC = oidc.ClientSecretBasic('gateway-secret')
 
@@ -167,7 +175,9 @@ for (const [pkce, tokens] of [
     const stack = await startVariant(t, variant)
     await walk(t, stack, variant, BASIC)
 
-    const authorized = traffic.findLast(({ port, path }) => port === stack.port && path === '/oauth2/authorize')!
+    const authorized = traffic.findLast(
+      ({ port, path }) => port === stack.port && path === '/oauth2/authorize',
+    )!
     const atApp = new URLSearchParams(authorized.target.split('?')[1])
     // oidc-provider offers PAR, so the browser carries a request_uri and nothing else (A-25).
     const sent = new URLSearchParams(atProvider(stack, '/request')[0]!.body)
@@ -341,7 +351,11 @@ t.test('requests of every kind reach the API as they were sent, and say who sent
       t.match(answer.json, { method, path: '/v1/orders/7?a=b&c=%2F', bodyBytes: body.length })
       const seen = seenByApi(stack)
       t.equal(seen.body, body)
-      t.equal(seen.headers['x-auth-subject'], '%C3%A4lice', 'the session, and not the client, says who (H-12)')
+      t.equal(
+        seen.headers['x-auth-subject'],
+        '%C3%A4lice',
+        'the session, and not the client, says who (H-12)',
+      )
       t.equal(seen.headers['x-auth-email'], '%C3%A4lice@example.com')
       t.equal(seen.headers['x-auth-phone'], undefined, 'an absent claim is an absent header')
       t.equal(seen.headers.x_auth_subject, undefined)
@@ -372,7 +386,10 @@ t.test('requests of every kind reach the API as they were sent, and say who sent
 t.test('the provider goes away and comes back between the steps (C-17, D-10, D-17)', async (t) => {
   for (const tokens of ['opaque', 'relay'] as const) {
     await t.test(`tokens ${tokens}`, async (t) => {
-      const stack = await startVariant(t, { tokens })
+      const stack = await startVariant(t, {
+        tokens,
+        provider: { configuration: { adapter: lastingAdapter() } },
+      })
       const app = new NativeApp(stack)
       const alive = await app.login()
       const { code, verifier } = await app.code()
@@ -395,4 +412,18 @@ t.test('the provider goes away and comes back between the steps (C-17, D-10, D-1
       t.equal((await app.call((await app.login()).access_token)).status, 200, 'and so does the gateway')
     })
   }
+})
+
+t.test('a provider that comes back without its memory ends the grants that need it (D-10)', async (t) => {
+  const stack = await startVariant(t, { tokens: 'relay' })
+  const app = new NativeApp(stack)
+  const { access_token, refresh_token } = await app.login()
+  const start = await stack.stopProvider()
+  await start()
+  const refused = await app.refresh(refresh_token)
+  t.equal(refused.status, 400)
+  t.equal(refused.json.error, 'invalid_grant')
+  t.equal((await app.call(access_token)).status, 401)
+  const ended = stack.events.find(({ event }) => event === 'session.ended')
+  t.equal(ended?.reason, 'provider_refused_grant')
 })

@@ -1,4 +1,4 @@
-import type { AddressInfo } from 'node:net'
+import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { ClientMetadata } from 'oidc-provider'
@@ -38,11 +38,17 @@ export interface StackOptions {
   readonly store?: Store
 }
 
-/** A port that was free a moment ago. */
+/**
+ * A port that is free, and below those that the system gives to outgoing connections: it can be opened again
+ * after a while in which nobody listened there.
+ */
 export async function freePort(): Promise<number> {
+  const port = randomInt(20_000, 30_000)
   const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
+  const isFree = await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true))
+  })
+  if (!isFree) return freePort()
   await new Promise((resolve) => server.close(resolve))
   return port
 }
@@ -56,7 +62,7 @@ export async function startGatewayStack(
   const port = await freePort()
   const publicUrl = `http://127.0.0.1:${port}`
   const clients = [{ ...gatewayAtProvider(publicUrl), ...options.registration }]
-  let provider = await startProvider({ ...options.provider, port: 0, clients })
+  let provider = await startProvider({ ...options.provider, port: await freePort(), clients })
   const api = await startEchoApi()
   const lines: string[] = []
   const demo = demoConfiguration({

@@ -36,8 +36,10 @@ export interface TestStore extends Store {
   /** The notification channel breaks: watchers are told, and hear nothing until it is `resume`d. */
   gap(): void
   resume(): void
-  /** Every text that was ever handed to the store, keys included, for dumps. */
+  /** Every value that was ever written. */
   readonly written: string[]
+  /** Everything that was ever handed to the store, keys and indexes included: more than a dump can hold. */
+  readonly touched: string[]
 }
 
 const COUNTED = [
@@ -59,12 +61,14 @@ export function testStore(): TestStore {
   const inner = memoryStore({ now: () => Date.now() + offsetMs })
   const calls: Record<string, number> = {}
   const written: string[] = []
+  const touched: string[] = []
   const watchers = new Set<StoreWatcher>()
   let counted = 0
 
   const extra = {
     calls,
     written,
+    touched,
     countCalls() {
       const total = Object.values(calls).reduce((sum, count) => sum + count, 0)
       const since = total - counted
@@ -132,7 +136,9 @@ export function testStore(): TestStore {
       if (!COUNTED.includes(name)) return value.bind(target)
       return async (...args: unknown[]) => {
         calls[name] = (calls[name] ?? 0) + 1
-        written.push(JSON.stringify(args))
+        touched.push(JSON.stringify(args))
+        const text = args.find((arg) => typeof arg === 'string' && arg.startsWith('{'))
+        if (typeof text === 'string') written.push(text)
         const failure = failsNow(name)
         if (failure && !failure.late) throw new StoreError('test', name, 'is broken on purpose')
         const result = await (value as (...args: unknown[]) => unknown).apply(target, args)
@@ -306,6 +312,7 @@ export async function startPluginApp(
       const sent = location.startsWith(provider.issuer)
         ? new URL(location).searchParams
         : new URLSearchParams()
+      provider.nonce = sent.get('nonce')
       const cookie = [response.headers['set-cookie'] ?? []].flat().map((line) => line.split(';', 1)[0]!)
       return {
         response,

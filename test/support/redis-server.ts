@@ -35,12 +35,12 @@ process.on('exit', () => {
 })
 
 /** Starts redis-server with further arguments, e.g. `--requirepass`. Resolves when it accepts connections. */
-export async function startRedis(args: string[] = [], port?: number): Promise<RedisServer> {
-  const own = port ?? (await freePort())
+export async function startRedis(args: string[] = []): Promise<RedisServer> {
+  const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'pkce-redis-'))
   const options = [
     '--port',
-    `${own}`,
+    `${port}`,
     '--bind',
     '127.0.0.1',
     '--dir',
@@ -50,7 +50,7 @@ export async function startRedis(args: string[] = [], port?: number): Promise<Re
     '--appendonly',
     'no',
   ]
-  return server(own, folder, () => [...options, ...args])
+  return server(port, folder, () => [...options, ...args])
 }
 
 /** Starts a Sentinel that watches one master, called `main`, and fails over alone within about two seconds. */
@@ -108,6 +108,7 @@ async function start(args: string[]): Promise<ChildProcess> {
     }
   }
   running.delete(child)
+  child.kill('SIGKILL')
   throw new Error(`redis-server did not start: ${said}`)
 }
 
@@ -144,29 +145,46 @@ async function isWhole(client: Redis): Promise<void> {
   }
 }
 
-/** A port on which nothing listens, low enough for the Cluster's bus, which is 10,000 above. */
+/** A port on which nothing listens, nor on the one of a Cluster's bus, which is 10,000 above. */
 async function freePort(): Promise<number> {
   for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000)
-    const isFree = await new Promise<boolean>((resolve) => {
-      const probe = createServer()
-      probe.once('error', () => resolve(false))
-      probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
-    })
-    if (isFree) return port
+    const port = 10_000 + Math.floor(Math.random() * 12_000)
+    if ((await isFree(port)) && (await isFree(port + 10_000))) return port
   }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const probe = createServer()
+  return new Promise<boolean>((resolve) => {
+    probe.once('error', () => resolve(false))
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
+  })
 }
 
 /** A TCP relay to a server that can cut its connections, and refuse new ones, without the server noticing more. */
 export async function startRelay(serverPort: number) {
   const sockets = new Set<Socket>()
   let isCut = false
+  let losesAnswer = false
+  let turns = 0
+  let isServersTurn = false
   const relay = createServer((near) => {
     if (isCut) {
       near.destroy()
       return
     }
     const far = connectTo(serverPort, '127.0.0.1')
+    near.prependListener('data', () => {
+      if (!isServersTurn) turns++
+      isServersTurn = true
+    })
+    far.prependListener('data', () => {
+      isServersTurn = false
+      if (!losesAnswer) return
+      losesAnswer = false
+      far.unpipe(near)
+      near.destroy()
+    })
     for (const [one, other] of [
       [near, far],
       [far, near],
@@ -194,6 +212,12 @@ export async function startRelay(serverPort: number) {
     heal() {
       isCut = false
     },
+    /** Breaks the connection when the server's next answer comes, and before the client has it. */
+    loseNextAnswer() {
+      losesAnswer = true
+    },
+    /** How often the client has spoken and waited: round trips, of one connection. */
+    turns: () => turns,
     async stop() {
       cut()
       relay.close()

@@ -22,6 +22,10 @@ export interface StubProvider {
   readonly issuer: string
   readonly requests: ReceivedRequest[]
   readonly behave: { token: Behaviour; revoke: Behaviour; userinfo: Behaviour; par: Behaviour }
+  /** `nonce` of the last authorization request, if it asked for an id_token: then the default answer has one. */
+  nonce: string | null
+  /** Laid over the claims of the default answer's id_token. */
+  claims: JWTPayload
   /** Changes what metadata says from now on. */
   readonly metadata: Record<string, unknown>
   /** Requests to a path, e.g. `count('/token')`. */
@@ -53,13 +57,16 @@ export async function startStubProvider({ clientId = 'gateway' } = {}): Promise<
       .sign(privateKey)
 
   const behave: StubProvider['behave'] = {
-    token: (_request, response) => {
+    token: async (_request, response) => {
+      const { nonce, claims } = stub
+      const id_token = nonce === null ? undefined : await idToken({ nonce, ...claims })
       issued++
       json(response, 200, {
         access_token: `provider-access-${issued}`,
         refresh_token: `provider-refresh-${issued}`,
         token_type: 'Bearer',
         expires_in: 3600,
+        id_token,
       })
     },
     revoke: (_request, response) => json(response, 200, {}),
@@ -100,11 +107,13 @@ export async function startStubProvider({ clientId = 'gateway' } = {}): Promise<
     code_challenge_methods_supported: ['S256'],
   })
 
-  return {
+  const stub: StubProvider = {
     issuer,
     requests,
     behave,
     metadata,
+    nonce: null,
+    claims: {},
     count: (path) => requests.filter((request) => request.path === path).length,
     idToken,
     close: () =>
@@ -113,4 +122,5 @@ export async function startStubProvider({ clientId = 'gateway' } = {}): Promise<
         server.closeAllConnections()
       }),
   }
+  return stub
 }

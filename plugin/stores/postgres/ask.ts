@@ -56,7 +56,8 @@ export function ask(pool: PostgresPool, query: Query, timeoutMs: number): Promis
       settle()
     }
     const fail = (error: unknown) => finish(true, () => reject(error))
-    const timer = setTimeout(() => fail(new Late(timeoutMs)), timeoutMs)
+    // A blocked event loop is not the server's silence: answers that have arrived are read first.
+    const timer = setTimeout(() => setImmediate(fail, new Late(timeoutMs)), timeoutMs)
     pool.connect((error, client, release) => {
       if (client === undefined) return fail(error)
       // The pool cannot be told that nobody waits any longer, so the client goes back unused.

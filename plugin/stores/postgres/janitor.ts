@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Answer } from './ask.ts'
+import type { PostgresCommands } from './commands.ts'
 import type { Statement } from './statements.ts'
 
-export interface JanitorOptions {
+export interface PostgresJanitorOptions {
   /** Mean time between rounds. Default 60,000. */
   intervalMs?: number
   /** Rows deleted by one statement at most. Default 1000. */
@@ -20,15 +20,16 @@ const pauseMs = 20
  */
 export function startJanitor(
   sweeps: readonly Statement[],
-  ask: (statement: Statement, values: unknown[]) => Promise<Answer>,
-  { intervalMs = 60_000, batchRows = 1000 }: JanitorOptions,
+  commands: PostgresCommands,
+  { intervalMs = 60_000, batchRows = 1000 }: PostgresJanitorOptions,
 ): () => void {
   const ending = new AbortController()
   const pause = (ms: number) => sleep(ms, undefined, { signal: ending.signal, ref: false })
 
   const sweepAll = async () => {
     for (const sweep of sweeps) {
-      while (((await ask(sweep, [batchRows])).rowCount ?? 0) >= batchRows) await pause(pauseMs)
+      while (((await commands.run('janitor', sweep, [batchRows])).rowCount ?? 0) >= batchRows)
+        await pause(pauseMs)
     }
   }
   const work = async () => {

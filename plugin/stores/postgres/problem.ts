@@ -1,26 +1,36 @@
 import { StoreError } from '../store.ts'
 import { Late } from './ask.ts'
 
-/** SQLSTATE of `migrate` and of the start check: the tables were made by a newer version. */
+/** SQLSTATE that the migration raises. */
 export const newerTables = 'PKCE1'
 
-/** What an operator can act on, by SQLSTATE or system error code. */
-const problems: Readonly<Record<string, string>> = {
-  [newerTables]: 'the tables were made by a newer version of fastify-pkce: upgrade this instance',
-  '42P01': 'the tables are missing: run `pkce-gateway migrate`',
-  '3F000': 'the tables are missing: run `pkce-gateway migrate`',
-  '42501': 'the role lacks a permission on the schema or its tables',
-  '25006': 'the server is read-only, a replica perhaps: connect to the primary',
-  '28000': 'the server refused the role',
-  '28P01': 'the server refused the password',
+/** What an operator can act on. */
+export const problems = {
+  missing: 'the tables are missing: run `pkce-gateway migrate`',
+  older: 'the tables are of an older version: run `pkce-gateway migrate`',
+  newer: 'the tables are of a newer version of fastify-pkce: upgrade this instance',
+  permission: 'the role lacks a permission on the schema or its tables',
+  readOnly: 'the server is read-only, a replica perhaps: connect to the primary',
+} as const
+
+/** By SQLSTATE or system error code. */
+const known: Readonly<Record<string, string>> = {
+  [newerTables]: problems.newer,
   '3D000': 'the database does not exist',
+  '3F000': problems.missing,
+  '25006': problems.readOnly,
+  '28000': 'the server refused the role',
+  '28P01': 'the user name or password is wrong',
+  '42501': problems.permission,
+  '42P01': problems.missing,
   '53300': 'the server has no connection left',
-  '55P03': 'waited too long for a lock',
-  '57014': 'the statement was cancelled or took too long',
+  '55P03': 'it waited too long for a lock',
+  '57014': 'the statement took too long, or was cancelled',
   '57P01': 'the server ended the connection',
-  '57P03': 'the server is starting up or shutting down',
-  ECONNREFUSED: 'connection refused',
-  ECONNRESET: 'connection reset',
+  '57P03': 'the server is starting or stopping',
+  ECONNREFUSED: 'the connection was refused',
+  ECONNRESET: 'the connection was reset',
+  EAI_AGAIN: 'the host name could not be resolved',
   ENOTFOUND: 'the host name is unknown',
   ERR_MODULE_NOT_FOUND: 'the package `pg` is not installed',
 }
@@ -38,7 +48,8 @@ function problemOf(error: unknown): string {
   if (error instanceof Late) return error.message
   const code = codeOf(error)
   if (code === undefined) return 'the connection failed'
-  return problems[code] ?? `failed with ${code}`
+  const problem = Object.hasOwn(known, code) ? known[code] : 'it failed'
+  return `${problem} (${code})`
 }
 
 /** SQLSTATE or system error code; anything longer might be more than a code. */

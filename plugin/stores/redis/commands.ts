@@ -3,7 +3,7 @@ import { StoreError } from '../store.ts'
 import { ServerClock } from './clock.ts'
 import { describeProblem } from './problem.ts'
 import type { Script } from './scripts.ts'
-import { within } from './within.ts'
+import { TimeoutError, within } from './within.ts'
 
 /** An ioredis client: a single server, Sentinel, or Cluster. */
 export type RedisClient = Redis | Cluster
@@ -44,13 +44,18 @@ export class RedisCommands {
       return await within(this.#timeoutMs, this.#whenReady(call))
     } catch (error) {
       // No cause: ioredis' errors hold keys, values and addresses.
-      throw error instanceof StoreError ? error : new StoreError('redis', operation, describeProblem(error))
+      throw error instanceof StoreError ? error : new StoreError('redis', operation, this.#problem(error))
     }
   }
 
   close(): void {
     this.#isClosed = true
     this.#client.off('error', this.#onError).off('ready', this.#onReady)
+  }
+
+  #problem(error: unknown): string {
+    const isConnecting = error instanceof TimeoutError && this.#client.status !== 'ready'
+    return describeProblem((isConnecting && this.#lastError) || error)
   }
 
   async #whenReady<T>(call: () => Promise<T>): Promise<T> {
@@ -61,7 +66,7 @@ export class RedisCommands {
   /** Waits for a client that is about to connect. One that has lost its server is refused at once. */
   async #connected(): Promise<void> {
     const client = this.#client
-    if (client.status === 'wait') client.connect().catch(() => {})
+    if (client.status === 'wait') client.connect().catch(this.#onConnectError)
     if (client.status !== 'connecting' && client.status !== 'connect') throw this.#lastError
     this.#connecting ??= new Promise<void>((resolve, reject) => {
       const settle = () => {
@@ -77,6 +82,11 @@ export class RedisCommands {
 
   readonly #onError = (error: unknown): void => {
     this.#lastError = error
+  }
+
+  /** Mostly "closed" and no more, after an event that says why. */
+  readonly #onConnectError = (error: unknown): void => {
+    this.#lastError ??= error
   }
 
   readonly #onReady = (): void => {

@@ -47,5 +47,8 @@ export function describeProblem(error: unknown): string {
   )
   const word = words?.find((candidate): candidate is keyof typeof known => Object.hasOwn(known, candidate))
   if (word !== undefined) return `${known[word]} (${word})`
+  if (error.message.includes('All sentinels are unreachable'))
+    return 'no Sentinel answers, or none knows the master'
+  if (error.message.includes('cluster support disabled')) return 'the server is not a node of a Cluster'
   return error.name === 'ReplyError' ? 'the server refused the command' : 'not connected'
 }

@@ -83,6 +83,7 @@ export function subscriptions(client: RedisClient, names: RedisNames, stepMs: nu
     // A broken subscription is thrown away: whether it can be had again, and where, is decided anew.
     retryStrategy: () => null,
     sentinelRetryStrategy: () => null,
+    failoverDetector: false,
     reconnectOnError: null,
     enableOfflineQueue: false,
     autoResubscribe: false,

@@ -1,0 +1,67 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+
+/**
+ * What the kernel says of processes and all their children: exact, and without any code in the server that is
+ * measured. Empty where there is no /proc.
+ */
+
+/** The processes and their descendants. */
+export function processTree(roots: readonly number[]): number[] {
+  return roots.flatMap((pid) => [pid, ...processTree(childrenOf(pid))])
+}
+
+/** CPU time in nanoseconds, of every thread that is alive, kernel included; undefined if it is not known. */
+export function cpuNanoseconds(pids: readonly number[]): number | undefined {
+  let sum = 0
+  for (const thread of pids.flatMap(threadsOf)) {
+    const spent = read(`${thread}/schedstat`)?.split(' ', 1)[0]
+    if (spent !== undefined) sum += Number(spent)
+  }
+  return sum > 0 ? sum : undefined
+}
+
+/** Bytes in memory now, and at most since `resetPeak`. */
+export interface Memory {
+  readonly residentBytes: number
+  readonly peakBytes: number
+}
+
+export function memoryOf(pids: readonly number[]): Memory {
+  const field = (name: string) => {
+    const sizes = pids.map((pid) => new RegExp(`${name}:\\s+(\\d+) kB`).exec(read(`/proc/${pid}/status`) ?? ''))
+    return sizes.reduce((sum, size) => sum + Number(size?.[1] ?? 0) * 1024, 0)
+  }
+  return { residentBytes: field('VmRSS'), peakBytes: field('VmHWM') }
+}
+
+/** Starts the peak anew at what is resident now (proc(5), clear_refs). */
+export function resetPeak(pids: readonly number[]): void {
+  for (const pid of pids) {
+    try {
+      writeFileSync(`/proc/${pid}/clear_refs`, '5')
+    } catch {
+      // Not ours, or no /proc: the peak is then the one since the start.
+    }
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  const lists = threadsOf(pid).map((thread) => read(`${thread}/children`) ?? '')
+  return lists.flatMap((list) => list.split(' ').filter(Boolean).map(Number))
+}
+
+function threadsOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map((thread) => `/proc/${pid}/task/${thread}`)
+  } catch {
+    return []
+  }
+}
+
+function read(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8').trim()
+  } catch {
+    return undefined
+  }
+}

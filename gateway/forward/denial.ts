@@ -1,0 +1,33 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { OAuthError, type Pkce, StoreError } from '../../plugin/index.ts'
+import { answerOAuthError, answerRefusal } from './problem.ts'
+
+/**
+ * Answers a request whose session check failed: with its challenge (RFC 6750 §3) and an audit event, or with 503
+ * when the store could not say, or with 500. Readable for the scripts of any client: which one is not known.
+ *
+ * @param error what the check threw. Source: requirements G-08, H-06, J-04.
+ */
+export function deny(
+  error: unknown,
+  sessions: Pick<Pkce, 'corsHeaders' | 'events'>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  reply.hijack()
+  const { raw, id } = request
+  const cors = sessions.corsHeaders(raw.headers.origin)
+  if (error instanceof OAuthError) {
+    const { reason, statusCode } = error
+    if (statusCode < 500) {
+      const time = new Date().toISOString()
+      sessions.events.emit({ event: 'forward.denied', time, reason, requestId: id, address: request.ip })
+    }
+    answerOAuthError(raw, reply.raw, id, error, cors)
+    return
+  }
+  const unavailable = error instanceof StoreError
+  request.log.error({ requestId: id, err: error }, 'session check failed')
+  const fields = unavailable ? { ...cors, 'retry-after': '5' } : cors
+  answerRefusal(raw, reply.raw, id, unavailable ? 'unavailable' : 'internal', fields)
+}

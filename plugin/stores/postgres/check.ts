@@ -1,0 +1,56 @@
+import { StoreError } from '../store.ts'
+import type { PostgresPool } from './ask.ts'
+import { PostgresCommands } from './commands.ts'
+import { problems } from './problem.ts'
+import { defaultSchema, type PostgresSchemaOptions, tablesVersion } from './schema.ts'
+import { expiringTables, type Statements, statements } from './statements.ts'
+
+/**
+ * Looks, at start, whether this PostgreSQL can hold sessions. Resolves to warnings for the operator, none of which
+ * names an address or a credential. The store makes the same checks, without warnings, when it is first watched.
+ *
+ * @param timeoutMs how long connecting and looking may take together. Default 5000.
+ * @throws StoreError when it cannot be reached (wrong address, wrong password), is a read replica, when the tables
+ * are missing, older or newer, and when the role may not use them.
+ * Source: requirements G-12, G-16.
+ */
+export async function checkPostgres(
+  pool: PostgresPool,
+  { schema = defaultSchema, timeoutMs = 5000 }: PostgresSchemaOptions & { timeoutMs?: number } = {},
+): Promise<string[]> {
+  const commands = new PostgresCommands(pool, timeoutMs)
+  const server = await checkServer(commands, 'start', statements(schema))
+  const warnings: [unknown, string][] = [
+    [
+      server.loses_commits,
+      'postgres: synchronous_commit is off: a crash of the server brings back a code that has been used',
+    ],
+    [
+      server.unbounded,
+      'postgres: statement_timeout is 0: a statement that was given up may go on for ever; set it on the role',
+    ],
+    [
+      !Reflect.get(pool.options, 'connectionTimeoutMillis'),
+      'postgres: the pool has no connectionTimeoutMillis: after a silent loss of the network it may stay cut off for minutes',
+    ],
+  ]
+  return warnings.flatMap(([applies, warning]) => (applies === true ? [warning] : []))
+}
+
+/** @throws StoreError when this server, or this role, cannot serve the store. */
+export async function checkServer(
+  commands: PostgresCommands,
+  operation: string,
+  { check }: Statements,
+): Promise<Record<string, unknown>> {
+  const { rows } = await commands.run(operation, check, [expiringTables])
+  const server = rows[0] ?? {}
+  const refuse = (problem: string) => {
+    throw new StoreError('postgres', operation, problem)
+  }
+  if (server.read_only !== false) refuse(problems.readOnly)
+  if (Number(server.version) > tablesVersion) refuse(problems.newer)
+  if (Number(server.version) < tablesVersion) refuse(problems.older)
+  if (server.permitted !== true) refuse(problems.permission)
+  return server
+}

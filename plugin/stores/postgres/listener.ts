@@ -1,0 +1,94 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { StoreError } from '../store.ts'
+import { Late } from './ask.ts'
+import type { PostgresCommands } from './commands.ts'
+import { changed, echoed, type Statements } from './statements.ts'
+
+export interface ListenerOptions {
+  readonly statements: Statements
+  readonly commands: PostgresCommands
+  /** A URL or `pg.Client` options. */
+  readonly connection: string | object
+  readonly timeoutMs: number
+}
+
+export interface ListenerEvents {
+  onStand(): void
+  onChange(key: string): void
+}
+
+/** With `timeoutMs` on top, how long a connection that has gone silent passes for alive. */
+const probeEveryMs = 1000
+
+/** The echo was sent through the pool and did not come back: this channel would be silent for ever. */
+const deaf = new StoreError(
+  'postgres',
+  'watch',
+  'notifications sent through the pool do not arrive on the LISTEN connection: behind a pooler in transaction mode (PgBouncer), `listen` must be the URL of the server itself, and of the same database',
+)
+
+/**
+ * One LISTEN connection from its first byte to its last. It stands when a notification sent through the pool has
+ * arrived: nothing less shows that a pooler in between does not swallow them.
+ *
+ * Rejects when the connection is over, which a probe finds out if nothing else does, or when `signal` aborts.
+ */
+export async function listenOnce(
+  { statements, commands, connection, timeoutMs }: ListenerOptions,
+  { onStand, onChange }: ListenerEvents,
+  signal: AbortSignal,
+): Promise<never> {
+  const { Client } = await import('pg')
+  signal.throwIfAborted()
+  const client = new Client(typeof connection === 'string' ? { connectionString: connection } : connection)
+  const nonce = randomBytes(16).toString('hex')
+  const ended = new AbortController()
+
+  return new Promise<never>((_, reject) => {
+    let deadline: NodeJS.Timeout | undefined
+    const over = (error: unknown) => {
+      clearTimeout(deadline)
+      signal.removeEventListener('abort', over)
+      ended.abort()
+      // Not `end()`: it would wait for a server that may never answer again.
+      client.connection.stream.destroy()
+      reject(error)
+    }
+    const within = (late: Error) => {
+      clearTimeout(deadline)
+      deadline = setTimeout(() => setImmediate(over, late), timeoutMs)
+    }
+    let hear = () => {}
+    const heard = new Promise<void>((resolve) => {
+      hear = resolve
+    })
+    // These stay: a destroyed connection emits once more, and an unheard error would end the process.
+    client.on('error', over)
+    client.on('end', () => over(new Error('the connection ended')))
+    client.on('notification', ({ payload = '' }) => {
+      if (payload.startsWith(changed)) onChange(payload.slice(changed.length))
+      else if (payload === echoed + nonce) hear()
+    })
+    signal.addEventListener('abort', over)
+
+    const serve = async () => {
+      within(new Late(timeoutMs))
+      await client.connect()
+      await client.query(statements.listen)
+      await commands.run('watch', statements.echo, [nonce])
+      within(deaf)
+      await heard
+      onStand()
+      for (;;) {
+        clearTimeout(deadline)
+        await sleep(probeEveryMs, undefined, { signal: ended.signal })
+        within(new Late(timeoutMs))
+        const startedAt = commands.clock.start()
+        const { rows } = await client.query<Record<string, unknown>>(statements.probe)
+        commands.observe(rows[0], startedAt)
+      }
+    }
+    serve().catch(over)
+  })
+}

@@ -1,0 +1,60 @@
+/** Servers of a test that never outlive it, not even when it is killed. */
+import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import type { Readable, Writable } from 'node:stream'
+
+/** Who runs a server; empty for who runs the test. */
+export type ServerUser = { uid?: number; gid?: number }
+
+/** For servers that refuse to run as root: any other user will do. */
+export function serverUser(): ServerUser {
+  if (process.getuid?.() !== 0) return {}
+  const id = (flag: string) => Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }))
+  return { uid: id('-u'), gid: id('-g') }
+}
+
+export interface TiedProcess {
+  readonly pid: number
+  /** Ends it by the signal and waits until it is gone. */
+  end(signal: NodeJS.Signals): Promise<void>
+}
+
+/**
+ * Starts a server and waits until it has logged `ready`.
+ *
+ * @throws Error with the end of its log when it ends instead.
+ */
+export async function startTied(command: string[], ready: string, user: ServerUser): Promise<TiedProcess> {
+  // The shell becomes the server. What it leaves behind ends the server when our end of stdin closes.
+  const script = 'exec 3<&0; (read -r _ <&3; kill -INT $$) 2>/dev/null & exec "$@" 3<&-'
+  const child: ChildProcessByStdio<Writable, null, Readable> = spawn(
+    '/bin/sh',
+    ['-c', script, 'sh', ...command],
+    {
+      ...user,
+      stdio: ['pipe', 'ignore', 'pipe'],
+    },
+  )
+  const log: string[] = []
+  await new Promise<void>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', () => {
+      child.stdin.end()
+      reject(new Error(log.slice(-3).join(' | ')))
+    })
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      log.push(line)
+      if (line.includes(ready)) resolve()
+    })
+  })
+  return {
+    pid: child.pid ?? 0,
+    async end(signal) {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      const ended = once(child, 'exit')
+      child.kill(signal)
+      await ended
+    },
+  }
+}
