@@ -57,6 +57,6 @@ t.test('the README names exactly one command to run and one to test', async (t) 
 t.test('nothing in the documents points to a file that is not there', async (t) => {
   for (const document of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md']) {
     for (const [, path] of read(document).matchAll(/\]\((?!https?:)([^)#]+)\)/g))
-      t.ok(read(path!).length > 0, path)
+      t.ok(read(path!).length > 0, path!)
   }
 })
