@@ -1,5 +1,4 @@
 import { writeFileSync } from 'node:fs'
-import type { TSchema } from 'typebox'
 import { GatewaySchema } from '../../gateway/config/schema.ts'
 
 /** The parts of a JSON schema that a table shows. */
@@ -31,7 +30,7 @@ In the environment, \`provider.clientId\` is \`PKCE_GATEWAY_PROVIDER__CLIENT_ID\
 
 /** docs/options.md as it should be. */
 export function optionsPage(): string {
-  return HEAD + rows(GatewaySchema as TSchema & Shape, '').join('')
+  return HEAD + rows(GatewaySchema as unknown as Shape, '').join('')
 }
 
 function rows(schema: Shape, prefix: string): string[] {
