@@ -107,11 +107,13 @@ async function readText(body: AsyncIterable<Buffer>, maxBytes: number, endpoint:
   return Buffer.concat(chunks).toString('utf8')
 }
 
+/** What undici says of an answer that is no HTTP. The parser's errors have codes of their own, and some have none. */
+const NOT_HTTP = /^(?:HPE_.*|HTTPParserError|UND_ERR_HEADERS_OVERFLOW|UND_ERR_RES_CONTENT_LENGTH_MISMATCH)$/
+
 /** Only the code of the cause is kept: undici's errors can carry addresses, headers and bodies. */
 function transportError(endpoint: string, error: unknown): ProviderError {
   const code = errorCode(error)
-  const nonsense =
-    code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW' || error instanceof RangeError
+  const nonsense = NOT_HTTP.test(code) || error instanceof RangeError
   return new ProviderError(nonsense ? 'provider_answer_invalid' : 'provider_unavailable', endpoint, {
     cause: new Error(code),
     unsent: error instanceof ConnectError,

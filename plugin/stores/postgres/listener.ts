@@ -21,12 +21,9 @@ export interface ListenerEvents {
 /** With `timeoutMs` on top, how long a connection that has gone silent passes for alive. */
 const probeEveryMs = 1000
 
-/** The echo was sent through the pool and did not come back: this channel would be silent for ever. */
-const deaf = new StoreError(
-  'postgres',
-  'watch',
-  'notifications sent through the pool do not arrive on the LISTEN connection: behind a pooler in transaction mode (PgBouncer), `listen` must be the URL of the server itself, and of the same database',
-)
+/** Of a channel that would be silent for ever: the echo was sent through the pool and did not come back. */
+const deaf =
+  'notifications sent through the pool do not arrive on the LISTEN connection: behind a pooler in transaction mode (PgBouncer), `listen` must be the URL of the server itself, and of the same database'
 
 /**
  * One LISTEN connection from its first byte to its last. It stands when a notification sent through the pool has
@@ -77,7 +74,7 @@ export async function listenOnce(
       await client.connect()
       await client.query(statements.listen)
       await commands.run('watch', statements.echo, [nonce])
-      within(deaf)
+      within(new StoreError('postgres', 'watch', deaf))
       await heard
       onStand()
       for (;;) {

@@ -16,6 +16,7 @@ export const problems = {
 /** By SQLSTATE or system error code. */
 const known: Readonly<Record<string, string>> = {
   [newerTables]: problems.newer,
+  '08P01': 'the start-up parameters were refused: a pool for PgBouncer needs `pooler: true`',
   '3D000': 'the database does not exist',
   '3F000': problems.missing,
   '25006': problems.readOnly,
