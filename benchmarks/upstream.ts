@@ -43,12 +43,12 @@ class Connection {
     if (this.#expected !== 0) return this.#upload(chunk)
     const end = chunk.indexOf(HEAD_END)
     if (end === -1) {
-      this.#head += chunk.latin1Slice()
+      this.#head += chunk.toString('latin1')
       const joined = this.#head.indexOf('\r\n\r\n')
       if (joined !== -1) this.#request(this.#head, Buffer.alloc(0))
       return
     }
-    this.#request(this.#head + chunk.latin1Slice(0, end), chunk.subarray(end + 4))
+    this.#request(this.#head + chunk.toString('latin1', 0, end), chunk.subarray(end + 4))
   }
 
   #request(head: string, rest: Buffer): void {

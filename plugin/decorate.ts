@@ -9,7 +9,7 @@ import type { Session } from './session/session.ts'
 /** Adds `app.pkce` and `request.pkceSession`: all that leaks out of the plugin. */
 export function decorate(app: FastifyInstance, rooms: Rooms, cors: Cors, authenticate: Authenticate): void {
   const sessions = new WeakMap<FastifyRequest, Session>()
-  const { options, audit, provider } = rooms
+  const { options, audit, provider, sessions: resolver } = rooms
 
   app.decorateRequest('pkceSession', {
     getter(this: FastifyRequest): Session {
@@ -33,6 +33,7 @@ export function decorate(app: FastifyInstance, rooms: Rooms, cors: Cors, authent
           throw error
         }
       },
+    onSessionEnd: (session, listener) => resolver.endings.watch(session, listener),
     corsHeaders: (origin, session) => cors.headers(origin, session && options.clients.get(session.clientId)),
     endSession: (target) => endSession(rooms, target),
     sessionsOf: (subject) => sessionsOf(rooms, subject),

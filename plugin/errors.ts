@@ -63,6 +63,7 @@ const answers = {
     error: 'invalid_request',
     description: 'Content-Encoding is not accepted.',
   },
+  body_timeout: { status: 408, error: 'invalid_request', description: 'The body did not arrive in time.' },
   body_too_large: { status: 413, error: 'invalid_request', description: 'The body is too large.' },
   form_malformed: invalidRequest('The parameters are not valid application/x-www-form-urlencoded UTF-8.'),
   parameter_repeated: invalidRequest('A parameter is repeated.'),

@@ -30,7 +30,7 @@ export function assertTrustworthy(app: FastifyInstance): void {
     problems.push({
       path: ['fastify', 'trustProxy'],
       problem:
-        'must be a list of addresses or CIDRs: true, hop counts, functions and /0 let a client choose its own address',
+        'must be a list of addresses or CIDRs: true, hop counts and functions let a client choose its own address',
     })
   }
   if (app.prefix !== '') {
@@ -43,9 +43,9 @@ export function assertTrustworthy(app: FastifyInstance): void {
   if (problems.length > 0) throw new ConfigError(problems)
 }
 
+/** Fastify itself refuses names and networks that are none, `/0` among them. */
 function isPeerList(trustProxy: unknown): boolean {
-  const peers = [trustProxy].flat()
-  return peers.every((peer) => typeof peer === 'string' && !/\/0+\s*(,|$)/.test(peer))
+  return [trustProxy].flat().every((peer) => typeof peer === 'string')
 }
 
 /** The options as given: `initialConfig` leaves `trustProxy` out. */

@@ -22,6 +22,14 @@ export interface Pkce {
    */
   authenticate(request: FastifyRequest, scopes?: readonly string[]): Session | Promise<Session>
 
+  /**
+   * Calls `listener` once when the session has ended: revoked, replaced, expired, or not to be confirmed for five
+   * seconds because the store is away. For whoever serves a session longer than one answer takes: streams and
+   * WebSockets. Costs one read of the store, and nothing until the grant changes.
+   * @returns stops listening.
+   */
+  onSessionEnd(session: Session, listener: () => void): () => void
+
   /** Response headers that let the browser script of `origin` read an answer; empty if it may not. Without a
    *  session: origins of any client; with one: its own client's. */
   corsHeaders(origin: string | undefined, session?: Session): Readonly<Record<string, string>>

@@ -37,10 +37,11 @@ export async function plugin(app: FastifyInstance, input: PkceOptions): Promise<
   const authenticate = createAuthenticate(rooms.sessions, rooms.audit, options.publicUrl)
 
   await rooms.provider.start()
-  const unwatch = await rooms.grants.watch(rooms.sessions.cache)
+  const { cache, endings } = rooms.sessions
+  const unwatch = await Promise.all([cache, endings].map((watcher) => rooms.grants.watch(watcher)))
   decorate(app, rooms, cors, authenticate)
   app.addHook('onClose', async () => {
-    unwatch()
+    for (const end of unwatch) end()
     await rooms.provider.close()
     if (!input.store) await options.store.close()
   })

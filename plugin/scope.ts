@@ -12,6 +12,8 @@ import { sendErrorPage } from './routes/page.ts'
 
 /** No request to these routes is longer (K-01). */
 const BODY_LIMIT_BYTES = 16 * 1024
+/** A form that takes longer is not being sent, it is being held open: neither Node nor Fastify would ever stop it. */
+const BODY_TIMEOUT_MS = 10_000
 const URL_LIMIT_BYTES = 8 * 1024
 
 /**
@@ -30,7 +32,8 @@ export async function secureScope(scope: FastifyInstance, rooms: Rooms): Promise
   // Schemas describe our answers and never cut them, whatever serializer the app prefers.
   scope.setSerializerCompiler(() => (answer) => JSON.stringify(answer))
   scope.setReplySerializer((answer) => JSON.stringify(answer))
-  scope.addHook('onRequest', async (request) => {
+  scope.addHook('onRequest', async (request, reply) => {
+    limitBodyTime(request, reply)
     if ((request.raw.url ?? '').length > URL_LIMIT_BYTES) throw new OAuthError('url_too_long')
   })
   // The last word, after the app's own hooks: answers to which they had added CORS could be read by anybody.
@@ -49,6 +52,22 @@ const ANSWER_HEADERS = {
   pragma: 'no-cache',
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
+}
+
+/** Ends the wait for a body, with a 408 where nothing has been answered yet (CWE-400, requirements H-22). */
+function limitBodyTime({ raw, headers }: FastifyRequest, reply: FastifyReply): void {
+  if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) return
+  const timer = setTimeout(() => {
+    // Only who reads the body listens: without a reader the request has been answered.
+    if (raw.listenerCount('error') === 0) {
+      raw.destroy()
+      return
+    }
+    reply.header('connection', 'close')
+    raw.emit('error', new OAuthError('body_timeout'))
+  }, BODY_TIMEOUT_MS)
+  const stop = () => clearTimeout(timer)
+  raw.once('end', stop).once('close', stop)
 }
 
 /** One limiter for all routes of the scope, by address, before any body is read (J-05, J-07). */

@@ -456,20 +456,24 @@ t.test('what has changed between the two visits is seen (B-13, B-14, G-05)', asy
     ['client gone', { clients: [{ ...client, clientId: 'new' }] }],
     ['redirect URI gone', { clients: [{ ...client, redirectUris: ['https://app.example.com/new'] }] }],
     ['server secret gone', { secrets: [randomBytes(32).toString('base64url')] }],
-    ['another provider', { provider: {} }],
   ] as const) {
     const after = await startPluginApp(t, {
       store,
       secrets,
       clients: [client],
       provider: { issuer },
-      ...(options as object),
+      ...options,
     })
     const authorized = await before.authorize()
     refusedLocally(t, await after.callback(authorized), 400, what)
     t.equal(JSON.parse(store.written.at(-1)!).status, 'ended', what)
     refusedLocally(t, await before.callback(authorized), 400, 'burned')
   }
+  const otherProvider = await startPluginApp(t, { store, secrets, clients: [client] })
+  const authorized = await before.authorize()
+  refusedLocally(t, await otherProvider.callback(authorized), 400, 'a state of another provider is unknown')
+  await stillWorks(t, before, authorized)
+
   const same = await startPluginApp(t, { store, secrets, clients: [client], provider: { issuer } })
   t.match(codeIn(await same.callback(await before.authorize())), /^pkc_/, 'another instance finishes a login')
 })

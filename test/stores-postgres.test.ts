@@ -16,6 +16,9 @@ import type { Store, StoreWatcher } from '../plugin/stores/store.ts'
 import { type PgBouncer, startPgBouncer } from './support/pgbouncer.ts'
 import { type PostgresServer, startPostgres } from './support/postgres-server.ts'
 
+// Real time passes: the store has no clock but the server's.
+t.setTimeout(120_000)
+
 const server = await startPostgres().catch((error: Error) => error)
 if (server instanceof Error) {
   console.error(`SKIPPED, all tests of postgresStore: ${server.message}`)
@@ -507,6 +510,11 @@ function poolerTests(server: PostgresServer): void {
     }
     t.teardown(() => pooler.stop())
     await contractBehind(t, server, pooler)
+
+    t.test('a pool that sends it time limits is refused, and the message says what to do', async (t) => {
+      const { pool } = await openStore(t, server, { url: pooler.url })
+      await t.rejects(checkPostgres(pool), { name: 'StoreError', message: /PgBouncer needs `pooler: true`/ })
+    })
 
     t.test('LISTEN through it is found out at start, and the message says what to do', async (t) => {
       const { store } = await openStore(t, server, { url: pooler.url, pooler: true })

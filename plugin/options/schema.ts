@@ -177,6 +177,7 @@ export const OptionsSchema = Type.Object(
         default: '/oauth2',
         pattern: '^(/(?!\\.{1,2}(/|$))[A-Za-z0-9._~-]+)+$',
         description: 'Where the routes live.',
+        problem: 'must be a path such as /oauth2: plain segments, no trailing slash',
       }),
     ),
     provider: ProviderSchema,

@@ -70,7 +70,7 @@ function judge(
   if (!isSameBrowser(rooms.options, grant, cookieHeader)) {
     return { next, refused: 'browser_mismatch', event: 'callback.browser_mismatch' }
   }
-  if (grant.provider !== rooms.provider.issuer || !issuerMatches(response, rooms.provider)) {
+  if (!issuerMatches(response, rooms.provider)) {
     return { next, refused: 'issuer_mismatch', event: 'callback.iss_mismatch' }
   }
   const client = rooms.options.clients.get(grant.clientId)

@@ -7,6 +7,7 @@ import { hashCredential, parseHandle, sameHash } from '../handles.ts'
 import type { ResolvedOptions } from '../options/resolved.ts'
 import type { Sealing } from '../sealing.ts'
 import { SessionCache } from './cache.ts'
+import { SessionEndings } from './endings.ts'
 import { Session } from './session.ts'
 
 /** A relayed provider token is at most this long (requirements F-15); ours have 68 characters. */
@@ -19,6 +20,7 @@ const RELAYED_TOKEN_MAX = 16_384
  */
 export class SessionResolver {
   readonly cache: SessionCache
+  readonly endings: SessionEndings
   readonly #options: ResolvedOptions
   readonly #grants: Grants
   readonly #sealing: Sealing
@@ -28,6 +30,7 @@ export class SessionResolver {
     this.#grants = grants
     this.#sealing = sealing
     this.cache = new SessionCache(() => grants.now())
+    this.endings = new SessionEndings(grants)
   }
 
   /** @throws OAuthError 401 `token_unknown`, `token_expired`. @throws StoreError when the store cannot answer. */
@@ -88,6 +91,7 @@ export class SessionResolver {
       scope: Object.freeze(token.scope.filter((value) => client.scopes.includes(value))),
       claims: Object.freeze({ ...grant.claims, sub: grant.subject }),
       expiresAt: token.expiresAt,
+      tokenHash: hash,
       providerAuthorization: `${authorizationScheme(provider.tokenType)} ${relayed ?? provider.accessToken}`,
     })
   }

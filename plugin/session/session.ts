@@ -8,6 +8,7 @@ export interface SessionFields {
   scope: readonly string[]
   claims: Claims
   expiresAt: number
+  tokenHash: string
   providerAuthorization: string
 }
 
@@ -29,6 +30,7 @@ export class Session {
   /** The client's allow-listed claims, `sub` included. */
   readonly claims: Claims
   readonly expiresAt: number
+  readonly #tokenHash: string
   readonly #providerAuthorization: string
 
   constructor(fields: SessionFields) {
@@ -38,9 +40,15 @@ export class Session {
     this.scope = fields.scope
     this.claims = fields.claims
     this.expiresAt = fields.expiresAt
+    this.#tokenHash = fields.tokenHash
     this.#providerAuthorization = fields.providerAuthorization
     // One request must not be able to change who the next one is.
     Object.freeze(this)
+  }
+
+  /** Names the access token in its grant. Kept out of JSON and logs. */
+  get tokenHash(): string {
+    return this.#tokenHash
   }
 
   /** The `Authorization` value for an upstream, e.g. `Bearer …`. A secret: kept out of JSON and logs. */

@@ -63,7 +63,9 @@ class RedisStore implements Store {
     const reply = await this.#commands.run('read', scripts.read, this.#names.record(key))
     const [value, version] = [reply[0], Number(reply[1])]
     // What another program wrote here is no record of ours.
-    return typeof value === 'string' && Number.isSafeInteger(version) && version > 0 ? { value, version } : null
+    return typeof value === 'string' && Number.isSafeInteger(version) && version > 0
+      ? { value, version }
+      : null
   }
 
   async replace(key: string, version: number, value: string, ttlMs: number): Promise<boolean> {

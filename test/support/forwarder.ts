@@ -36,6 +36,7 @@ export function session(own: Partial<ConstructorParameters<typeof Session>[0]> =
     scope: ['orders.read'],
     claims: { sub: 'alice' },
     expiresAt: Number.MAX_SAFE_INTEGER,
+    tokenHash: 'hash',
     providerAuthorization: 'Bearer provider-token',
     ...own,
   })

@@ -224,8 +224,12 @@ export interface Surroundings {
   fastify?: Omit<FastifyServerOptions, 'logger'>
   /** Done to the instance before the plugin is registered. */
   before?: (app: FastifyInstance) => unknown
+  /** Done to it afterwards: routes of the test's own. */
+  after?: (app: FastifyInstance) => unknown
   /** Laid over what the provider says of itself. */
   metadata?: (issuer: string) => Record<string, unknown>
+  /** Another instance's, in place of one of its own. */
+  provider?: StubProvider
 }
 
 /**
@@ -237,7 +241,7 @@ export async function startPluginApp(
   overrides: Omit<Partial<PkceOptions>, 'provider'> & { provider?: Partial<PkceOptions['provider']> } = {},
   surroundings: Surroundings = {},
 ): Promise<PluginApp> {
-  const provider = await startStubProvider()
+  const provider = surroundings.provider ?? (await startStubProvider())
   Object.assign(provider.metadata, surroundings.metadata?.(provider.issuer))
   const store = (overrides.store as TestStore | undefined) ?? testStore()
   const lines: string[] = []
@@ -250,7 +254,7 @@ export async function startPluginApp(
   const app = fastify({ ...surroundings.fastify, logger: { level: 'trace', stream } })
   t.teardown(async () => {
     await app.close()
-    await provider.close()
+    if (!surroundings.provider) await provider.close()
   })
   await surroundings.before?.(app)
   await app.register(pkce, {
@@ -275,6 +279,7 @@ export async function startPluginApp(
       ...overrides.provider,
     },
   })
+  await surroundings.after?.(app)
   const events: AuditEvent[] = []
   app.pkce.events.on('*', (event) => events.push(event))
   app.get(

@@ -89,11 +89,11 @@ class Server implements PostgresServer {
   }
 
   pause(): void {
-    for (const pid of this.#pids()) process.kill(pid, 'SIGSTOP')
+    this.#signal('SIGSTOP')
   }
 
   resume(): void {
-    for (const pid of this.#pids()) process.kill(pid, 'SIGCONT')
+    this.#signal('SIGCONT')
   }
 
   async restart(): Promise<void> {
@@ -123,9 +123,16 @@ class Server implements PostgresServer {
     this.#process = undefined
   }
 
-  #pids(): number[] {
+  #signal(signal: NodeJS.Signals): void {
     const pid = this.#process?.pid
-    return pid === undefined ? [] : [pid, ...childrenOf(pid)]
+    if (pid === undefined) return
+    for (const one of [pid, ...childrenOf(pid)]) {
+      try {
+        process.kill(one, signal)
+      } catch {
+        // A backend that has ended meanwhile.
+      }
+    }
   }
 }
 

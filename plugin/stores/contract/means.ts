@@ -8,6 +8,8 @@ export const boundMs = 1000
 export const longMs = 60_000
 /** On a real clock, long enough for the calls before it to be over on a slow machine. */
 export const shortMs = 600
+/** Outlives two races on a slow server and a busy machine. */
+export const raceMs = 2000
 export const parallel = 200
 
 /** Keys that no other case and no other run uses: real servers keep what was written. */

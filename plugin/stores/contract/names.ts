@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Case } from './case.ts'
-import { fresh, longMs, mustRead, parallel, race, sameMembers, shortMs } from './means.ts'
+import { fresh, longMs, mustRead, parallel, race, raceMs, sameMembers, shortMs } from './means.ts'
 
 /** `reserve`, and names of all kinds that do not meet. */
 export const nameCases: readonly Case[] = [
@@ -8,10 +8,10 @@ export const nameCases: readonly Case[] = [
     `reserve: of ${parallel} parallel callers one wins, and again only after expiry (G-07)`,
     async ({ store, other = store, advance }) => {
       const key = fresh()
-      const reserve = (n: number) => (n % 2 ? store : other).reserve(key, shortMs)
+      const reserve = (n: number) => (n % 2 ? store : other).reserve(key, raceMs)
       assert.equal((await race(reserve)).length, 1, 'exactly one reservation may succeed')
       assert.equal((await race(reserve)).length, 0, 'a live reservation must not be given twice')
-      await advance(shortMs + 50)
+      await advance(raceMs + 50)
       assert.equal((await race(reserve)).length, 1, 'exactly one reservation may follow an expired one')
     },
   ],

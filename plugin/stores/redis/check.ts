@@ -80,11 +80,18 @@ function checkDurability(info: Map<string, string>, client: RedisClient): string
 
 function checkOptions(client: RedisClient): string[] {
   const options = client.isCluster ? (client as Cluster).options.redisOptions : (client as Redis).options
-  return options?.socketTimeout === undefined
-    ? [
-        'redis: the client has no socketTimeout: after a silent loss of the network it may stay cut off for minutes',
-      ]
-    : []
+  return [
+    ...(options?.socketTimeout === undefined
+      ? [
+          'redis: the client has no socketTimeout: after a silent loss of the network it may stay cut off for minutes',
+        ]
+      : []),
+    ...(options && 'failoverDetector' in options && options.failoverDetector
+      ? [
+          'redis: the client has a failoverDetector: a failover while it reconnects may end it for good (ioredis 6)',
+        ]
+      : []),
+  ]
 }
 
 /** Managed services forbid INFO, or some of it. */

@@ -77,7 +77,7 @@ function makeClient(settings: RedisClientSettings): RedisClient {
       name: path,
       sentinelRetryStrategy: retryStrategy,
       sentinelCommandTimeout: 1000,
-      failoverDetector: true,
+      // With a failoverDetector, a failover that is reported while the client reconnects ends it for good.
       ...(sentinelUsername !== undefined && { sentinelUsername }),
       ...(sentinelPassword !== undefined && { sentinelPassword }),
       ...(isTls && { sentinelTLS: tls, enableTLSForSentinelMode: true }),

@@ -1,0 +1,64 @@
+import type { Case, Contender } from '../case.ts'
+import { bare, forwarders } from '../peers/index.ts'
+import { authorize } from './authorize.ts'
+import { forwarding, type Message } from './forward.ts'
+import { introspect } from './introspect.ts'
+import { refresh } from './refresh.ts'
+import { sessions } from './sessions.ts'
+import { tokenExchange } from './token-exchange.ts'
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+/** Those that are compared where the point is the gateway against the limit, not against everybody. */
+const few = forwarders.filter(({ name }) => ['gateway', 'http-proxy', 'nginx'].includes(name))
+
+/** Every case, in the order of the report. @param smoke smaller ones, where size only costs time. */
+export function allCases(smoke: boolean): readonly Case[] {
+  return [
+    {
+      ...forward('forward-get', 'GET with an answer of 200 bytes, 64 connections', 'small', 64),
+      contenders: forwarders.map((peer) => forwarding(peer, 'small')),
+      allocation: true,
+    },
+    forward('forward-post-1k', 'POST of 1 KiB, 64 connections', { up: KIB }, 64),
+    forward('forward-down-64k', 'GET with an answer of 64 KiB, 64 connections', { down: 64 * KIB }, 64),
+    forward('forward-up-64k', 'POST of 64 KiB, 64 connections', { up: 64 * KIB }, 64),
+    forward('forward-down-10m', 'GET with an answer of 10 MiB, 8 connections', { down: 10 * MIB }, 8),
+    forward('forward-up-10m', 'POST of 10 MiB, 8 connections', { up: 10 * MIB }, 8),
+    {
+      ...forward('slow-readers', '50 clients that read 10 MiB slowly: memory', { down: 10 * MIB }, 50),
+      metric: 'memory',
+      mode: 'slow',
+      roundsAtMost: 3,
+    },
+    forward('connections-1', 'GET, 1 connection', 'small', 1),
+    forward('connections-1000', 'GET, 1,000 connections', 'small', 1000),
+    {
+      ...forward('latency', 'GET at half of its own maximum load: 99th percentile', 'small', 64),
+      metric: 'p99',
+      mode: 'paced',
+    },
+    sessions(smoke ? [1000, 10_000] : [1000, 100_000, 1_000_000]),
+    authorize,
+    tokenExchange,
+    refresh,
+    introspect,
+  ]
+}
+
+function forward(name: string, title: string, message: Message, connections: number): Case {
+  const contender = (peer: (typeof forwarders)[number]): Contender => forwarding(peer, message)
+  const size = message === 'small' ? undefined : 'down' in message ? message.down : message.up
+  return {
+    name,
+    title,
+    metric: 'rate',
+    mode: 'repeat',
+    connections,
+    base: contender(bare),
+    contenders: few.map(contender),
+    ...(size !== undefined && { bodyBytes: size }),
+  }
+}
+

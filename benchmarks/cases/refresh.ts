@@ -1,0 +1,24 @@
+import { refreshForm, signInMany } from '../app.ts'
+import type { Case } from '../case.ts'
+import { greeted } from './hello.ts'
+import { tokenRequest, unlimitedGateway } from './token-exchange.ts'
+
+/** The refresh grant while the provider's token is good for long: rotation alone, and no call to the provider. */
+export const refresh: Case = {
+  name: 'refresh',
+  title: 'POST /oauth2/token with a refresh token, each used once; the provider is not called',
+  metric: 'rate',
+  mode: 'once',
+  connections: 64,
+  base: greeted,
+  contenders: [
+    {
+      peer: unlimitedGateway,
+      async prepare({ port }, count) {
+        const tokens = await signInMany(port, count)
+        const requests = tokens.map(({ refreshToken }) => tokenRequest(refreshForm(refreshToken)))
+        return { requests, status: 200 }
+      },
+    },
+  ],
+}

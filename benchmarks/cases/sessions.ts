@@ -1,0 +1,73 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { smallAnswer } from '../bodies.ts'
+import type { Case, Contender } from '../case.ts'
+import { ask } from '../check.ts'
+import { gatewayConfiguration } from '../gateway.ts'
+import { nodeCommand } from '../peers/peer.ts'
+
+/** Users that send requests at the moment, whatever the number of those who are signed in. */
+const ACTIVE = 1000
+
+/** What `full-gateway.ts` leaves in its folder. */
+export interface Filled {
+  /** Access tokens of the active ones. */
+  readonly tokens: readonly string[]
+  readonly bytesPerSession: number
+}
+
+/** Where it leaves it. */
+export function filledFile(folder: string): string {
+  return join(folder, 'filled.json')
+}
+
+/** The cost of a forward as the store grows: so many sessions in memory, of which a thousand are active. */
+export function sessions([first = 1000, ...others]: readonly number[]): Case {
+  return {
+    name: 'sessions',
+    title: `GET with ${first.toLocaleString('en')} sessions in memory, and with more; ${ACTIVE.toLocaleString('en')} of them active`,
+    metric: 'rate',
+    mode: 'repeat',
+    connections: 64,
+    base: full(first),
+    contenders: others.map(full),
+    roundsAtMost: 3,
+  }
+}
+
+function full(count: number): Contender {
+  return {
+    peer: {
+      name: `gateway-${count}`,
+      title: `the gateway with ${count.toLocaleString('en')} sessions`,
+      isNode: true,
+      authenticates: true,
+      commands: (place) => {
+        const store = { type: 'memory', maxRecords: count + 1000 }
+        const config = { ...gatewayConfiguration(place), store, log: { level: 'warn' } }
+        // The standard heap of a machine with little memory would not hold a million.
+        const node = { ...place, nodeFlags: [...place.nodeFlags, '--max-old-space-size=8192', '--expose-gc'] }
+        const argument = { config, count, active: ACTIVE, file: filledFile(place.folder) }
+        return [nodeCommand(node, 'full-gateway.js', argument)]
+      },
+      authorization: ({ folder }) => `Bearer ${readFilled(folder).tokens[0]}`,
+    },
+    async prepare({ port, folder }) {
+      const requests = readFilled(folder).tokens.map((token) => ({
+        method: 'GET' as const,
+        path: '/api/small',
+        headers: { authorization: `Bearer ${token}`, accept: 'application/json', 'user-agent': 'benchmark/1' },
+      }))
+      for (const request of [requests[0]!, requests.at(-1)!]) {
+        const { status, body } = await ask(port, request)
+        if (status !== 200 || !body.equals(smallAnswer)) throw new Error(`the gateway answers ${status}: ${body}`)
+      }
+      return { requests, status: 200, answer: smallAnswer.toString() }
+    },
+  }
+}
+
+/** @see Filled */
+export function readFilled(folder: string): Filled {
+  return JSON.parse(readFileSync(filledFile(folder), 'utf8')) as Filled
+}

@@ -1,0 +1,38 @@
+import { codeForm, obtainCodes, signIn } from '../app.ts'
+import type { Case } from '../case.ts'
+import { gatewayPeer } from '../gateway.ts'
+import { greeted } from './hello.ts'
+
+/** Many logins of one address: its limits are lifted; nothing else is changed. */
+export const unlimitedGateway = gatewayPeer(
+  { rateLimit: false, limits: { transactionsPerAddress: 10_000_000 } },
+  { name: 'gateway', title: 'the gateway, address limits lifted, memory store' },
+)
+
+/** A request to the token endpoint. */
+export function tokenRequest(body: string) {
+  const headers = { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' }
+  return { method: 'POST', path: '/oauth2/token', headers, body } as const
+}
+
+/** `POST /oauth2/token` with a code: verifier proved, provider called, tokens sealed, one record in two swaps. */
+export const tokenExchange: Case = {
+  name: 'token-exchange',
+  title: 'POST /oauth2/token with a code, each used once; the provider gives no id_token',
+  metric: 'rate',
+  mode: 'once',
+  connections: 64,
+  base: greeted,
+  contenders: [
+    {
+      peer: unlimitedGateway,
+      async prepare({ port }, count) {
+        // A whole login, whose every answer is checked.
+        await signIn(port)
+        const codes = await obtainCodes(port, count)
+        return { requests: codes.map((code) => tokenRequest(codeForm(code))), status: 200 }
+      },
+    },
+  ],
+  allocation: true,
+}

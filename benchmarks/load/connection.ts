@@ -1,0 +1,135 @@
+import { connect, type Socket } from 'node:net'
+
+/** One connection to the server, one request at a time, every answer checked. */
+export interface Expectations {
+  readonly status: number
+  /** Compared byte for byte where the answer announces its length. */
+  readonly answer: Buffer | undefined
+  /** Reads at most one piece in so many milliseconds; 0: at full speed. */
+  readonly slowMs: number
+}
+
+export interface Listener {
+  /** The answer is complete and as expected. `startedAt`: of `performance.now()`. */
+  answered(connection: Connection, startedAt: number): void
+  failed(connection: Connection, why: string): void
+}
+
+const EMPTY = Buffer.alloc(0)
+const HEAD_END = Buffer.from('\r\n\r\n')
+const LAST_CHUNK = Buffer.from('0\r\n\r\n')
+const CONTENT_LENGTH = /\r\ncontent-length: *(\d+)/i
+
+/**
+ * A client that does little besides counting: a general one would need as much CPU as the server that it
+ * measures, and on two cores it would be the limit itself.
+ */
+export class Connection {
+  readonly #listener: Listener
+  readonly #expected: Expectations
+  readonly #port: number
+  #socket: Socket | null = null
+  #startedAt = 0
+  #waiting = false
+  #head: Buffer = EMPTY
+  #inBody = false
+  /** Bytes of the body that have come, and that will; -1: chunked. */
+  #received = 0
+  #length = 0
+  #closed = false
+
+  constructor(port: number, expected: Expectations, listener: Listener) {
+    this.#port = port
+    this.#expected = expected
+    this.#listener = listener
+  }
+
+  /** @param pieces the request; a large upload is a piece of its own, so that it is not copied. */
+  send(pieces: readonly Buffer[], startedAt = performance.now()): void {
+    this.#startedAt = startedAt
+    this.#waiting = true
+    const socket = this.#socket ?? this.#open()
+    for (const piece of pieces) socket.write(piece)
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#socket?.destroy()
+  }
+
+  #open(): Socket {
+    const socket = connect({ port: this.#port, host: '127.0.0.1', noDelay: true })
+    this.#socket = socket
+    this.#head = EMPTY
+    this.#inBody = false
+    socket.on('data', (chunk) => {
+      this.#read(chunk)
+      if (this.#expected.slowMs > 0) {
+        socket.pause()
+        setTimeout(() => socket.resume(), this.#expected.slowMs)
+      }
+    })
+    socket.on('error', (error) => this.#gone(socket, error.message))
+    socket.on('close', () => this.#gone(socket, 'the connection was closed'))
+    return socket
+  }
+
+  /** A server may close a connection between two requests; within one, it is an error. */
+  #gone(socket: Socket, why: string): void {
+    if (this.#closed || this.#socket !== socket) return
+    this.#socket = null
+    if (!this.#waiting) return
+    this.#waiting = false
+    this.#listener.failed(this, why)
+  }
+
+  #read(chunk: Buffer): void {
+    if (this.#inBody) return this.#readBody(chunk)
+    const bytes = this.#head.length === 0 ? chunk : Buffer.concat([this.#head, chunk])
+    const end = bytes.indexOf(HEAD_END)
+    if (end === -1) {
+      this.#head = bytes
+      return
+    }
+    this.#head = EMPTY
+    const head = bytes.toString('latin1', 0, end)
+    const status = Number(head.slice(9, 12))
+    const rest = bytes.subarray(end + 4)
+    if (status < 200) return this.#read(rest)
+    if (status !== this.#expected.status) return this.#fail(`${head.split('\r\n', 1)[0]}: ${rest.toString('latin1', 0, 300)}`)
+    const length = CONTENT_LENGTH.exec(head)?.[1]
+    this.#length = status === 204 || status === 304 ? 0 : length === undefined ? -1 : Number(length)
+    this.#received = 0
+    this.#inBody = true
+    this.#readBody(rest)
+  }
+
+  #readBody(chunk: Buffer): void {
+    const offset = this.#received
+    this.#received += chunk.length
+    if (this.#length === -1) {
+      if (chunk.subarray(-LAST_CHUNK.length).equals(LAST_CHUNK)) this.#complete()
+      return
+    }
+    const { answer } = this.#expected
+    if (answer !== undefined) {
+      const wrong = this.#received > answer.length || this.#length !== answer.length
+      if (wrong || chunk.compare(answer, offset, this.#received) !== 0) return this.#fail('the body is not the expected one')
+    }
+    if (this.#received === this.#length) this.#complete()
+    else if (this.#received > this.#length) this.#fail('more came than was announced')
+  }
+
+  #complete(): void {
+    this.#inBody = false
+    this.#waiting = false
+    this.#listener.answered(this, this.#startedAt)
+  }
+
+  #fail(why: string): void {
+    this.#waiting = false
+    this.#socket?.destroy()
+    this.#socket = null
+    this.#listener.failed(this, why)
+  }
+}

@@ -1,0 +1,75 @@
+/** One HTTP request, to be sent over and over. */
+export interface PlannedRequest {
+  readonly method: 'GET' | 'POST'
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  /** ASCII. */
+  readonly body?: string
+}
+
+/** What makes the load: our own client, or one that everybody knows. */
+export type Generator = 'ours' | 'wrk' | 'autocannon'
+
+/**
+ * How the requests come. `repeat`: each connection sends the next one as soon as it has its answer · `once`: the
+ * same, but no request is sent twice; the first third is the warm-up · `paced`: as `repeat` for the warm-up, then
+ * at half the rate reached · `slow`: as `repeat`, but the answers are read slowly.
+ */
+export type Mode = 'repeat' | 'once' | 'paced' | 'slow'
+
+/** What the load's process is told. */
+export interface LoadPlan {
+  readonly generator: Generator
+  readonly port: number
+  readonly connections: number
+  readonly mode: Mode
+  readonly warmUpSeconds: number
+  /** Of what is measured. */
+  readonly seconds: number
+  readonly requests: readonly PlannedRequest[]
+  /** Length of the upload behind every head, instead of a `body`. */
+  readonly uploadBytes: number
+  readonly status: number
+  /** The body of every answer, if it is always the same: a length of `body()`, or the text itself. */
+  readonly answer?: number | string
+  /** The processes whose CPU time and memory are counted, with their children. */
+  readonly processes: readonly number[]
+}
+
+/** Nanoseconds. */
+export interface Latency {
+  readonly p50: number
+  readonly p90: number
+  readonly p99: number
+  readonly p999: number
+  readonly max: number
+}
+
+/** What the load's process has seen. */
+export interface LoadResult {
+  readonly requests: number
+  /** Wrong status, wrong body, broken connections, timeouts. One is enough to make the slice void. */
+  readonly errors: number
+  /** What the first ones were. */
+  readonly errorTexts: readonly string[]
+  readonly seconds: number
+  readonly latency: Latency
+  /** Requests per second that `paced` sent. */
+  readonly pace?: number
+  /** Of the server, in the measured time; undefined if the system does not tell. */
+  readonly cpuNanoseconds?: number
+  /** Bytes resident before the first request, after the warm-up, and the peak in the measured time. */
+  readonly memory: { readonly idle: number; readonly warm: number; readonly peak: number }
+}
+
+/** A request as it goes over the wire, without its upload. */
+export function wireFormat(request: PlannedRequest, port: number, uploadBytes = 0): string {
+  const { method, path, headers, body = '' } = request
+  const length = body.length + uploadBytes
+  const fields = Object.entries({
+    host: `127.0.0.1:${port}`,
+    ...headers,
+    ...(method === 'POST' && { 'content-length': String(length) }),
+  })
+  return `${method} ${path} HTTP/1.1\r\n${fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`
+}

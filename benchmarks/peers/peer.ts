@@ -1,0 +1,88 @@
+import type { Keys } from '../keys.ts'
+import type { Command } from '../process.ts'
+import { findExecutable, program } from '../project.ts'
+
+/** Where a server runs, and what it may use. Everything is on 127.0.0.1. */
+export interface Place {
+  readonly port: number
+  /** For a second process or listener of the server. */
+  readonly helperPort: number
+  /** Port of the upstream; of the provider. */
+  readonly upstream: number
+  readonly provider: number
+  /** A folder of its own, empty. */
+  readonly folder: string
+  readonly node: string
+  /** e.g. `--trace-gc`. */
+  readonly nodeFlags: readonly string[]
+  readonly keys: Keys
+}
+
+/** A server that is measured. */
+export interface Peer {
+  readonly name: string
+  /** What it is, in a line of a table. */
+  readonly title: string
+  /** False: it lets everything through. */
+  readonly authenticates: boolean
+  /** It runs on Node, so that its allocation can be measured. */
+  readonly isNode: boolean
+  /** It needs the packages of `benchmarks/package.json`. */
+  readonly needsPackages?: boolean
+  /** Why this machine cannot run it, or undefined. */
+  missing?(): string | undefined
+  /** What to start, all on the server's core; the last one listens at `port`. May write files to the folder. */
+  commands(place: Place): readonly Command[]
+  /** The value of `Authorization` that it lets through. Called once it listens. */
+  authorization(place: Place): string | Promise<string>
+}
+
+/** A bearer token of the length of ours, for servers that do not look at it: every server gets the same request. */
+export const ANY_TOKEN = `pka_${'0'.repeat(64)}`
+
+type NodePeer = Pick<Peer, 'name' | 'title'> &
+  Partial<Pick<Peer, 'authorization' | 'authenticates' | 'needsPackages'>> & {
+    /** The compiled program, relative to `benchmarks/`. */
+    script: string
+    /** What it gets besides its port and its upstream. */
+    argument?: (place: Place) => object
+    environment?: Readonly<Record<string, string>>
+  }
+
+/** A peer that is a program of ours. */
+export function nodePeer({ script, argument, environment, ...peer }: NodePeer): Peer {
+  return {
+    authenticates: peer.authorization !== undefined,
+    authorization: () => `Bearer ${ANY_TOKEN}`,
+    ...peer,
+    isNode: true,
+    commands: (place) => [
+      nodeCommand(place, script, { port: place.port, upstream: place.upstream, ...argument?.(place) }, environment),
+    ],
+  }
+}
+
+/** Runs a compiled program of ours, with a JSON object as its argument. */
+export function nodeCommand(
+  { node, nodeFlags }: Pick<Place, 'node' | 'nodeFlags'>,
+  script: string,
+  argument: object,
+  environment: Readonly<Record<string, string>> = {},
+): Command {
+  return { file: node, args: [...nodeFlags, program(script), JSON.stringify(argument)], environment }
+}
+
+/** For `missing`: what of these is not on PATH. */
+export function notInstalled(...executables: readonly string[]): string | undefined {
+  const absent = executables.filter((name) => findExecutable(name) === undefined)
+  return absent.length > 0 ? `${absent.join(', ')} not installed` : undefined
+}
+
+/** What the servers that forward are given by `nodePeer`. */
+export interface ForwarderArgument {
+  readonly port: number
+  readonly upstream: number
+}
+
+/** Connections to the upstream: the same for every server. */
+export const CONNECTIONS = 64

@@ -1,0 +1,125 @@
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { allCases } from './cases/index.ts'
+import { type CommandLine, readCommandLine, UsageError, usage } from './command-line.ts'
+import { installPackages } from './install.ts'
+import { makeKeys } from './keys.ts'
+import { describeMachine } from './machine.ts'
+import { describePlan, makePlan, type PlannedCase } from './plan.ts'
+import { freePort } from './process.ts'
+import { benchmarksFolder } from './project.ts'
+import { compare } from './report/compare.ts'
+import type { Report } from './report/report.ts'
+import { terminalHeader, terminalTable, terminalVerdicts } from './report/terminal.ts'
+import { writeReport } from './report/write.ts'
+import { type CaseResult, measureCase } from './rounds.ts'
+import { type Stage, stageFolder, startSurroundings } from './slice.ts'
+import { type Summary, summarize } from './summary.ts'
+import { judge } from './targets.ts'
+
+/**
+ * The benchmarks' command: plan, measure, report. @see benchmarks/README.md
+ *
+ * Exit status: 0, 1 if something that should have been measured was void or failed, 2 for wrong usage.
+ */
+try {
+  const line = readCommandLine(process.argv.slice(2))
+  if (line.help) say(usage)
+  else if (line.list) say(list())
+  else process.exitCode = await run(line)
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error
+  process.stderr.write(`${error.message}\n${usage}`)
+  process.exitCode = 2
+}
+
+async function run(line: CommandLine): Promise<number> {
+  const before = line.compare === undefined ? undefined : readReport(line.compare)
+  const plan = withPackages(makePlan(line))
+  const machine = describeMachine(line.node)
+  say(terminalHeader(machine))
+  say(`\nplan\n${describePlan(plan)}`)
+
+  const raw: Record<string, CaseResult> = {}
+  const summaries: Summary[] = []
+  await onStage(line.node, machine.pinning, async (stage) => {
+    for (const { case: one, timing, skipped } of plan) {
+      process.stderr.write(`${one.name}\n`)
+      const result = await measureCase(stage, one, timing, skipped, (text) => process.stderr.write(`${text}\n`))
+      const summary = summarize(one, result, timing.generator)
+      raw[one.name] = result
+      summaries.push(summary)
+      say(terminalTable(summary))
+    }
+  })
+
+  const timings = Object.fromEntries(plan.map(({ case: { name }, timing }) => [name, timing]))
+  const verdicts = judge(summaries)
+  const report: Report = { format: 1, profile: line.profile, machine, timings, summaries, verdicts, raw }
+  say(terminalVerdicts(verdicts))
+  if (before) say(compare(before, report))
+  const folder = resolve(line.out ?? join(benchmarksFolder, 'results'))
+  for (const problem of await writeReport(report, folder, line.docs)) process.stderr.write(`${problem}\n`)
+  say(`\nwritten: ${join(folder, 'results.json')}, results.md${line.docs ? ', docs/benchmarks.md' : ''}\n`)
+  return hasFailed(plan, raw) ? 1 : 0
+}
+
+/** Runs `act` with the upstream, the provider and the keys, and clears everything away. */
+async function onStage(
+  node: string,
+  pinning: Stage['pinning'],
+  act: (stage: Stage) => Promise<void>,
+): Promise<void> {
+  const provider = await freePort()
+  const upstream = await freePort()
+  const keys = await makeKeys(`http://127.0.0.1:${provider}`)
+  const stage = { node, pinning, upstream, provider, keys, folder: stageFolder() }
+  const surroundings = await startSurroundings(stage, keys)
+  try {
+    await act(stage)
+  } finally {
+    await surroundings.stop()
+  }
+}
+
+/** Peers that need packages are skipped where these cannot be installed. */
+function withPackages(plan: PlannedCase[]): PlannedCase[] {
+  const needing = (one: PlannedCase) => one.case.contenders.filter(({ peer }) => peer.needsPackages)
+  const needed = plan.some((one) => needing(one).length > 0 || one.timing.generator === 'autocannon')
+  const problem = needed ? installPackages((text) => process.stderr.write(`${text}\n`)) : undefined
+  if (problem === undefined) return plan
+  return plan.map((one) => {
+    const absent = Object.fromEntries(needing(one).map(({ peer }) => [peer.name, problem]))
+    return { ...one, skipped: { ...one.skipped, ...absent } }
+  })
+}
+
+/** What was skipped is no failure: it is not installed. */
+function hasFailed(plan: readonly PlannedCase[], raw: Readonly<Record<string, CaseResult>>): boolean {
+  return plan.some(({ case: { name }, skipped }) =>
+    Object.keys(raw[name]?.failures ?? {}).some((peer) => skipped[peer] === undefined),
+  )
+}
+
+function readReport(file: string): Report {
+  try {
+    const report = JSON.parse(readFileSync(file, 'utf8')) as Report
+    if (report.format !== 1) throw new Error('it is no results.json of this version')
+    return report
+  } catch (error) {
+    throw new UsageError(`--compare ${file}: ${(error as Error).message}`)
+  }
+}
+
+function list(): string {
+  return allCases(false)
+    .map(({ name, title, base, contenders }) => {
+      const peers = contenders.map(({ peer }) => `    ${peer.name.padEnd(28)} ${peer.title}\n`).join('')
+      return `${name}: ${title}\n    ${base.peer.name.padEnd(28)} ${base.peer.title} (base)\n${peers}`
+    })
+    .join('\n')
+}
+
+function say(text: string): void {
+  process.stdout.write(text)
+}

@@ -1,0 +1,63 @@
+import type { Summary } from './summary.ts'
+
+/** What the project has set itself: the ratio of two lines of one case. */
+export interface Target {
+  readonly caseName: string
+  readonly name: string
+  readonly against: string
+  readonly atLeast?: number
+  readonly atMost?: number
+}
+
+/** A target with what was measured. */
+export interface Verdict extends Target {
+  readonly measured: number
+  readonly met: boolean
+}
+
+const forward = (against: string, atLeast: number): Target => ({
+  caseName: 'forward-get',
+  name: 'gateway',
+  against,
+  atLeast,
+})
+
+/** Requests per second, except for `latency`. */
+export const targets: readonly Target[] = [
+  forward('bare', 0.9),
+  forward('http-proxy', 1.3),
+  forward('plugin-http-proxy', 1.5),
+  forward('jwt-http-proxy-hs256', 1.8),
+  forward('jwt-http-proxy-rs256', 3.3),
+  forward('express-jwt-rs256', 4.5),
+  forward('apache-oidc-introspection', 1.05),
+  forward('apache-oidc-rs256', 1.8),
+  forward('caddy', 1.5),
+  forward('nginx-auth-request', 0.75),
+  forward('nginx', 0.25),
+  { caseName: 'forward-down-10m', name: 'gateway', against: 'bare', atLeast: 0.9 },
+  { caseName: 'forward-up-10m', name: 'gateway', against: 'bare', atLeast: 0.9 },
+  { caseName: 'latency', name: 'gateway', against: 'bare', atMost: 1.5 },
+  { caseName: 'sessions', name: 'gateway-1000000', against: 'gateway-1000', atLeast: 0.9 },
+  { caseName: 'token-exchange', name: 'gateway', against: 'hello', atLeast: 0.15 },
+  { caseName: 'authorize', name: 'gateway', against: 'hello', atLeast: 0.25 },
+]
+
+/** The targets whose both sides were measured. */
+export function judge(summaries: readonly Summary[]): Verdict[] {
+  return targets.flatMap((target) => {
+    const summary = summaries.find(({ name }) => name === target.caseName)
+    const measured = summary && ratioBetween(summary, target.name, target.against)
+    if (measured === undefined) return []
+    const { atLeast = 0, atMost = Number.POSITIVE_INFINITY } = target
+    return [{ ...target, measured, met: measured >= atLeast && measured <= atMost }]
+  })
+}
+
+/** Of two lines to each other, by way of their common base, each at its own moments. */
+export function ratioBetween({ rows, base }: Summary, name: string, against: string): number | undefined {
+  const toBase = (one: string) => (one === base ? 1 : rows.find((row) => row.name === one)?.ratio?.median)
+  const a = toBase(name)
+  const b = toBase(against)
+  return a === undefined || b === undefined ? undefined : a / b
+}

@@ -1,0 +1,80 @@
+import { randomUUID } from 'node:crypto'
+import { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import { writeRefusal } from './problem.ts'
+
+/** The protocol name as one of the members of an Upgrade field (RFC 9110 §7.8). */
+export const WEBSOCKET = /(?:^|[\s,])websocket(?:$|[\s,/])/i
+
+/**
+ * A request that Node takes out of HTTP only for WebSocket (and CONNECT, which is refused). Any other upgrade is
+ * ignored, as RFC 9110 §7.8 allows: it is an ordinary request, which may well have a body.
+ *
+ * Node asks `upgrade` when the header is complete. (Its `shouldUpgradeCallback` would do, where there is one.)
+ */
+export class UpgradableRequest extends IncomingMessage {
+  /** Assigned while Node's own constructor runs, so it must not be initialised here. */
+  declare wantsUpgrade: boolean | null
+
+  get upgrade(): boolean {
+    if (this.wantsUpgrade !== true) return false
+    return this.method === 'CONNECT' || WEBSOCKET.test(this.headers.upgrade ?? '')
+  }
+
+  set upgrade(wanted: boolean | null) {
+    this.wantsUpgrade = wanted
+  }
+}
+
+/**
+ * The answer to an upgrade request: an ordinary one, after which the connection closes, or the connection itself.
+ */
+export class UpgradeResponse extends ServerResponse {
+  readonly #socket: Socket
+
+  constructor(request: IncomingMessage, socket: Socket) {
+    super(request)
+    this.#socket = socket
+    this.shouldKeepAlive = false
+    this.assignSocket(socket)
+    // What Node does for the connections that it has not given away.
+    socket.on('drain', this.#onDrain)
+    this.on('finish', () => socket.destroySoon())
+    // A reset is followed by `close`.
+    socket.on('error', () => {})
+    socket.on('data', this.#onEarly).on('end', this.#onEarly)
+  }
+
+  /** Takes the connection out of HTTP: it is the caller's, paused. */
+  release(): Socket {
+    const socket = this.#socket
+    socket.off('drain', this.#onDrain).off('data', this.#onEarly).off('end', this.#onEarly)
+    socket.pause()
+    this.detachSocket(socket)
+    return socket
+  }
+
+  readonly #onDrain = (): void => {
+    this.emit('drain')
+  }
+
+  /**
+   * The client has left, or it sends before it was answered, which it must not (RFC 6455 §4.1): if the upgrade is
+   * refused, an upstream that thinks otherwise could take those bytes for a request of its own.
+   */
+  readonly #onEarly = (): void => {
+    if (!this.headersSent) this.#socket.destroy()
+  }
+}
+
+/** Sends upgrade requests on the same walk as every other request. */
+export function acceptUpgrades(app: FastifyInstance): void {
+  app.server.on('upgrade', (request: IncomingMessage, stream, head: Buffer) => {
+    const socket = stream as Socket & { _httpMessage?: ServerResponse | null }
+    // Pipelined behind a request that is being answered: nobody upgrades so, and two answers could mix.
+    if (socket._httpMessage) socket.destroy()
+    else if (head.length > 0) writeRefusal(socket, randomUUID(), 'request_malformed')
+    else app.routing(request, new UpgradeResponse(request, socket))
+  })
+}

@@ -1,0 +1,238 @@
+import { createHash } from 'node:crypto'
+import t, { type Test } from 'tap'
+import { newSelector } from '../plugin/handles.ts'
+import { Sealing } from '../plugin/sealing.ts'
+import { type PluginApp, startPluginApp, type Tokens, VERIFIER } from './support/plugin-app.ts'
+import { json } from './support/stub-provider.ts'
+
+const SECRET = Buffer.alloc(32, 7)
+const secrets = [SECRET.toString('base64url')]
+
+/** Journeys of all kinds, and every credential that was alive in one of them. */
+async function journeys(
+  t: Test,
+  tokens: 'opaque' | 'relay',
+): Promise<{ plugin: PluginApp; credentials: Map<string, string> }> {
+  const plugin = await startPluginApp(t, { secrets, tokens, provider: { scope: 'openid' } })
+  const credentials = new Map<string, string>()
+  const note = (name: string, value: string | null | undefined) => value && credentials.set(name, value)
+  let issued = 0
+  plugin.provider.behave.token = async (request, response) => {
+    issued += 1
+    note(`provider verifier ${issued}`, request.form.get('code_verifier'))
+    const id_token = await plugin.provider.idToken({ nonce: plugin.provider.nonce, email: 'a@example.com' })
+    const answer = {
+      access_token: `ya29.access-token-${issued}`,
+      refresh_token: `1//refresh-token-${issued}`,
+      id_token,
+    }
+    for (const [name, value] of Object.entries(answer)) note(`provider ${name} ${issued}`, value)
+    json(response, 200, { ...answer, token_type: 'Bearer', expires_in: 3600 })
+  }
+  const login = async (name: string) => {
+    const authorized = await plugin.authorize()
+    note(`${name}: state`, authorized.state)
+    note(`${name}: cookie`, authorized.cookie.split('=')[1])
+    note(`${name}: nonce`, plugin.provider.nonce)
+    const providerCode = `4/provider-code-of-${name}`
+    note(`${name}: provider code`, providerCode)
+    const answer = await plugin.callback(authorized, { code: providerCode })
+    const code = new URL(String(answer.headers.location)).searchParams.get('code')!
+    note(`${name}: code`, code)
+    const redeemed = (await plugin.redeem(code)).json() as Tokens
+    note(`${name}: access`, redeemed.access_token)
+    note(`${name}: refresh`, redeemed.refresh_token)
+    return { code, ...redeemed }
+  }
+  const refresh = async (name: string, token: string) => {
+    const next = (await plugin.refresh(token)).json() as Tokens
+    note(`${name}: access after a refresh`, next.access_token)
+    note(`${name}: refresh after a refresh`, next.refresh_token)
+    return next
+  }
+  note('verifier', VERIFIER)
+
+  const replayed = await login('replayed')
+  await plugin.redeem(replayed.code)
+  const rotated = await login('rotated')
+  const second = await refresh('rotated', rotated.refresh_token)
+  plugin.store.advance(3400)
+  await refresh('renewed', second.refresh_token)
+  const revoked = await login('revoked')
+  await plugin.post('revoke', { client_id: 'app', token: revoked.refresh_token })
+  await login('live')
+  await plugin.code()
+  await plugin.authorize()
+  return { plugin, credentials }
+}
+
+for (const tokens of ['opaque', 'relay'] as const) {
+  t.test(
+    `nothing that was ever given to the store shows a credential, in no encoding (G-02, G-03, ${tokens})`,
+    async (t) => {
+      const { plugin, credentials } = await journeys(t, tokens)
+      const dump = plugin.store.touched.join('\n')
+      t.ok(credentials.size > 30)
+      t.ok(dump.length > 20_000)
+      for (const [name, credential] of credentials) {
+        const bytes = Buffer.from(credential)
+        const forms = [credential, encodeURIComponent(credential), bytes.toString('hex')]
+        // base64 of a text inside another text has one of three alignments; the middle is the same in all of one kind.
+        for (const shift of [0, 1, 2]) {
+          const encoded = Buffer.concat([Buffer.alloc(shift), bytes]).toString('base64url')
+          forms.push(encoded.slice(4, -4))
+        }
+        const secretPart = /^pk[acrs]_/.test(credential) ? credential.slice(26) : undefined
+        if (secretPart)
+          forms.push(secretPart, Buffer.from(credential.slice(4), 'base64url').subarray(16).toString('hex'))
+        const standard = forms.map((form) => form.replaceAll('-', '+').replaceAll('_', '/'))
+        const found = [...forms, ...standard].filter((form) => form.length > 8 && dump.includes(form))
+        t.same(found, [], name)
+      }
+      t.notOk(dump.includes(SECRET.toString('base64url')))
+    },
+  )
+}
+
+t.test('the dump and the server secret together open nothing (G-04)', async (t) => {
+  const { plugin } = await journeys(t, 'opaque')
+  const sealing = new Sealing([SECRET])
+  const records = plugin.store.written.map(
+    (text) => JSON.parse(text) as Record<string, unknown> & { id: string; clientId: string },
+  )
+  const texts = (value: unknown): string[] =>
+    typeof value === 'string'
+      ? [value]
+      : typeof value === 'object' && value !== null
+        ? Object.values(value).flatMap(texts)
+        : []
+  let tried = 0
+  for (const record of records) {
+    const all = [...new Set(texts(record))]
+    const keys = all.filter((text) => /^[A-Za-z0-9_-]{8}\./.test(text))
+    // Everything in the row that could be mistaken for a secret, and what is derived from it in the obvious ways.
+    const guesses = all.flatMap((text) => [
+      Buffer.from(text),
+      Buffer.from(text, 'base64url'),
+      createHash('sha256').update(text).digest(),
+    ])
+    guesses.push(SECRET, Buffer.alloc(0), Buffer.alloc(32))
+    for (const holder of ['state', 'code', 'used-code', 'access', 'refresh', 'predecessor']) {
+      const context = JSON.stringify([1, holder, record.id, record.clientId])
+      for (const key of keys.slice(0, 2)) {
+        for (const guess of guesses) {
+          tried += 1
+          if (sealing.unwrap(key, guess, context) !== null) t.fail(`${holder} opens`)
+        }
+      }
+    }
+  }
+  t.ok(tried > 1000)
+})
+
+t.test('a seal opens with its own secret, context and server secret only (G-03, G-04)', async (t) => {
+  const sealing = new Sealing([SECRET])
+  const dataKey = sealing.newDataKey()
+  const secret = Buffer.alloc(32, 1)
+  const wrapped = sealing.wrap(dataKey, secret, 'context')
+  t.same(sealing.unwrap(wrapped, secret, 'context'), dataKey)
+  t.equal(sealing.unwrap(wrapped, Buffer.alloc(32, 2), 'context'), null)
+  t.equal(sealing.unwrap(wrapped, secret, 'another context'), null)
+  t.equal(new Sealing([Buffer.alloc(32, 8)]).unwrap(wrapped, secret, 'context'), null)
+  t.same(
+    new Sealing([Buffer.alloc(32, 8), SECRET]).unwrap(wrapped, secret, 'context'),
+    dataKey,
+    'all open (G-05)',
+  )
+  for (const garbage of [
+    '',
+    '.',
+    'x',
+    wrapped.slice(0, -2),
+    wrapped.slice(9),
+    `${wrapped.slice(0, 9)}${'A'.repeat(80)}`,
+  ]) {
+    t.equal(sealing.unwrap(garbage, secret, 'context'), null, garbage)
+  }
+
+  const sealed = sealing.sealJson(dataKey, { a: 1 }, 'row 1')
+  t.same(sealing.openJson(dataKey, sealed, 'row 1'), { a: 1 })
+  t.equal(sealing.openJson(dataKey, sealed, 'row 2'), null)
+  t.equal(sealing.openJson(sealing.newDataKey(), sealed, 'row 1'), null)
+  const bytes = Buffer.from(sealed, 'base64url')
+  for (let i = 0; i < bytes.length; i++) {
+    const flipped = Buffer.from(bytes)
+    flipped[i]! ^= 1
+    if (sealing.openJson(dataKey, flipped.toString('base64url'), 'row 1') !== null)
+      t.fail(`byte ${i} is not authenticated`)
+  }
+  t.not(sealing.sealJson(dataKey, { a: 1 }, 'row 1'), sealed, 'a fresh nonce for every write')
+})
+
+t.test('what is moved between two grants does not open (G-03)', async (t) => {
+  const fields = [
+    'sealed',
+    'accessTokens',
+    'refreshToken',
+    'sealed and accessTokens',
+    'all but the id',
+  ] as const
+  for (const field of fields) {
+    t.test(`${field} -> 401, and no refresh`, async (t) => {
+      const plugin = await startPluginApp(t, { secrets })
+      const logins = [await plugin.login(), await plugin.login()] as const
+      const ids = logins.map(({ access_token }) => access_token.slice(4, 26).slice(0, 21))
+      const rows = plugin.store.written
+        .filter((text) => text.includes('"active"'))
+        .map((text) => JSON.parse(text) as Record<string, unknown> & { id: string })
+      const [first, second] = [rows[0]!, rows[1]!]
+      t.ok(first.id.startsWith(ids[0]!) && second.id.startsWith(ids[1]!))
+      // The thief can write to the store, and holds a good token of the second grant: it must not show him the first.
+      const [token, hash] = [second.accessTokens, 'hash'] as [{ hash: string; key: string }[], 'hash']
+      const moved: Record<(typeof fields)[number], object> = {
+        sealed: { ...second, sealed: first.sealed },
+        accessTokens: {
+          ...second,
+          accessTokens: [{ ...(first.accessTokens as object[])[0], [hash]: token[0]!.hash }],
+        },
+        refreshToken: {
+          ...second,
+          refreshToken: {
+            ...(second.refreshToken as object),
+            key: (first.refreshToken as { key: string }).key,
+          },
+        },
+        'sealed and accessTokens': {
+          ...second,
+          sealed: first.sealed,
+          accessTokens: [{ ...(first.accessTokens as object[])[0], [hash]: token[0]!.hash }],
+        },
+        'all but the id': {
+          ...first,
+          id: second.id,
+          accessTokens: [{ ...(first.accessTokens as object[])[0], [hash]: token[0]!.hash }],
+        },
+      }
+      const key = `grant:${second.id}`
+      const { version } = (await plugin.store.read(key))!
+      await plugin.store.replace(key, version, JSON.stringify(moved[field]), 60_000)
+      const call = await plugin.call(logins[1].access_token)
+      const refresh = await plugin.refresh(logins[1].refresh_token)
+      t.equal(call.statusCode, field === 'refreshToken' ? 200 : 401)
+      t.equal(refresh.statusCode, field === 'accessTokens' ? 200 : 400)
+      t.notMatch(call.body, 'provider-access-1')
+    })
+  }
+
+  t.test('a whole row under another key is absent', async (t) => {
+    const plugin = await startPluginApp(t, { secrets })
+    const { access_token } = await plugin.login()
+    const row = plugin.store.written.at(-1)!
+    const id = newSelector()
+    await plugin.store.create(`grant:${id}`, row, 60_000)
+    const secret = Buffer.from(access_token.slice(4), 'base64url').subarray(16)
+    const forged = `pka_${Buffer.concat([Buffer.from(id, 'base64url'), secret]).toString('base64url')}`
+    t.equal((await plugin.call(forged)).statusCode, 401)
+    t.equal((await plugin.call(access_token)).statusCode, 200)
+  })
+})
