@@ -9,7 +9,8 @@ export interface Allocation {
   readonly collections: number
 }
 
-const LINE = /^\[\d+:0x[0-9a-f]+\]\s+(\d+) ms: .*? ([\d.]+) \([\d.]+\) -> ([\d.]+) \([\d.]+\) MB, (?:pooled: [\d.]+ MB, )?([\d.]+) \/ /gm
+const LINE =
+  /^\[\d+:0x[0-9a-f]+\]\s+(\d+) ms: .*? ([\d.]+) \([\d.]+\) -> ([\d.]+) \([\d.]+\) MB, (?:pooled: [\d.]+ MB, )?([\d.]+) \/ /gm
 const MIB = 1024 * 1024
 
 /**

@@ -13,6 +13,8 @@ export interface Traffic {
 /** A server with its part in a case. */
 export interface Contender {
   readonly peer: Peer
+  /** Instead of the case's, for a base that is not used up. */
+  readonly mode?: Mode
   /**
    * Checks the answers of the server, which listens, and prepares the requests.
    *
@@ -35,8 +37,10 @@ export interface Case {
   readonly connections: number
   readonly base: Contender
   readonly contenders: readonly Contender[]
-  /** Bytes of each body, for the table's MB/s. */
-  readonly bodyBytes?: number
+  /** Bytes of each body, for the table's MB/s, and the direction of it. */
+  readonly body?: { readonly bytes: number; readonly up: boolean }
+  /** Of a slice in the full profile: for requests that take long themselves. */
+  readonly secondsAtLeast?: number
   /** The garbage collector is watched in a slice of its own, for those that run on Node. */
   readonly allocation?: boolean
   /** At most so many rounds: for cases that take long to set up. */

@@ -14,7 +14,14 @@ export function ask(port: number, request: PlannedRequest, upload?: Buffer): Pro
   const length = content && { 'content-length': content.length }
   return new Promise((resolve, reject) => {
     const agent = new Agent({ keepAlive: false })
-    const outgoing = send({ host: '127.0.0.1', port, method, path, agent, headers: { ...headers, ...length } })
+    const outgoing = send({
+      host: '127.0.0.1',
+      port,
+      method,
+      path,
+      agent,
+      headers: { ...headers, ...length },
+    })
     outgoing.on('error', reject)
     outgoing.on('response', (response) => {
       const chunks: Buffer[] = []

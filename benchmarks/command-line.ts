@@ -28,7 +28,7 @@ export const usage = `npm run bench -- [options]
   --node PATH            the Node that runs servers and load (default: the one that runs this)
   --load NAME            ours | wrk | autocannon | auto: wrk where it is installed and can do it, else ours (default)
   --compare FILE         a results.json of before: tells what has changed
-  --out DIR              for results.json, results.md and charts (default: benchmarks/results)
+  --out DIR              for results.json, results.md and charts (default: .cache/benchmarks)
   --docs                 writes docs/benchmarks.md as well
   --list                 names cases and servers
   --help

@@ -45,7 +45,8 @@ writeFileSync(`${file}.new`, JSON.stringify(filled))
 renameSync(`${file}.new`, file)
 
 const app = await buildGateway(config)
-await app.listen(config.listen)
+const { host, port } = config.listen
+await app.listen({ host, port })
 
 async function signIn(i: number): Promise<string> {
   const now = grants.now()
@@ -70,7 +71,12 @@ async function signIn(i: number): Promise<string> {
     refreshToken: `provider-refresh-token-of-a-usual-length-${i}`,
   }
   const dataKey = sealing.newDataKey()
-  const terms = { now, scope: SCOPE, providerExpiresAt: now + 24 * HOUR_MS, grantExpiresAt: now + 24 * HOUR_MS }
+  const terms = {
+    now,
+    scope: SCOPE,
+    providerExpiresAt: now + 24 * HOUR_MS,
+    grantExpiresAt: now + 24 * HOUR_MS,
+  }
   // As long as the run may take: nobody refreshes here.
   const lifetimes = { ...options.lifetimes, accessTokenSeconds: 86_400 }
   const issuer = { options: { tokens: options.tokens, lifetimes }, sealing }

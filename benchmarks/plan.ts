@@ -22,8 +22,17 @@ const profiles = {
     onceRequests: 1500,
     cases: ['forward-get', 'forward-up-64k', 'token-exchange'],
     peers: ['gateway', 'bare-again', 'bare-lookup', 'http-proxy', 'plugin-http-proxy'],
+    allocation: false,
   },
-  full: { rounds: 6, warmUpSeconds: 2, seconds: 2, onceRequests: 9000, cases: [], peers: [] },
+  full: {
+    rounds: 6,
+    warmUpSeconds: 2,
+    seconds: 2,
+    onceRequests: 9000,
+    cases: [],
+    peers: [],
+    allocation: true,
+  },
 } as const
 
 /** Beyond it, wrk would copy more than it counts. */
@@ -35,11 +44,22 @@ export function makePlan(line: CommandLine): PlannedCase[] {
   const all = allCases(line.profile === 'smoke')
   const names = line.cases.length > 0 ? line.cases : profile.cases
   const peers = line.peers.length > 0 ? line.peers : profile.peers
-  known('case', line.cases, all.map(({ name }) => name))
-  known('server', line.peers, all.flatMap(({ contenders }) => contenders.map(({ peer }) => peer.name)))
+  known(
+    'case',
+    line.cases,
+    all.map(({ name }) => name),
+  )
+  known(
+    'server',
+    line.peers,
+    all.flatMap(({ contenders }) => contenders.map(({ peer }) => peer.name)),
+  )
   return all
     .filter(({ name }) => names.length === 0 || contains(names, name))
-    .map((one) => ({ ...one, contenders: one.contenders.filter(({ peer }) => isWanted(one, peer.name, peers)) }))
+    .map((one) => ({
+      ...one,
+      contenders: one.contenders.filter(({ peer }) => isWanted(one, peer.name, peers)),
+    }))
     .filter(({ contenders }) => contenders.length > 0)
     .map((one) => planned(one, line, profile))
 }
@@ -50,16 +70,20 @@ function planned(one: Case, line: CommandLine, profile: (typeof profiles)['smoke
     return why === undefined ? [] : [[peer.name, why]]
   })
   const generator = generatorFor(one, line.generator)
-  const seconds = line.seconds ?? profile.seconds
+  const atLeast = line.profile === 'full' ? (one.secondsAtLeast ?? 0) : 0
+  const seconds = line.seconds ?? Math.max(profile.seconds, atLeast)
   return {
-    case: one,
+    case: { ...one, allocation: one.allocation === true && profile.allocation },
     timing: {
       generator,
       rounds: line.rounds ?? profile.rounds,
       // wrk counts in whole seconds.
       seconds: generator === 'wrk' ? Math.max(1, Math.round(seconds)) : seconds,
       warmUpSeconds: line.seconds ?? profile.warmUpSeconds,
-      onceRequests: line.seconds === undefined ? profile.onceRequests : Math.ceil(profile.onceRequests * Math.min(1, line.seconds)),
+      onceRequests:
+        line.seconds === undefined
+          ? profile.onceRequests
+          : Math.ceil(profile.onceRequests * Math.min(1, line.seconds)),
     },
     skipped: Object.fromEntries(skipped),
   }
@@ -71,7 +95,7 @@ function isWanted(one: Case, name: string, peers: readonly string[]): boolean {
 }
 
 function generatorFor(one: Case, wanted: CommandLine['generator']): Generator {
-  const plain = one.mode === 'repeat' && one.name !== 'sessions' && (one.bodyBytes ?? 0) <= WRK_BODY_MAX
+  const plain = one.mode === 'repeat' && one.name !== 'sessions' && (one.body?.bytes ?? 0) <= WRK_BODY_MAX
   if (!plain) return 'ours'
   if (wanted === 'auto') return findExecutable('wrk') === undefined ? 'ours' : 'wrk'
   return wanted
@@ -80,7 +104,9 @@ function generatorFor(one: Case, wanted: CommandLine['generator']): Generator {
 /** The plan in words, with the time it will take. */
 export function describePlan(plan: readonly PlannedCase[]): string {
   const lines = plan.map(({ case: one, timing, skipped }) => {
-    const names = present(one, skipped).map(({ peer }) => peer.name).join(', ')
+    const names = present(one, skipped)
+      .map(({ peer }) => peer.name)
+      .join(', ')
     const left = Object.entries(skipped).map(([name, why]) => `    skipped: ${name} (${why})\n`)
     return `  ${one.name}: ${names} against ${one.base.peer.name}; ${roundsOf(one, timing)} rounds, load: ${timing.generator}\n${left.join('')}`
   })

@@ -13,7 +13,8 @@ export interface Command {
   readonly environment?: Readonly<Record<string, string>>
 }
 
-const START_MS = 120_000
+/** A million sessions take a while to make. */
+const START_MS = 600_000
 const STOP_MS = 5000
 const RETRY_MS = 10
 
@@ -55,7 +56,7 @@ export class Started {
   /** Resolves once something accepts connections at the port. @throws Error with its output if it ends before. */
   async listening(port: number): Promise<void> {
     for (const deadline = Date.now() + START_MS; !(await accepts(port)); ) {
-      if (this.ended) throw new Error(`it ended instead of listening:\n${lastLines(this.output())}`)
+      if (this.ended) throw new Error(`it ended instead of listening\n${lastLines(this.output())}`)
       if (Date.now() > deadline) throw new Error(`it does not listen after ${START_MS} ms`)
       await pause(RETRY_MS)
     }

@@ -74,7 +74,8 @@ export async function measureCase(
     place = 0
     await record(one.base)
     for (const contender of order) {
-      if (failures[one.base.peer.name] !== undefined) return { slices, failures, allocations, bytesPerSession }
+      if (failures[one.base.peer.name] !== undefined)
+        return { slices, failures, allocations, bytesPerSession }
       if (failures[contender.peer.name] !== undefined) continue
       place += 1
       await record(contender)

@@ -7,7 +7,7 @@ import { makeKeys } from './keys.ts'
 import { describeMachine } from './machine.ts'
 import { describePlan, makePlan, type PlannedCase } from './plan.ts'
 import { freePort } from './process.ts'
-import { benchmarksFolder } from './project.ts'
+import { root } from './project.ts'
 import { compare } from './report/compare.ts'
 import type { Report } from './report/report.ts'
 import { terminalHeader, terminalTable, terminalVerdicts } from './report/terminal.ts'
@@ -45,7 +45,9 @@ async function run(line: CommandLine): Promise<number> {
   await onStage(line.node, machine.pinning, async (stage) => {
     for (const { case: one, timing, skipped } of plan) {
       process.stderr.write(`${one.name}\n`)
-      const result = await measureCase(stage, one, timing, skipped, (text) => process.stderr.write(`${text}\n`))
+      const result = await measureCase(stage, one, timing, skipped, (text) =>
+        process.stderr.write(`${text}\n`),
+      )
       const summary = summarize(one, result, timing.generator)
       raw[one.name] = result
       summaries.push(summary)
@@ -58,7 +60,7 @@ async function run(line: CommandLine): Promise<number> {
   const report: Report = { format: 1, profile: line.profile, machine, timings, summaries, verdicts, raw }
   say(terminalVerdicts(verdicts))
   if (before) say(compare(before, report))
-  const folder = resolve(line.out ?? join(benchmarksFolder, 'results'))
+  const folder = resolve(line.out ?? join(root, '.cache', 'benchmarks'))
   for (const problem of await writeReport(report, folder, line.docs)) process.stderr.write(`${problem}\n`)
   say(`\nwritten: ${join(folder, 'results.json')}, results.md${line.docs ? ', docs/benchmarks.md' : ''}\n`)
   return hasFailed(plan, raw) ? 1 : 0

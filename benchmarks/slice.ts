@@ -48,7 +48,7 @@ export function stageFolder(): string {
  */
 export async function measure(
   stage: Stage,
-  { mode, connections }: Pick<Case, 'mode' | 'connections'>,
+  one: Pick<Case, 'mode' | 'connections'>,
   contender: Contender,
   timing: Timing,
   nodeFlags: readonly string[] = [],
@@ -71,12 +71,13 @@ export async function measure(
     }
     await servers.at(-1)!.listening(place.port)
     if (servers.length > 1) await servers[0]!.listening(place.helperPort)
+    const mode = contender.mode ?? one.mode
     const count = mode === 'once' ? timing.onceRequests : 1
     const { requests, uploadBytes = 0, status, answer } = await contender.prepare(place, count)
     const result = await runLoad(stage, folder, {
       generator: timing.generator,
       port: place.port,
-      connections,
+      connections: one.connections,
       mode,
       warmUpSeconds: timing.warmUpSeconds,
       seconds: timing.seconds,
@@ -85,6 +86,7 @@ export async function measure(
       status,
       ...(answer !== undefined && { answer }),
       processes: servers.map(({ pid }) => pid),
+      core: stage.pinning.server,
     })
     return { ...result, folder, output: servers.at(-1)!.output() }
   } finally {

@@ -14,7 +14,9 @@ export interface Row {
    * is better · `memory`: growth over idle, less is better.
    */
   readonly ratio?: Rounds
-  /** The load was the limit in some slice, so that `ratio` is of requests per second of CPU time. */
+  /**
+   * In some slice the server did not have or use all of its core, so `ratio` is of requests per second of CPU time.
+   */
   readonly byCpu?: boolean
   readonly requestsPerSecond?: Rounds
   /** Server CPU per request, in microseconds, and the share of its core that it used. */
@@ -23,7 +25,7 @@ export interface Row {
   /** Microseconds. */
   readonly p50?: Rounds
   readonly p99?: Rounds
-  /** Megabytes (10^6): before the load, and the peak of the largest slice. */
+  /** Megabytes (10^6): before the load (median), and the largest peak of all slices. */
   readonly idleMegabytes?: number
   readonly peakMegabytes?: number
   readonly megabytesPerSecond?: Rounds
@@ -38,37 +40,52 @@ export interface Summary {
   readonly metric: Case['metric']
   readonly base: string
   readonly generator: string
+  /** Slices, and how many of them had to share the server's core with something else. */
+  readonly slices: number
+  readonly disturbed: number
   readonly rows: readonly Row[]
 }
 
-/** A server that uses so much of its core is what limits. */
+/** A server that uses so much of its core is what limits the rate. */
 const SATURATED = 0.95
+/** So much of its core for others is too much. */
+const DISTURBED = 0.05
 
 /** From raw slices to lines. */
-export function summarize(
-  one: Case,
-  result: CaseResult,
-  generator: string,
-): Summary {
+export function summarize(one: Case, result: CaseResult, generator: string): Summary {
   const rows = [one.base, ...one.contenders].map(({ peer: { name, title } }): Row => {
     const problem = result.failures[name]
     const own = result.slices.filter((slice) => slice.name === name)
-    if (problem !== undefined || own.length === 0) return { name, title, problem: problem ?? 'not measured' }
+    if (problem !== undefined || own.length === 0)
+      return { name, title, problem: firstLine(problem ?? 'not measured') }
     const { [name]: allocation } = result.allocations
     const { [name]: bytesPerSession } = result.bytesPerSession
     return {
       name,
       title,
       ...(name !== one.base.peer.name && ratioOf(one, result.slices, own)),
-      ...figures(own, one.bodyBytes),
+      ...figures(own, one),
       ...(allocation && { allocation }),
       ...(bytesPerSession !== undefined && { bytesPerSession }),
     }
   })
-  return { name: one.name, title: one.title, metric: one.metric, base: one.base.peer.name, generator, rows }
+  return {
+    name: one.name,
+    title: one.title,
+    metric: one.metric,
+    base: one.base.peer.name,
+    generator,
+    slices: result.slices.length,
+    disturbed: result.slices.filter(({ foreignShare = 0 }) => foreignShare > DISTURBED).length,
+    rows,
+  }
 }
 
-function ratioOf(one: Case, slices: readonly Measured[], own: readonly Measured[]): Pick<Row, 'ratio' | 'byCpu'> {
+function ratioOf(
+  one: Case,
+  slices: readonly Measured[],
+  own: readonly Measured[],
+): Pick<Row, 'ratio' | 'byCpu'> {
   const neighbours = own.map((slice) => {
     const sameRound = slices.filter(({ round, name }) => round === slice.round && name === one.base.peer.name)
     return sameRound.filter(({ place }) => Math.abs(place - slice.place) === 1)
@@ -76,7 +93,7 @@ function ratioOf(one: Case, slices: readonly Measured[], own: readonly Measured[
   const measured = [...own, ...neighbours.flat()]
   const known = measured.every((slice) => utilisation(slice) !== undefined)
   const byCpu = one.metric === 'rate' && known && measured.some((slice) => utilisation(slice)! < SATURATED)
-  const value = valueOf(one.metric, byCpu)
+  const value = figureOf(one.metric, byCpu)
   const ratios = own.flatMap((slice, i) => {
     const bases = neighbours[i]!.map(value)
     const mean = bases.reduce((sum, base) => sum + base, 0) / bases.length
@@ -85,18 +102,19 @@ function ratioOf(one: Case, slices: readonly Measured[], own: readonly Measured[
   return ratios.length > 0 ? { ratio: rounds(ratios), byCpu } : {}
 }
 
-function valueOf(metric: Case['metric'], byCpu: boolean): (slice: Measured) => number {
+function figureOf(metric: Case['metric'], byCpu: boolean): (slice: Measured) => number {
   if (metric === 'p99') return ({ latency }) => latency.p99
   if (metric === 'memory') return ({ memory }) => memory.peak - memory.idle
   if (byCpu) return (slice) => (slice.requests * 1e9) / slice.cpuNanoseconds!
   return ({ requests, seconds }) => requests / seconds
 }
 
-function figures(own: readonly Measured[], bodyBytes: number | undefined): Partial<Row> {
+function figures(own: readonly Measured[], { body }: Case): Partial<Row> {
   const perSecond = own.map(({ requests, seconds }) => requests / seconds)
   const used = own.flatMap((slice) => {
     const share = utilisation(slice)
-    return share === undefined ? [] : [{ share, microseconds: slice.cpuNanoseconds! / 1000 / slice.requests }]
+    if (share === undefined || slice.requests === 0) return []
+    return [{ share, microseconds: slice.cpuNanoseconds! / 1000 / slice.requests }]
   })
   return {
     requestsPerSecond: rounds(perSecond),
@@ -106,14 +124,24 @@ function figures(own: readonly Measured[], bodyBytes: number | undefined): Parti
     }),
     p50: rounds(own.map(({ latency }) => latency.p50 / 1000)),
     p99: rounds(own.map(({ latency }) => latency.p99 / 1000)),
-    idleMegabytes: Math.max(...own.map(({ memory }) => memory.idle)) / 1e6,
+    idleMegabytes: rounds(own.map(({ memory }) => memory.idle)).median / 1e6,
     peakMegabytes: Math.max(...own.map(({ memory }) => memory.peak)) / 1e6,
-    ...(bodyBytes !== undefined && {
-      megabytesPerSecond: rounds(perSecond.map((rate) => (rate * bodyBytes) / 1e6)),
+    ...(body && {
+      megabytesPerSecond: rounds(own.map((slice) => bytesOf(slice, body) / 1e6 / slice.seconds)),
     }),
   }
 }
 
+/** As counted, or as many as whole requests had. */
+function bytesOf({ bytes, requests }: Measured, body: NonNullable<Case['body']>): number {
+  return body.up || bytes === undefined ? requests * body.bytes : bytes
+}
+
 function utilisation({ cpuNanoseconds, seconds }: Measured): number | undefined {
   return cpuNanoseconds === undefined ? undefined : cpuNanoseconds / 1e9 / seconds
+}
+
+/** The rest, e.g. a server's output, is in the raw results. */
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0]!
 }

@@ -1,9 +1,10 @@
 import type { Summary } from './summary.ts'
 
-/** What the project has set itself: the ratio of two lines of one case. */
+/** What the project has set itself: the ratio of two lines of one case, or megabytes over idle. */
 export interface Target {
   readonly caseName: string
   readonly name: string
+  /** `idle`: of memory. */
   readonly against: string
   readonly atLeast?: number
   readonly atMost?: number
@@ -37,6 +38,9 @@ export const targets: readonly Target[] = [
   forward('nginx', 0.25),
   { caseName: 'forward-down-10m', name: 'gateway', against: 'bare', atLeast: 0.9 },
   { caseName: 'forward-up-10m', name: 'gateway', against: 'bare', atLeast: 0.9 },
+  { caseName: 'slow-readers', name: 'gateway', against: 'idle', atMost: 40 },
+  { caseName: 'forward-down-10m', name: 'gateway', against: 'idle', atMost: 40 },
+  { caseName: 'forward-up-10m', name: 'gateway', against: 'idle', atMost: 40 },
   { caseName: 'latency', name: 'gateway', against: 'bare', atMost: 1.5 },
   { caseName: 'sessions', name: 'gateway-1000000', against: 'gateway-1000', atLeast: 0.9 },
   { caseName: 'token-exchange', name: 'gateway', against: 'hello', atLeast: 0.15 },
@@ -47,11 +51,17 @@ export const targets: readonly Target[] = [
 export function judge(summaries: readonly Summary[]): Verdict[] {
   return targets.flatMap((target) => {
     const summary = summaries.find(({ name }) => name === target.caseName)
-    const measured = summary && ratioBetween(summary, target.name, target.against)
+    const measured = summary && measuredOf(summary, target)
     if (measured === undefined) return []
     const { atLeast = 0, atMost = Number.POSITIVE_INFINITY } = target
     return [{ ...target, measured, met: measured >= atLeast && measured <= atMost }]
   })
+}
+
+function measuredOf(summary: Summary, { name, against }: Target): number | undefined {
+  if (against !== 'idle') return ratioBetween(summary, name, against)
+  const row = summary.rows.find((one) => one.name === name)
+  return row?.peakMegabytes === undefined ? undefined : row.peakMegabytes - (row.idleMegabytes ?? 0)
 }
 
 /** Of two lines to each other, by way of their common base, each at its own moments. */

@@ -40,7 +40,10 @@ class Connection {
   }
 
   #read(chunk: Buffer): void {
-    if (this.#expected !== 0) return this.#upload(chunk)
+    if (this.#expected !== 0) {
+      this.#upload(chunk)
+      return
+    }
     const end = chunk.indexOf(HEAD_END)
     if (end === -1) {
       this.#head += chunk.toString('latin1')

@@ -28,7 +28,9 @@ export interface Memory {
 
 export function memoryOf(pids: readonly number[]): Memory {
   const field = (name: string) => {
-    const sizes = pids.map((pid) => new RegExp(`${name}:\\s+(\\d+) kB`).exec(read(`/proc/${pid}/status`) ?? ''))
+    const sizes = pids.map((pid) =>
+      new RegExp(`${name}:\\s+(\\d+) kB`).exec(read(`/proc/${pid}/status`) ?? ''),
+    )
     return sizes.reduce((sum, size) => sum + Number(size?.[1] ?? 0) * 1024, 0)
   }
   return { residentBytes: field('VmRSS'), peakBytes: field('VmHWM') }
@@ -43,6 +45,16 @@ export function resetPeak(pids: readonly number[]): void {
       // Not ours, or no /proc: the peak is then the one since the start.
     }
   }
+}
+
+/** CPU time in nanoseconds that a core has spent on anything; undefined if it is not known. To 10 ms. */
+export function coreNanoseconds(core: string): number | undefined {
+  const line = new RegExp(`^cpu${core} (.*)$`, 'm').exec(read('/proc/stat') ?? '')?.[1]
+  if (line === undefined) return undefined
+  // user nice system idle iowait irq softirq steal: all but the two that mean nothing was to be done.
+  const ticks = line.split(' ', 8).map(Number)
+  const busy = ticks.reduce((sum, one, i) => (i === 3 || i === 4 ? sum : sum + one), 0)
+  return busy * 10_000_000
 }
 
 function childrenOf(pid: number): number[] {

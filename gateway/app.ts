@@ -1,3 +1,4 @@
+import fastifyRedis from '@fastify/redis'
 import type { FastifyInstance } from 'fastify'
 import { pkce } from '../plugin/index.ts'
 import type { GatewayConfig } from './config/schema.ts'
@@ -22,6 +23,7 @@ export async function buildGateway(
     upstreams: config.upstreams,
     sessions: () => app.pkce,
   })
+  if (config.store.redis) await app.register(fastifyRedis, { client: config.store.redis })
   await app.register(pkce, config.plugin)
   return app
 }

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
-import { ConfigError, resolveOptions } from '../plugin/index.ts'
+import { ConfigError, resolveOptions, StoreError } from '../plugin/index.ts'
+import { postgresDdl } from '../plugin/postgres.ts'
 import { banner } from './banner.ts'
 import { CONFIG_VARIABLE, type Environment, readEnvironment } from './config/environment.ts'
 import { type CommandLine, readFlags, UsageError, usage } from './config/flags.ts'
@@ -41,6 +42,7 @@ export async function runCommand(
     const flags = readFlags(args)
     if (flags.help) return print(usage())
     if (flags.version) return print(`${version()}\n`)
+    if (flags.migrate && flags.sql) return print(postgresDdl())
     loaded = load(flags, environment)
     if (flags.printConfig) return print(printConfig(loaded.effective))
     if (flags.configTest) {
@@ -50,6 +52,7 @@ export async function runCommand(
       }
       return print('ok\n')
     }
+    if (flags.migrate) return print(await migrate(loaded))
     return await start(loaded, streams)
   } catch (error) {
     return fail(error)
@@ -95,6 +98,21 @@ async function start({ config }: LoadedConfig, { stdout }: Streams): Promise<Sta
   // A supervisor waits for this line, whatever is logged otherwise.
   log.child({}, { level: 'info' }).info({ address, adminAddress }, 'gateway ready')
   return { ...gateway, graceMs: config.shutdown.graceMs }
+}
+
+/** Makes the tables, whichever version they have now. @throws StartError where there are none to make. */
+async function migrate({ config }: LoadedConfig): Promise<string> {
+  const { store } = config
+  try {
+    if (!store.migrate) throw new StartError(`migrate: the ${store.store.name} store has no tables`)
+    await store.migrate()
+    return 'ok\n'
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+    throw new StartError(error.message, { cause: error })
+  } finally {
+    await store.close()
+  }
 }
 
 function version(): string {

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { StoreError } from '../plugin/index.ts'
 import { startAdmin } from './admin.ts'
 import { buildGateway } from './app.ts'
 import type { GatewayConfig } from './config/schema.ts'
@@ -32,16 +33,17 @@ export async function startGateway(
 ): Promise<RunningGateway> {
   let draining = false
   /** In the order of opening; closed in reverse. */
-  const closing: (() => Promise<unknown>)[] = [async () => config.plugin.store?.close()]
+  const closing: (() => Promise<unknown>)[] = [() => config.store.close()]
   const stop = async () => {
     draining = true
     for (const close of closing.toReversed()) await close()
   }
   try {
+    const storeWarnings = await config.store.prepare().catch(storeProblem)
     const app = await buildGateway(config, logStream && { logStream })
     closing.push(() => closeListener(app))
     await app.ready()
-    for (const warning of config.warnings) app.log.warn(warning)
+    for (const warning of [...config.warnings, ...storeWarnings]) app.log.warn(warning)
 
     const readiness = () => app.pkce.readiness()
     const admin = await startAdmin({ ...config.admin, readiness, draining: () => draining }).catch(
@@ -56,6 +58,12 @@ export async function startGateway(
     await stop()
     throw error
   }
+}
+
+/** A store that cannot be used at start is somebody's mistake: it is told, and a supervisor tries again. */
+function storeProblem(error: unknown): never {
+  if (!(error instanceof StoreError)) throw error
+  throw new StartError(`${error.message}: check store.url, and that the server is up`, { cause: error })
 }
 
 /** How often connections that have become idle are looked for while the last requests end. */

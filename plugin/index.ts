@@ -27,6 +27,8 @@ export { nearestOf } from './options/spelling.ts'
 export type { Pkce, SessionSummary } from './pkce.ts'
 export type { Session } from './session/session.ts'
 export { type MemoryStoreOptions, memoryStore } from './stores/memory.ts'
+export { type PostgresPool, type PostgresStoreOptions, postgresStore } from './stores/postgres.ts'
+export { type RedisClient, type RedisStoreOptions, redisStore } from './stores/redis.ts'
 export type { Store, StoredRecord, StoreWatcher } from './stores/store.ts'
 
 /** The plugin. `await app.register(pkce, options)`, then `app.pkce`. */

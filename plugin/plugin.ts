@@ -89,7 +89,12 @@ function build(app: FastifyInstance, options: ResolvedOptions): Rooms {
     options,
     grants,
     sealing,
-    provider: createProvider({ provider: options.provider, callbackUrl, log: app.log }),
+    provider: createProvider({
+      provider: options.provider,
+      callbackUrl,
+      relaysTokens: options.tokens === 'relay',
+      log: app.log,
+    }),
     sessions: new SessionResolver(options, grants, sealing),
     transactions: new Transactions(limits, lifetimes.transactionSeconds * 1000),
     audit: new Audit(app.log),

@@ -7,6 +7,7 @@ import { limitedAddress } from './address.ts'
 import { OAuthError, type Reason, StoreError } from './errors.ts'
 import { parseForm } from './oauth/form.ts'
 import type { RateLimitGroup } from './options/resolved.ts'
+import { RateWindows } from './rate-windows.ts'
 import type { Rooms } from './rooms.ts'
 import { sendErrorPage } from './routes/page.ts'
 
@@ -65,7 +66,7 @@ function limitBodyTime({ raw, headers }: FastifyRequest, reply: FastifyReply): v
     }
     reply.header('connection', 'close')
     raw.emit('error', new OAuthError('body_timeout'))
-  }, BODY_TIMEOUT_MS)
+  }, BODY_TIMEOUT_MS).unref()
   const stop = () => clearTimeout(timer)
   raw.once('end', stop).once('close', stop)
 }
@@ -79,6 +80,7 @@ export async function limitRate(scope: FastifyInstance, group: RateLimitGroup | 
     max: group.max,
     timeWindow: group.windowMs,
     keyGenerator: limitedAddress,
+    store: RateWindows,
     errorResponseBuilder: () => new OAuthError('rate_limited'),
   })
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import t, { type Test } from 'tap'
+import { openFor, sealFor } from '../plugin/grant/seals.ts'
 import { newSelector } from '../plugin/handles.ts'
 import { Sealing } from '../plugin/sealing.ts'
 import { type PluginApp, startPluginApp, type Tokens, VERIFIER } from './support/plugin-app.ts'
@@ -167,6 +168,18 @@ t.test('a seal opens with its own secret, context and server secret only (G-03, 
       t.fail(`byte ${i} is not authenticated`)
   }
   t.not(sealing.sealJson(dataKey, { a: 1 }, 'row 1'), sealed, 'a fresh nonce for every write')
+})
+
+t.test('a seal is bound to its grant, its client and its purpose, whatever the secret (G-03)', async (t) => {
+  const sealing = new Sealing([SECRET])
+  const owner = { id: 'grant-1', clientId: 'app' }
+  const secret = Buffer.alloc(32, 1)
+  const sealed = sealFor(sealing, owner, 'code', secret, { a: 1 })
+  t.same(openFor(sealing, owner, 'code', secret, sealed), { a: 1 })
+  t.equal(openFor(sealing, { ...owner, id: 'grant-2' }, 'code', secret, sealed), null)
+  t.equal(openFor(sealing, { ...owner, clientId: 'other' }, 'code', secret, sealed), null)
+  t.equal(openFor(sealing, owner, 'state', secret, sealed), null)
+  t.equal(openFor(sealing, owner, 'code', Buffer.alloc(32, 2), sealed), null)
 })
 
 t.test('what is moved between two grants does not open (G-03)', async (t) => {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { LightMyRequestResponse } from 'fastify'
 import t, { type Test } from 'tap'
+import type { PkceOptions } from '../plugin/index.ts'
 import {
   type Authorized,
   CHALLENGE,
@@ -451,19 +452,14 @@ t.test('what has changed between the two visits is seen (B-13, B-14, G-05)', asy
   const client = { clientId: 'app', redirectUris: [REDIRECT_URI] }
   const before = await startPluginApp(t, { store, secrets, clients: [client] })
   const issuer = before.provider.issuer
-  for (const [what, options] of [
+  const changes: [string, Partial<PkceOptions>][] = [
     ['client disabled', { clients: [{ ...client, enabled: false }] }],
     ['client gone', { clients: [{ ...client, clientId: 'new' }] }],
     ['redirect URI gone', { clients: [{ ...client, redirectUris: ['https://app.example.com/new'] }] }],
     ['server secret gone', { secrets: [randomBytes(32).toString('base64url')] }],
-  ] as const) {
-    const after = await startPluginApp(t, {
-      store,
-      secrets,
-      clients: [client],
-      provider: { issuer },
-      ...options,
-    })
+  ]
+  for (const [what, { clients = [client], secrets: theirs = secrets }] of changes) {
+    const after = await startPluginApp(t, { store, secrets: theirs, clients, provider: { issuer } })
     const authorized = await before.authorize()
     refusedLocally(t, await after.callback(authorized), 400, what)
     t.equal(JSON.parse(store.written.at(-1)!).status, 'ended', what)

@@ -23,8 +23,13 @@ const opinionated: Surroundings = {
     app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, { app: body }))
     app.setErrorHandler((_error, _request, reply) => reply.code(418).send({ app: 'error handler' }))
     app.setNotFoundHandler((_request, reply) => reply.code(404).send({ app: 'not found' }))
-    app.setValidatorCompiler(() => () => ({ error: new Error('the app validates otherwise') }))
-    app.setSerializerCompiler(() => () => '"the app serializes otherwise"')
+    // As compilers of another schema language do when they see ours.
+    app.setValidatorCompiler(() => {
+      throw new Error('the app validates otherwise')
+    })
+    app.setSerializerCompiler(() => {
+      throw new Error('the app serializes otherwise')
+    })
     app.setReplySerializer((answer) => JSON.stringify({ app: answer }))
     app.addHook('onRequest', async (request, reply) => {
       reply.headers({
@@ -182,17 +187,7 @@ t.test("what the app's own hooks refuse is answered in our form, with their stat
 })
 
 t.test('nothing of ours leaks into the app but app.pkce and request.pkceSession', async (t) => {
-  const routes: string[] = []
-  const plugin = await startPluginApp(
-    t,
-    {},
-    {
-      before: (app) => {
-        app.addHook('onRoute', ({ method, url }) => routes.push(`${method} ${url}`))
-      },
-    },
-  )
-  const app = plugin.app
+  const { app } = await startPluginApp(t)
   const echo = async (request: { body: unknown }) => ({ body: request.body })
   app.post('/echo', echo)
   app.post('/strict', { schema: { body: { type: 'object', properties: { n: { type: 'integer' } } } } }, echo)
@@ -256,7 +251,7 @@ t.test('@fastify/swagger finds every room, each operation under one name', async
     },
   )
   await plugin.app.ready()
-  const document = plugin.app.swagger() as {
+  const document = plugin.app.swagger() as unknown as {
     paths: Record<
       string,
       Record<

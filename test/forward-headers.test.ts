@@ -10,7 +10,7 @@ import { RequestHeaders } from '../gateway/forward/request-headers.ts'
 import { requestFieldRules } from '../gateway/forward/request-rules.ts'
 import { responseHead, responseTrailers } from '../gateway/forward/response-headers.ts'
 import { UpstreamRoute } from '../gateway/forward/upstream.ts'
-import { PUBLIC_URL, session, upstream } from './support/forwarder.ts'
+import { noStreams, PUBLIC_URL, session, upstream } from './support/forwarder.ts'
 
 const rules = requestFieldRules(['x-subject'])
 
@@ -277,7 +277,7 @@ t.test('X-Forwarded-For is continued for trusted peers only (H-13, J-08)', async
 })
 
 function routeOf(own: Partial<Upstream> = {}): UpstreamRoute {
-  return new UpstreamRoute(upstream({ target: 'http://127.0.0.1:5000', ...own }), PUBLIC_URL)
+  return new UpstreamRoute(upstream({ target: 'http://127.0.0.1:5000', ...own }), PUBLIC_URL, noStreams)
 }
 
 const bytes = (...fields: string[]) => fields.map((text) => Buffer.from(text, 'latin1'))

@@ -148,7 +148,7 @@ t.test('wrong usage exits with 2 and says what is wrong (design, Gateway configu
   const cases: [string[], RegExp][] = [
     [['--confg', 'x'], /^pkce-gateway: Unknown option '--confg'/],
     [['--config'], /^pkce-gateway: Option '--config <value>' argument missing/],
-    [['gateway.yaml'], /^pkce-gateway: Unexpected argument 'gateway.yaml'/],
+    [['gateway.yaml'], /^pkce-gateway: unknown command "gateway.yaml"/],
     [[], /^pkce-gateway: there is no configuration: give --config FILE/],
   ]
   for (const [args, message] of cases) {

@@ -132,16 +132,10 @@ t.test('transitions are pure: the same again, and the grant before is as it was'
 })
 
 t.test('each step forgets what the next must not know', async (t) => {
-  t.same(Object.keys(ended).sort(), [
-    'clientId',
-    'createdAt',
-    'endedAt',
-    'id',
-    'provider',
-    'reason',
-    'status',
-    'v',
-  ])
+  t.same(
+    new Set(Object.keys(ended)),
+    new Set(['clientId', 'createdAt', 'endedAt', 'id', 'provider', 'reason', 'status', 'v']),
+  )
   t.notMatch(encodeGrant(authorized), /stateHash|browserHash|sealed-transaction|app-state/)
   t.notMatch(encodeGrant(redeeming), /sealed|"key"/)
   t.equal(leased.refreshToken!.predecessor, undefined, 'its successor has been presented')

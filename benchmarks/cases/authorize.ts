@@ -6,7 +6,11 @@ import { greeted } from './hello.ts'
 
 /** One address begins every login, so its limits are lifted; nothing else is changed. */
 const begins = gatewayPeer(
-  { rateLimit: false, limits: { transactionsPerAddress: 10_000_000, transactions: 10_000_000 }, store: { maxRecords: 10_000_000 } },
+  {
+    rateLimit: false,
+    limits: { transactionsPerAddress: 10_000_000, transactions: 10_000_000 },
+    store: { maxRecords: 10_000_000 },
+  },
   { name: 'gateway', title: 'the gateway, address limits lifted, memory store' },
 )
 

@@ -44,7 +44,8 @@ function trafficOf(message: Message, headers: PlannedRequest['headers']): Traffi
 async function checkAnswers(peer: Peer, { port }: Place, traffic: Traffic): Promise<void> {
   const request = traffic.requests[0]!
   const upload = traffic.uploadBytes === undefined ? undefined : body(traffic.uploadBytes)
-  const expected = typeof traffic.answer === 'number' ? body(traffic.answer) : Buffer.from(traffic.answer ?? '')
+  const expected =
+    typeof traffic.answer === 'number' ? body(traffic.answer) : Buffer.from(traffic.answer ?? '')
   await expectAnswer(await ask(port, request, upload), expected)
   if (upload) {
     const digest = createHash('sha256').update(upload).digest('hex')
@@ -61,7 +62,9 @@ async function checkAnswers(peer: Peer, { port }: Place, traffic: Traffic): Prom
 async function expectAnswer({ status, body: answered }: Answer, expected: Buffer): Promise<void> {
   if (status !== 200) throw new Error(`it answers ${status}: ${answered.toString().slice(0, 300)}`)
   if (!answered.equals(expected)) {
-    throw new Error(`the answer has ${answered.length} bytes and is not the ${expected.length} that were expected`)
+    throw new Error(
+      `the answer has ${answered.length} bytes and is not the ${expected.length} that were expected`,
+    )
   }
 }
 

@@ -49,7 +49,7 @@ export function allCases(smoke: boolean): readonly Case[] {
 
 function forward(name: string, title: string, message: Message, connections: number): Case {
   const contender = (peer: (typeof forwarders)[number]): Contender => forwarding(peer, message)
-  const size = message === 'small' ? undefined : 'down' in message ? message.down : message.up
+  const body = message === 'small' ? undefined : bodyOf(message)
   return {
     name,
     title,
@@ -58,7 +58,11 @@ function forward(name: string, title: string, message: Message, connections: num
     connections,
     base: contender(bare),
     contenders: few.map(contender),
-    ...(size !== undefined && { bodyBytes: size }),
+    ...(body && { body }),
+    ...(body && body.bytes >= MIB && { secondsAtLeast: 5 }),
   }
 }
 
+function bodyOf(message: Exclude<Message, 'small'>): NonNullable<Case['body']> {
+  return 'down' in message ? { bytes: message.down, up: false } : { bytes: message.up, up: true }
+}

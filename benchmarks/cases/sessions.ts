@@ -56,11 +56,16 @@ function full(count: number): Contender {
       const requests = readFilled(folder).tokens.map((token) => ({
         method: 'GET' as const,
         path: '/api/small',
-        headers: { authorization: `Bearer ${token}`, accept: 'application/json', 'user-agent': 'benchmark/1' },
+        headers: {
+          authorization: `Bearer ${token}`,
+          accept: 'application/json',
+          'user-agent': 'benchmark/1',
+        },
       }))
       for (const request of [requests[0]!, requests.at(-1)!]) {
         const { status, body } = await ask(port, request)
-        if (status !== 200 || !body.equals(smallAnswer)) throw new Error(`the gateway answers ${status}: ${body}`)
+        if (status !== 200 || !body.equals(smallAnswer))
+          throw new Error(`the gateway answers ${status}: ${body}`)
       }
       return { requests, status: 200, answer: smallAnswer.toString() }
     },

@@ -27,7 +27,7 @@ export async function runAutocannon(plan: LoadPlan): Promise<LoadResult> {
     connections: plan.connections,
     pipelining: 1,
   }
-  const window = new Window(plan.processes)
+  const window = new Window(plan)
   await autocannon({ ...options, duration: plan.warmUpSeconds })
   window.begin()
   const result = await autocannon({ ...options, duration: plan.seconds })

@@ -13,6 +13,8 @@ export interface Listener {
   /** The answer is complete and as expected. `startedAt`: of `performance.now()`. */
   answered(connection: Connection, startedAt: number): void
   failed(connection: Connection, why: string): void
+  /** So many bytes of a body have come. */
+  received(bytes: number): void
 }
 
 const EMPTY = Buffer.alloc(0)
@@ -84,7 +86,10 @@ export class Connection {
   }
 
   #read(chunk: Buffer): void {
-    if (this.#inBody) return this.#readBody(chunk)
+    if (this.#inBody) {
+      this.#readBody(chunk)
+      return
+    }
     const bytes = this.#head.length === 0 ? chunk : Buffer.concat([this.#head, chunk])
     const end = bytes.indexOf(HEAD_END)
     if (end === -1) {
@@ -92,32 +97,38 @@ export class Connection {
       return
     }
     this.#head = EMPTY
-    const head = bytes.toString('latin1', 0, end)
+    this.#readHead(bytes.toString('latin1', 0, end), bytes.subarray(end + 4))
+  }
+
+  #readHead(head: string, rest: Buffer): void {
     const status = Number(head.slice(9, 12))
-    const rest = bytes.subarray(end + 4)
-    if (status < 200) return this.#read(rest)
-    if (status !== this.#expected.status) return this.#fail(`${head.split('\r\n', 1)[0]}: ${rest.toString('latin1', 0, 300)}`)
-    const length = CONTENT_LENGTH.exec(head)?.[1]
-    this.#length = status === 204 || status === 304 ? 0 : length === undefined ? -1 : Number(length)
-    this.#received = 0
-    this.#inBody = true
-    this.#readBody(rest)
+    if (status < 200) this.#read(rest)
+    else if (status !== this.#expected.status) {
+      this.#fail(`${head.split('\r\n', 1)[0]}: ${rest.toString('latin1', 0, 300)}`)
+    } else {
+      const length = CONTENT_LENGTH.exec(head)?.[1]
+      this.#length = status === 204 || status === 304 ? 0 : length === undefined ? -1 : Number(length)
+      this.#received = 0
+      this.#inBody = true
+      this.#readBody(rest)
+    }
   }
 
   #readBody(chunk: Buffer): void {
     const offset = this.#received
     this.#received += chunk.length
+    this.#listener.received(chunk.length)
     if (this.#length === -1) {
       if (chunk.subarray(-LAST_CHUNK.length).equals(LAST_CHUNK)) this.#complete()
-      return
-    }
+    } else if (this.#received > this.#length) this.#fail('more came than was announced')
+    else if (!this.#isExpected(chunk, offset)) this.#fail('the body is not the expected one')
+    else if (this.#received === this.#length) this.#complete()
+  }
+
+  #isExpected(piece: Buffer, offset: number): boolean {
     const { answer } = this.#expected
-    if (answer !== undefined) {
-      const wrong = this.#received > answer.length || this.#length !== answer.length
-      if (wrong || chunk.compare(answer, offset, this.#received) !== 0) return this.#fail('the body is not the expected one')
-    }
-    if (this.#received === this.#length) this.#complete()
-    else if (this.#received > this.#length) this.#fail('more came than was announced')
+    if (answer === undefined) return true
+    return this.#length === answer.length && piece.compare(answer, offset, offset + piece.length) === 0
   }
 
   #complete(): void {

@@ -5,7 +5,8 @@ import { Connection, type Listener } from './connection.ts'
 import { type Latency, type LoadPlan, type LoadResult, wireFormat } from './plan.ts'
 import { Window } from './window.ts'
 
-const SLOW_MS = 10
+/** 64 KiB in so many milliseconds is what a phone on a bad line reads. */
+const SLOW_MS = 50
 /** The pace is set by a timer of this period: in every period, a small burst. */
 const TICK_MS = 1
 const SETTLE_MS = 300
@@ -30,6 +31,7 @@ class Load implements Listener {
   readonly #histogram: RecordableHistogram = createHistogram()
   readonly #errorTexts: string[] = []
   #answered = 0
+  #bytes = 0
   #errors = 0
   #next = 0
   /** Nothing more is sent. */
@@ -44,7 +46,7 @@ class Load implements Listener {
 
   constructor(plan: LoadPlan) {
     this.#plan = plan
-    this.#window = new Window(plan.processes)
+    this.#window = new Window(plan)
     const upload = plan.uploadBytes > 0 ? [body(plan.uploadBytes)] : []
     this.#wire = plan.requests.map((request) => [
       Buffer.from(wireFormat(request, plan.port, plan.uploadBytes), 'latin1'),
@@ -56,7 +58,12 @@ class Load implements Listener {
       slowMs: plan.mode === 'slow' ? SLOW_MS : 0,
     }
     this.#connections = Array.from(
-      { length: Math.min(plan.connections, plan.mode === 'once' ? plan.requests.length : Number.POSITIVE_INFINITY) },
+      {
+        length: Math.min(
+          plan.connections,
+          plan.mode === 'once' ? plan.requests.length : Number.POSITIVE_INFINITY,
+        ),
+      },
       () => new Connection(plan.port, expected, this),
     )
   }
@@ -101,6 +108,10 @@ class Load implements Listener {
     // A server that refuses everything need not be asked a million times.
     if (this.#errors >= 1000) this.#reached()
     else this.#sendNext(connection)
+  }
+
+  received(bytes: number): void {
+    this.#bytes += bytes
   }
 
   #sendNext(connection: Connection): void {
@@ -158,6 +169,7 @@ class Load implements Listener {
 
   #begin(): void {
     this.#answered = 0
+    this.#bytes = 0
     this.#histogram.reset()
     this.#window.begin()
   }
@@ -168,6 +180,7 @@ class Load implements Listener {
     this.#over = true
     return {
       requests,
+      bytes: this.#bytes,
       errors: this.#errors,
       errorTexts: this.#errorTexts,
       latency: latencyOf(this.#histogram),

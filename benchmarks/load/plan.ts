@@ -34,6 +34,8 @@ export interface LoadPlan {
   readonly answer?: number | string
   /** The processes whose CPU time and memory are counted, with their children. */
   readonly processes: readonly number[]
+  /** The core they are pinned to, or null. */
+  readonly core: string | null
 }
 
 /** Nanoseconds. */
@@ -53,11 +55,15 @@ export interface LoadResult {
   /** What the first ones were. */
   readonly errorTexts: readonly string[]
   readonly seconds: number
+  /** Of bodies, received; counted by our own client alone. */
+  readonly bytes?: number
   readonly latency: Latency
   /** Requests per second that `paced` sent. */
   readonly pace?: number
   /** Of the server, in the measured time; undefined if the system does not tell. */
   readonly cpuNanoseconds?: number
+  /** Of the time of its core, used by others: such a slice is disturbed. */
+  readonly foreignShare?: number
   /** Bytes resident before the first request, after the warm-up, and the peak in the measured time. */
   readonly memory: { readonly idle: number; readonly warm: number; readonly peak: number }
 }

@@ -1,18 +1,21 @@
-import { cpuNanoseconds, memoryOf, processTree, resetPeak } from '../usage.ts'
-import type { LoadResult } from './plan.ts'
+import { coreNanoseconds, cpuNanoseconds, memoryOf, processTree, resetPeak } from '../usage.ts'
+import type { LoadPlan, LoadResult } from './plan.ts'
 
 /** What the server uses between two moments. */
 export class Window {
   readonly #processes: readonly number[]
+  readonly #core: string | null
   readonly #idle: number
   #tree: number[] = []
   #cpu: number | undefined
+  #ofCore: number | undefined
   #warm = 0
   #from = 0
 
   /** To be made before the first request. */
-  constructor(processes: readonly number[]) {
+  constructor({ processes, core }: Pick<LoadPlan, 'processes' | 'core'>) {
     this.#processes = processes
+    this.#core = core
     this.#idle = memoryOf(processTree(processes)).residentBytes
   }
 
@@ -20,18 +23,25 @@ export class Window {
     this.#tree = processTree(this.#processes)
     resetPeak(this.#tree)
     this.#warm = memoryOf(this.#tree).residentBytes
+    this.#ofCore = this.#core === null ? undefined : coreNanoseconds(this.#core)
     this.#cpu = cpuNanoseconds(this.#tree)
     this.#from = performance.now()
   }
 
-  end(): Pick<LoadResult, 'seconds' | 'cpuNanoseconds' | 'memory'> {
+  end(): Pick<LoadResult, 'seconds' | 'cpuNanoseconds' | 'foreignShare' | 'memory'> {
     const seconds = (performance.now() - this.#from) / 1000
-    const cpu = cpuNanoseconds(this.#tree)
-    const { peakBytes } = memoryOf(this.#tree)
+    const cpu = difference(cpuNanoseconds(this.#tree), this.#cpu)
+    const ofCore = difference(this.#core === null ? undefined : coreNanoseconds(this.#core), this.#ofCore)
+    const foreign = difference(ofCore, cpu)
     return {
       seconds,
-      ...(cpu !== undefined && this.#cpu !== undefined && { cpuNanoseconds: cpu - this.#cpu }),
-      memory: { idle: this.#idle, warm: this.#warm, peak: peakBytes },
+      ...(cpu !== undefined && { cpuNanoseconds: cpu }),
+      ...(foreign !== undefined && { foreignShare: Math.max(0, foreign / 1e9 / seconds) }),
+      memory: { idle: this.#idle, warm: this.#warm, peak: memoryOf(this.#tree).peakBytes },
     }
   }
+}
+
+function difference(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? undefined : a - b
 }

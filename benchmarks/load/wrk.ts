@@ -24,7 +24,18 @@ end
 `
 
 type Seen = Record<
-  'requests' | 'duration' | 'connect' | 'read' | 'write' | 'status' | 'timeout' | 'p50' | 'p90' | 'p99' | 'p999' | 'max',
+  | 'requests'
+  | 'duration'
+  | 'connect'
+  | 'read'
+  | 'write'
+  | 'status'
+  | 'timeout'
+  | 'p50'
+  | 'p90'
+  | 'p99'
+  | 'p999'
+  | 'max',
   number
 >
 
@@ -35,7 +46,7 @@ type Seen = Record<
  * @param folder for its script. Time is in whole seconds, at least one.
  */
 export async function runWrk(plan: LoadPlan, folder: string): Promise<LoadResult> {
-  const window = new Window(plan.processes)
+  const window = new Window(plan)
   const script = writeScript(plan, folder)
   await wrk(plan, script, plan.warmUpSeconds)
   window.begin()

@@ -85,7 +85,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     }
     this.#response.writeHead(status, withoutNamed(fields, connectionNames(connection)))
     this.#resume = resume
-    if (this.#remaining === 0 || status === 204 || status === 304 || this.#request.method === 'HEAD') this.#end()
+    if (this.#remaining === 0 || status === 204 || status === 304 || this.#request.method === 'HEAD')
+      this.#end()
     return true
   }
 

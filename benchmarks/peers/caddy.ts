@@ -15,7 +15,9 @@ export const caddy: Peer = {
     writeFileSync(file, configuration(place))
     const environment = { HOME: place.folder, XDG_DATA_HOME: place.folder, XDG_CONFIG_HOME: place.folder }
     const args = ['run', '--config', file, '--adapter', 'caddyfile']
-    return [{ file: findExecutable('caddy') ?? 'caddy', args, environment: { ...environment, GOMAXPROCS: '1' } }]
+    return [
+      { file: findExecutable('caddy') ?? 'caddy', args, environment: { ...environment, GOMAXPROCS: '1' } },
+    ]
   },
   authorization: () => `Bearer ${ANY_TOKEN}`,
 }

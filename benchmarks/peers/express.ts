@@ -8,7 +8,11 @@ interface Argument extends ForwarderArgument {
   /** Options of express-oauth2-jwt-bearer's `auth`. */
   readonly jwt?: object
 }
-type Middleware = (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void
+type Middleware = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  next: (error?: unknown) => void,
+) => void
 interface App {
   use(middleware: Middleware): void
   listen(port: number, host: string, backlog: number): unknown

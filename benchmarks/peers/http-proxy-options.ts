@@ -13,5 +13,7 @@ export function httpProxyOptions(upstream: number) {
 }
 
 export async function loadHttpProxy(): Promise<FastifyPluginCallback<Record<string, unknown>>> {
-  return (await loadInstalled<{ default: FastifyPluginCallback<Record<string, unknown>> }>('@fastify/http-proxy')).default
+  return (
+    await loadInstalled<{ default: FastifyPluginCallback<Record<string, unknown>> }>('@fastify/http-proxy')
+  ).default
 }

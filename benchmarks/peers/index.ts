@@ -1,5 +1,5 @@
-import { gatewayPeer } from '../gateway.ts'
 import { signIn } from '../app.ts'
+import { gatewayPeer } from '../gateway.ts'
 import { apachePeers } from './apache.ts'
 import { caddy } from './caddy.ts'
 import { haproxyPeers } from './haproxy.ts'

@@ -15,7 +15,9 @@ interface Argument extends ForwarderArgument {
 }
 const { port, upstream, algorithm, key, cache, issuer, audience } = readArgument<Argument>()
 
-const { default: jwt } = await loadInstalled<{ default: FastifyPluginCallback<Record<string, unknown>> }>('@fastify/jwt')
+const { default: jwt } = await loadInstalled<{ default: FastifyPluginCallback<Record<string, unknown>> }>(
+  '@fastify/jwt',
+)
 const app = Fastify({ logger: false })
 await app.register(jwt, {
   secret: algorithm === 'HS256' ? key : { public: key },

@@ -57,7 +57,12 @@ export function nodePeer({ script, argument, environment, ...peer }: NodePeer): 
     ...peer,
     isNode: true,
     commands: (place) => [
-      nodeCommand(place, script, { port: place.port, upstream: place.upstream, ...argument?.(place) }, environment),
+      nodeCommand(
+        place,
+        script,
+        { port: place.port, upstream: place.upstream, ...argument?.(place) },
+        environment,
+      ),
     ],
   }
 }

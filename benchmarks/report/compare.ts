@@ -16,10 +16,13 @@ export function compare(before: Report, after: Report): string {
       const verdict = changed(was, ratio)
       const word = { faster: 'MORE', slower: 'LESS', same: 'same' }[verdict]
       const percent = ((ratio.median / was.median - 1) * 100).toFixed(1)
-      return [`  ${word}  ${summary.name}: ${name} ${was.median.toFixed(2)} → ${ratio.median.toFixed(2)} (${percent} %)\n`]
+      return [
+        `  ${word}  ${summary.name}: ${name} ${was.median.toFixed(2)} → ${ratio.median.toFixed(2)} (${percent} %)\n`,
+      ]
     })
   })
   const from = `compared with ${before.machine.commit}, node ${before.machine.node}, ${before.machine.date}`
-  const other = before.machine.cpu === after.machine.cpu ? '' : '  another CPU: only the ratios can be compared\n'
+  const other =
+    before.machine.cpu === after.machine.cpu ? '' : '  another CPU: only the ratios can be compared\n'
   return `\n${from}\n${other}${lines.join('') || '  nothing in common\n'}`
 }

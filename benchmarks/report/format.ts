@@ -54,12 +54,17 @@ export function table({ rows, metric, base }: Summary): { columns: string[]; lin
 }
 
 /** What else was found, a sentence each. */
-export function remarks({ rows, generator, metric }: Summary): string[] {
+export function remarks({ rows, generator, metric, slices, disturbed }: Summary): string[] {
   const byCpu = rows.some((row) => row.byCpu)
   return [
     `Load: ${generator === 'ours' ? 'our own client' : generator}.`,
     ...(byCpu
-      ? ['Ratios with a *c* are of requests per second of CPU time: the load was the limit, not the server.']
+      ? [
+          'A c behind a ratio: the server did not use its whole core, so it is of requests per second of CPU time.',
+        ]
+      : []),
+    ...(disturbed > 0
+      ? [`${disturbed} of ${slices} slices were disturbed: others used more than 5 % of the server's core.`]
       : []),
     ...(metric === 'memory' ? ['The ratio is of the growth over idle; less is better.'] : []),
     ...rows.flatMap(({ name, allocation }) =>
@@ -70,7 +75,9 @@ export function remarks({ rows, generator, metric }: Summary): string[] {
         : [],
     ),
     ...rows.flatMap(({ name, bytesPerSession }) =>
-      bytesPerSession === undefined ? [] : [`${name}: ${thousands(bytesPerSession)} bytes of heap per session.`],
+      bytesPerSession === undefined
+        ? []
+        : [`${name}: ${thousands(bytesPerSession)} bytes of heap per session.`],
     ),
   ]
 }
@@ -78,7 +85,8 @@ export function remarks({ rows, generator, metric }: Summary): string[] {
 /** A target with its outcome, e.g. `forward-get: gateway / bare 0.93, at least 0.9: met`. */
 export function verdictText({ caseName, name, against, atLeast, atMost, measured, met }: Verdict): string {
   const limit = atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`
-  return `${caseName}: ${name} / ${against} ${measured.toFixed(2)}, ${limit}: ${met ? 'met' : 'missed'}`
+  const what = against === 'idle' ? `${name}, MB over idle` : `${name} / ${against}`
+  return `${caseName}: ${what} ${measured.toFixed(2)}, ${limit}: ${met ? 'met' : 'missed'}`
 }
 
 /** Whole numbers with a comma for the thousands. */

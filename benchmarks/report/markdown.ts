@@ -11,8 +11,8 @@ export function markdown(report: Report, chart: (name: string) => string | undef
     : ''
   return `# Benchmarks
 
-Written by \`npm run bench -- --profile ${profile} --docs\`. How it is measured, and how to read it:
-[benchmarks/README.md](../benchmarks/README.md). Read the ratios: absolute rates belong to this machine alone.
+Written by \`npm run bench -- --profile ${profile} --docs\`. How it is measured and how to read it is told in
+\`benchmarks/README.md\`. Read the ratios: absolute rates belong to this machine alone.
 ${busy}
 ${facts(machine)
   .map(([name, value]) => `- ${name}: ${value}`)
@@ -37,7 +37,9 @@ function better(summaries: readonly Summary[]): string {
       if (theirs === undefined || name === 'gateway' || name === 'hello' || name === 'bare-again') return []
       const factor = more ? theirs / ours : ours / theirs
       const what = { rate: 'requests per second', p99: '99th percentile', memory: 'growth of memory' }
-      return factor > 1.05 ? [`- ${summary.name}: ${title}: ${factor.toFixed(2)} times (${what[summary.metric]})`] : []
+      return factor > 1.05
+        ? [`- ${summary.name}: ${title}: ${factor.toFixed(2)} times (${what[summary.metric]})`]
+        : []
     })
   })
   return lines.length > 0 ? lines.join('\n') : 'Nothing that was measured in this run.'

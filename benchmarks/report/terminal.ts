@@ -18,7 +18,9 @@ export function terminalTable(summary: Summary): string {
   const widths = columns.map((_, i) => Math.max(...whole.map((line) => line[i]!.length)))
   const text = (line: readonly string[]) =>
     line
-      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(line.length === 2 ? 0 : widths[i]!)))
+      .map((cell, i) =>
+        i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(line.length === 2 ? 0 : widths[i]!),
+      )
       .join('  ')
   return [
     `\n${summary.name}: ${summary.title}`,

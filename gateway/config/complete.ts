@@ -3,14 +3,13 @@ import { type ConfigProblem, schemaProblems } from '../../plugin/index.ts'
 import { PLUGIN_KEYS, pluginOptions } from './plugin-options.ts'
 import { allowedHostProblems, listenerProblems, trustProxyProblems } from './rules.ts'
 import { type GatewayConfig, type GatewayInput, GatewaySchema } from './schema.ts'
-import { createStore } from './store.ts'
 import { completeUpstream, type UpstreamInput, upstreamProblems, upstreamWarnings } from './upstream-rules.ts'
 
 type Path = ConfigProblem['path']
 
 /** What the schema's defaults make of the input. */
 type Defaulted = Required<Omit<GatewayInput, 'upstreams'>> &
-  Omit<GatewayConfig, 'plugin' | 'warnings' | 'upstreams'> & {
+  Omit<GatewayConfig, 'plugin' | 'store' | 'warnings' | 'upstreams'> & {
     upstreams: UpstreamInput[]
   }
 
@@ -36,9 +35,7 @@ export function completeConfig(values: unknown, folderOf: (path: Path) => string
   const sound = (...path: Path) => !broken.some((one) => path.every((key, depth) => key === one.path[depth]))
 
   const input = Value.Default(GatewaySchema, known) as Defaulted
-  const store = sound('store') ? createStore(input.store) : undefined
-  const plugin = PLUGIN_KEYS.every((key) => sound(key)) ? pluginOptions(input, store, folderOf) : undefined
-  if (store && 'problem' in store) problems.push(store)
+  const plugin = PLUGIN_KEYS.every((key) => sound(key)) ? pluginOptions(input, folderOf) : undefined
   if (plugin) problems.push(...plugin.problems)
   if (sound('listen') && sound('admin')) problems.push(...listenerProblems(input))
   if (sound('allowedHosts')) problems.push(...allowedHostProblems(input.allowedHosts))
@@ -47,12 +44,14 @@ export function completeConfig(values: unknown, folderOf: (path: Path) => string
     const checkable = [...input.upstreams.entries()].filter(([index]) => sound('upstreams', index))
     problems.push(...upstreamProblems(new Map(checkable), input.routePrefix))
   }
-  if (!plugin || problems.length > 0) return { problems, effective: input as GatewayInput, config: undefined }
+  if (!plugin?.store || problems.length > 0)
+    return { problems, effective: input as GatewayInput, config: undefined }
 
   const upstreams = input.upstreams.map(completeUpstream)
   const effective = { ...input, upstreams } as GatewayInput
   const config: GatewayConfig = {
     plugin: plugin.options,
+    store: plugin.store,
     listen: frozen(input.listen),
     admin: frozen(input.admin),
     allowedHosts: frozen(input.allowedHosts.map((host) => host.toLowerCase())),

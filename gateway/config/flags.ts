@@ -15,6 +15,7 @@ interface Flag {
 const flags = {
   config: { value: 'FILE', help: 'YAML or JSON file; or PKCE_GATEWAY_CONFIG' },
   'config-test': { help: 'check the configuration, print ok, exit' },
+  sql: { help: 'with migrate: print the statements, change nothing' },
   'print-config': { help: 'print the effective configuration, secrets masked, exit' },
   host: { value: 'ADDRESS', help: 'listen.host', path: ['listen', 'host'] },
   port: { value: 'PORT', help: 'listen.port; 0: any free port', path: ['listen', 'port'] },
@@ -26,6 +27,9 @@ const flags = {
 /** What the command line asks for. */
 export interface CommandLine {
   readonly config?: string | undefined
+  /** Make the tables of the PostgreSQL store, then exit. */
+  readonly migrate: boolean
+  readonly sql: boolean
   readonly configTest: boolean
   readonly printConfig: boolean
   readonly version: boolean
@@ -40,7 +44,12 @@ export class UsageError extends Error {
 
 /** @throws UsageError */
 export function readFlags(args: readonly string[]): CommandLine {
-  const values = parse(args)
+  const { values, positionals } = parse(args)
+  const [word, ...rest] = positionals
+  if ((word !== undefined && word !== 'migrate') || rest.length > 0) {
+    throw new UsageError(`unknown command ${JSON.stringify(rest[0] ?? word)}`)
+  }
+  if (values.sql === true && word !== 'migrate') throw new UsageError('--sql goes with migrate')
   const settings = Object.entries<Flag>(flags).flatMap(([name, { path }]): Setting[] => {
     const text = values[name]
     if (!path || typeof text !== 'string') return []
@@ -48,6 +57,8 @@ export function readFlags(args: readonly string[]): CommandLine {
   })
   return {
     config: values.config as string | undefined,
+    migrate: word === 'migrate',
+    sql: values.sql === true,
     configTest: values['config-test'] === true,
     printConfig: values['print-config'] === true,
     version: values.version === true,
@@ -56,7 +67,7 @@ export function readFlags(args: readonly string[]): CommandLine {
   }
 }
 
-function parse(args: readonly string[]): Record<string, string | boolean | undefined> {
+function parse(args: readonly string[]) {
   const options = Object.fromEntries(
     Object.entries<Flag>(flags).map(([name, { value }]) => [
       name,
@@ -64,9 +75,9 @@ function parse(args: readonly string[]): Record<string, string | boolean | undef
     ]),
   )
   try {
-    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values
+    return parseArgs({ args: [...args], options, strict: true, allowPositionals: true })
   } catch (error) {
-    // The parser's second sentence explains how to pass positional arguments, of which there are none.
+    // The parser's second sentence explains how to pass such a word as a positional argument.
     throw new UsageError((error as Error).message.split(/\n|\. /)[0], { cause: error })
   }
 }
@@ -82,8 +93,11 @@ export function usage(): string {
     return `  ${flag.padEnd(20)}  ${help}`
   })
   return `Usage: pkce-gateway --config FILE [flags]
+       pkce-gateway migrate --config FILE [--sql]
 
 Lets native apps log in with PKCE and forwards to upstream APIs only what a session allows.
+
+migrate makes the tables of the PostgreSQL store: once, or again after an update; it does no harm twice.
 
 Flags
 ${rows.join('\n')}

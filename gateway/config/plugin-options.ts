@@ -1,12 +1,7 @@
-import {
-  ConfigError,
-  type ConfigProblem,
-  type PkceOptions,
-  resolveOptions,
-  type Store,
-} from '../../plugin/index.ts'
+import { ConfigError, type ConfigProblem, type PkceOptions, resolveOptions } from '../../plugin/index.ts'
 import type { GatewayInput } from './schema.ts'
 import { readSecrets } from './secrets.ts'
+import { createStore } from './store.ts'
 
 type Path = ConfigProblem['path']
 
@@ -29,22 +24,26 @@ export const PLUGIN_KEYS = [
 /** The plugin's part, its secrets read, and what the plugin itself says against it. */
 export function pluginOptions(
   input: Required<Omit<GatewayInput, 'upstreams'>>,
-  store: Store | ConfigProblem | undefined,
   folderOf: (path: Path) => string,
 ) {
   const { publicUrl, routePrefix, tokens, lifetimes, limits, rateLimit } = input
-  const { problems, warnings, ...parts } = readSecrets(input, folderOf)
+  const { problems, warnings, storeUrl, ...parts } = readSecrets(input, folderOf)
+  const unread = problems.some(({ path }) => path[0] === 'store')
+  const made = unread ? undefined : createStore(input.store, storeUrl)
+  const store = made && 'store' in made ? made : undefined
+  const refused = made && 'problem' in made ? [made] : []
   const options: PkceOptions = {
     ...{ publicUrl, routePrefix, tokens, lifetimes, limits, rateLimit },
     ...parts,
-    ...(store && 'close' in store && { store }),
+    ...(store && { store: store.store }),
   }
-  const known = store && 'problem' in store ? [...problems, store, { path: ['secrets'] }] : problems
+  // Without a store of its own the plugin takes the memory store, and would judge that one instead.
+  const known = store ? problems : [...problems, ...refused, { path: ['store'] }, { path: ['secrets'] }]
   const judged = judge(options)
     .map(({ path, problem }) => ({ path: asConfigured(path, input), problem }))
     // What could not be read or made is missing for that reason only.
     .filter(({ path }) => !known.some((one) => one.path.every((key, depth) => key === path[depth])))
-  return { options: Object.freeze(options), warnings, problems: [...problems, ...judged] }
+  return { options: Object.freeze(options), store, warnings, problems: [...problems, ...refused, ...judged] }
 }
 
 function judge(options: PkceOptions): readonly ConfigProblem[] {

@@ -4,7 +4,7 @@ import { GatewaySchema } from './schema.ts'
 import { propertiesOf } from './text.ts'
 
 const MASK = '***'
-const SECRET_KEYS = ['clientSecret', 'privateKey', 'secrets', 'url']
+const SECRET_KEYS = ['clientSecret', 'privateKey', 'secrets', 'url', 'listenUrl']
 
 /** The effective configuration as YAML, in the schema's order, with every secret as `***`. */
 export function printConfig(effective: unknown): string {

@@ -7,6 +7,7 @@ import {
   ResourceServerSchema,
 } from '../../plugin/index.ts'
 import { address, closed, milliseconds, secretFile, strings } from './schema-parts.ts'
+import type { ConfiguredStore } from './store.ts'
 import { type Upstream, UpstreamSchema } from './upstream-schema.ts'
 
 export { type Upstream, UpstreamSchema } from './upstream-schema.ts'
@@ -55,7 +56,21 @@ const Store = Type.Object(
         description: 'Where grants are kept.',
       }),
     ),
-    url: Type.Optional(Type.String({ minLength: 1, description: 'Of redis and postgres.' })),
+    url: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'Of redis (redis, rediss, redis+sentinel, redis+cluster) and postgres. Holds the password, so it is never shown.',
+      }),
+    ),
+    urlFile: secretFile('url'),
+    listenUrl: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'Of postgres: the server itself, for LISTEN, where `url` leads to a pooler such as PgBouncer.',
+      }),
+    ),
     maxRecords: Type.Optional(Type.Integer({ minimum: 1, default: 100_000, description: 'Of memory.' })),
     dangerouslyAllowInProduction: Type.Optional(
       Type.Boolean({ default: false, description: 'Of memory: every session is lost at a restart.' }),
@@ -133,6 +148,8 @@ type ListenInput = Filled<GatewayInput['listen']>
 export interface GatewayConfig {
   /** Ready to register, store included. */
   readonly plugin: PkceOptions
+  /** The same store, and what is around it. */
+  readonly store: ConfiguredStore
   readonly listen: Readonly<Omit<ListenInput, 'timeouts'> & { timeouts: Filled<ListenInput['timeouts']> }>
   readonly admin: Filled<GatewayInput['admin']>
   /** In lower case, besides publicUrl's own. */

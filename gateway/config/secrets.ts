@@ -17,6 +17,7 @@ export interface WithSecrets {
   readonly clients: Omit<GatewayInput['clients'][number], 'clientSecretFile'>[]
   readonly resourceServers: { clientId: string; clientSecret: string }[]
   readonly secrets: string[]
+  readonly storeUrl: string | undefined
   readonly problems: readonly ConfigProblem[]
   readonly warnings: readonly string[]
 }
@@ -50,7 +51,9 @@ export function readSecrets(
   })
   const listed = input.secrets ?? []
   const lines = read(['secretsFile'], input.secretsFile, listed.length > 0)?.split(/\r?\n/)
-  return { provider, clients, resourceServers, secrets: lines ?? listed, problems, warnings }
+  const { url, urlFile } = input.store ?? {}
+  const storeUrl = read(['store', 'urlFile'], urlFile, url !== undefined) ?? url
+  return { provider, clients, resourceServers, secrets: lines ?? listed, storeUrl, problems, warnings }
 
   function renewable<K extends 'clientSecret' | 'privateKey'>(
     key: K,

@@ -1,10 +1,12 @@
+import Value from 'typebox/value'
 import type { ConfigProblem } from '../../plugin/index.ts'
 import { refuseTarget } from '../forward/path.ts'
 import type { Upstream } from './schema.ts'
+import { type WebSocketOptions, WebSocketSchema } from './upstream-schema.ts'
 
 /** An upstream with the schema's defaults. */
-export type UpstreamInput = Omit<Upstream, 'methods' | 'credentials'> &
-  Partial<Pick<Upstream, 'methods' | 'credentials'>>
+export type UpstreamInput = Omit<Upstream, 'methods' | 'credentials' | 'websocket'> &
+  Partial<Pick<Upstream, 'methods' | 'credentials'>> & { websocket: boolean | WebSocketOptions }
 
 type Report = (problem: string, ...path: (string | number)[]) => void
 
@@ -39,6 +41,7 @@ export function upstreamProblems(
     checkPolicy(upstream, report)
     checkIdentityHeaders(upstream.identityHeaders, report)
     checkCookies(upstream.cookies, report)
+    checkWebSocket(upstream, report)
   }
   return problems
 }
@@ -99,6 +102,17 @@ function checkCookies(cookies: Upstream['cookies'], report: Report): void {
   }
 }
 
+function checkWebSocket({ websocket, methods }: UpstreamInput, report: Report): void {
+  if (websocket === false) return
+  // RFC 6455 §4.1: the handshake is a GET.
+  if (methods !== undefined && !methods.includes('GET')) report('needs GET among the methods', 'websocket')
+  if (websocket === true) return
+  for (const [index, origin] of websocket.origins.entries()) {
+    const exact = /^https?:/.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin
+    if (!exact) report('must be an origin, e.g. https://app.example.com', 'websocket', 'origins', index)
+  }
+}
+
 /** Fills the defaults that depend on other keys, and writes everything in its one form. */
 export function completeUpstream(upstream: UpstreamInput): Upstream {
   const methods = upstream.methods ?? (upstream.public ? ['GET'] : ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])
@@ -109,11 +123,16 @@ export function completeUpstream(upstream: UpstreamInput): Upstream {
     methods: [
       ...new Set(methods.flatMap((method) => (method === 'GET' ? (['GET', 'HEAD'] as const) : method))),
     ],
+    websocket: completeWebSocket(upstream.websocket),
     credentials: upstream.credentials ?? (upstream.public ? 'none' : 'provider-token'),
     identityHeaders: Object.fromEntries(
       Object.entries(upstream.identityHeaders).map(([name, claim]) => [name.toLowerCase(), claim]),
     ),
   }
+}
+
+function completeWebSocket(websocket: boolean | WebSocketOptions): WebSocketOptions | false {
+  return websocket === true ? (Value.Default(WebSocketSchema, {}) as WebSocketOptions) : websocket
 }
 
 /** What an operator should hear of upstreams that can be built but hardly be meant. */

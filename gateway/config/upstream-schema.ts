@@ -1,6 +1,24 @@
 import Type, { type Static } from 'typebox'
 import { closed, milliseconds, strings } from './schema-parts.ts'
 
+/** How WebSocket connections are forwarded. */
+export const WebSocketSchema = Type.Object(
+  {
+    origins: strings(
+      'Exact Origin values that may connect, e.g. https://app.example.com. No Origin field (native apps): always.',
+    ),
+    idleMs: milliseconds(120_000, 'Without a byte in either direction, pings included; then 1001.'),
+    maxMessageBytes: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        default: 1_048_576,
+        description: "Of the app's messages, as sent (compressed, if they are); then 1009.",
+      }),
+    ),
+  },
+  closed,
+)
+
 /** One upstream API: where it is, who may call it, and what it is told. Rules across keys are in `rules.ts`. */
 export const UpstreamSchema = Type.Object(
   {
@@ -49,11 +67,9 @@ export const UpstreamSchema = Type.Object(
       }),
     ),
     websocket: Type.Optional(
-      Type.Unsafe<false>({
-        const: false,
+      Type.Union([Type.Boolean(), WebSocketSchema], {
         default: false,
-        description: 'Forward WebSocket upgrades.',
-        problem: 'is not available in this version',
+        description: 'Forward WebSocket connections; true: with the defaults below.',
       }),
     ),
     timeouts: Type.Optional(
@@ -75,9 +91,12 @@ export const UpstreamSchema = Type.Object(
 
 type Input = Required<Static<typeof UpstreamSchema>>
 
+/** @see WebSocketSchema */
+export type WebSocketOptions = Readonly<Required<Static<typeof WebSocketSchema>>>
+
 /** One upstream, complete: every default filled, every rule of `rules.ts` kept. */
 export type Upstream = Readonly<
-  Omit<Input, 'cookies' | 'timeouts' | 'methods' | 'scopes' | 'identityHeaders'> & {
+  Omit<Input, 'cookies' | 'timeouts' | 'methods' | 'scopes' | 'identityHeaders' | 'websocket'> & {
     scopes: readonly string[]
     /** HEAD is among them wherever GET is. */
     methods: Readonly<Input['methods']>
@@ -85,5 +104,6 @@ export type Upstream = Readonly<
     identityHeaders: Readonly<Record<string, string>>
     cookies: Readonly<Record<'request' | 'response', readonly string[]>>
     timeouts: Readonly<Required<Input['timeouts']>>
+    websocket: WebSocketOptions | false
   }
 >

@@ -22,12 +22,14 @@ const answers = {
   target_too_long: { status: 414, detail: 'The request target is too long.' },
   path_not_canonical: { status: 400, detail: 'The path is not in canonical form.' },
   query_malformed: { status: 400, detail: 'The query holds characters that are not allowed.' },
+  expectation_unknown: { status: 417, detail: 'Only 100-continue can be expected.', close: true },
   host_unknown: { status: 421, detail: 'This host is not served here.' },
 
   // Route and method (H-01, H-18, H-29)
   route_unknown: { status: 404, detail: 'There is nothing here.' },
   method_not_allowed: { status: 405, detail: 'The method is not allowed here.' },
   method_unknown: { status: 501, detail: 'The method is not known.', close: true },
+  origin_not_allowed: { status: 403, detail: 'This origin may not connect.', close: true },
   upgrade_unsupported: { status: 501, detail: 'Upgrading the connection is not supported.', close: true },
 
   // Header rules and body (H-14, H-18, H-19, H-20)
@@ -35,6 +37,10 @@ const answers = {
   connection_protected: { status: 400, detail: 'Connection names a field that must not be.', close: true },
   body_not_allowed: { status: 400, detail: 'A body is not allowed with this method.', close: true },
   body_too_large: { status: 413, detail: 'The body is too large.', close: true },
+
+  websocket_malformed: { status: 400, detail: 'The WebSocket handshake is malformed.', close: true },
+  websocket_version: { status: 426, detail: 'WebSocket version 13 is required.', close: true },
+  too_many_streams: { status: 429, detail: 'Too many streams are open for this session.', close: true },
 
   // Upstream (H-27)
   bad_gateway: { status: 502, detail: 'The upstream could not answer.' },

@@ -1,13 +1,19 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
+import type { Session } from '../../plugin/index.ts'
 import { endAndClose } from './closing.ts'
 import { UploadError, UpstreamError } from './errors.ts'
 import { upstreamTarget } from './path.ts'
+import { type Access, PublicRoute } from './policy.ts'
 import { answerRefusal } from './problem.ts'
-import { responseHead, responseTrailers } from './response-headers.ts'
+import { isEventStream, responseHead, responseTrailers } from './response-headers.ts'
+import type { Stream, StreamEnd } from './streams.ts'
 import { Upload } from './upload.ts'
 import type { UpstreamRoute } from './upstream.ts'
+
+/** How long a client may take to read the end of an event stream that we end. */
+const LINGER_MS = 1000
 
 /** What is forwarded, beside the request itself. */
 export interface ForwardedRequest {
@@ -26,7 +32,9 @@ export interface ForwardedRequest {
  * One request and its answer. undici calls it (its raw handler interface: the header as bytes, nothing parsed
  * or allocated that is not used).
  */
-export class Exchange implements Dispatcher.DispatchHandler {
+export class Exchange implements Dispatcher.DispatchHandler, Stream {
+  /** Undefined on a public route. */
+  readonly session: Session | undefined
   readonly path: string
   readonly upload: Upload | null
   readonly #route: UpstreamRoute
@@ -39,6 +47,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #abort: ((error?: Error) => void) | null = null
   #resume: (() => void) | null = null
   #stalled: NodeJS.Timeout | null = null
+  /** Among the open streams. */
+  #isOpen = false
+  #isEventStream = false
   /** Bytes of the answer's body that are still to come; negative: unknown. */
   #remaining = -1
   /** Nothing more happens: the answer has ended, or one side is gone. */
@@ -46,10 +57,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   constructor(
     route: UpstreamRoute,
+    access: Access,
     request: FastifyRequest,
     reply: FastifyReply,
     { hasBody, answerFields, clientRequestId }: ForwardedRequest,
   ) {
+    this.session = access instanceof PublicRoute ? undefined : access
     this.#route = route
     this.#log = request.log
     this.#requestId = request.id
@@ -90,7 +103,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
     this.#remaining = contentLength
     this.#resume = resume
-    process.nextTick(flushHead, this.#response)
+    process.nextTick(flushHead, this, fields)
     return true
   }
 
@@ -118,6 +131,43 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#fail(error)
   }
 
+  /**
+   * Called when the answer has not ended with its first piece: the head goes out by itself when no body came along
+   * with it, e.g. at the beginning of an event stream; and the answer may be a long one.
+   */
+  flushHead(fields: readonly string[]): void {
+    if (this.#done || this.#response.destroyed) return
+    this.#response.flushHeaders()
+    this.#isEventStream = isEventStream(fields)
+    this.#isOpen = true
+    if (this.#isEventStream) this.#route.streams.add(this)
+    else this.#route.streams.addIfLong(this)
+  }
+
+  /**
+   * Ends an answer that is still open. An event stream ends whole, because its client will come back for the rest;
+   * of another one the client must see that it is not whole. That may take its time when the gateway stops.
+   */
+  end(reason: StreamEnd): void {
+    if (reason === 'draining' && !this.#isEventStream) return
+    if (!this.settle()) return
+    if (this.#isEventStream) {
+      this.#response.end()
+      this.#stalled = setTimeout(() => this.#response.destroy(), LINGER_MS)
+    } else this.#response.destroy()
+    this.upload?.destroy()
+    this.#abort?.()
+  }
+
+  /** The one end of every exchange. False if it is over already. */
+  protected settle(): boolean {
+    if (this.#done) return false
+    this.#done = true
+    if (this.#isOpen) this.#route.streams.delete(this)
+    if (this.#stalled !== null) clearTimeout(this.#stalled)
+    return true
+  }
+
   /** The client is still sending. */
   get #uploading(): boolean {
     return this.upload !== null && !this.upload.complete
@@ -125,7 +175,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   /** With the last piece where its length is known: one write less. */
   #end(chunk: Buffer | undefined): void {
-    this.#done = true
+    if (!this.settle()) return
     // Answered before the upload has ended: the rest is not wanted (RFC 9112 §9.3).
     if (this.#uploading) {
       this.upload?.destroy()
@@ -159,16 +209,16 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #closed(): void {
-    if (this.#stalled !== null) clearTimeout(this.#stalled)
-    if (this.#done) return
-    this.#done = true
+    if (!this.settle()) {
+      if (this.#stalled !== null) clearTimeout(this.#stalled)
+      return
+    }
     this.upload?.destroy()
     this.#abort?.()
   }
 
   #fail(error: Error): void {
-    if (this.#done) return
-    this.#done = true
+    if (!this.settle()) return
     const uploadError = error instanceof UploadError
     const refused = uploadError ? error : UpstreamError.from(error)
     if (!uploadError) this.#log.warn(this.#logFields(refused), 'upstream failed')
@@ -193,7 +243,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 }
 
-/** The head goes out by itself when no body came along with it, e.g. at the beginning of an event stream. */
-function flushHead(response: ServerResponse): void {
-  if (!response.writableEnded && !response.destroyed) response.flushHeaders()
+function flushHead(exchange: Exchange, fields: readonly string[]): void {
+  exchange.flushHead(fields)
 }

@@ -1,5 +1,7 @@
 import { METHODS } from 'node:http'
 import type { FastifyInstance } from 'fastify'
+import { OpenStreams } from './streams.ts'
+import { acceptUpgrades } from './upgrade.ts'
 import { UpstreamRoute } from './upstream.ts'
 import { Walk, type WalkOptions } from './walk.ts'
 
@@ -11,6 +13,7 @@ import { Walk, type WalkOptions } from './walk.ts'
  */
 export function registerForwarding(app: FastifyInstance, options: WalkOptions): void {
   const walk = new Walk(options)
+  const streams = new OpenStreams(options.sessions)
   app.addHook('onRequest', (request, reply, done) => walk.take(request, reply, done))
 
   const methods = METHODS.filter((method) => method !== 'CONNECT')
@@ -18,7 +21,7 @@ export function registerForwarding(app: FastifyInstance, options: WalkOptions): 
     if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
   }
   for (const upstream of options.upstreams) {
-    const route = new UpstreamRoute(upstream, options.publicUrl)
+    const route = new UpstreamRoute(upstream, options.publicUrl, streams)
     for (const url of [route.prefix || '/', `${route.prefix}/*`]) {
       app.route({
         url,
@@ -34,4 +37,7 @@ export function registerForwarding(app: FastifyInstance, options: WalkOptions): 
     }
     app.addHook('onClose', () => route.pool.close())
   }
+  if (options.upstreams.some(({ websocket }) => websocket !== false)) acceptUpgrades(app)
+  app.addHook('preClose', async () => streams.drain())
+  app.addHook('onClose', async () => streams.close())
 }

@@ -20,7 +20,7 @@ export function forward(
   reply: FastifyReply,
   forwarded: ForwardedRequest,
 ): void {
-  const exchange = new Exchange(route, request, reply, forwarded)
+  const exchange = new Exchange(route, access, request, reply, forwarded)
   const { fields, contentLength, hasBody } = forwarded
   if (!(access instanceof PublicRoute)) fields.push(...route.fieldsFor(access))
   // We decide on the framing: this length, or else chunked (CVE-2026-1525).

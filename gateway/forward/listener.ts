@@ -12,13 +12,14 @@ import type { GatewayConfig } from '../config/schema.ts'
 import { loggerOptions } from '../log.ts'
 import type { Refusal } from './errors.ts'
 import { answerRefusal, writeRefusal } from './problem.ts'
+import { UpgradableRequest } from './upgrade.ts'
 
 const MAX_HEADER_BYTES = 16 * 1024
 const BODY_LIMIT_BYTES = 16 * 1024
 const MAX_CHECK_INTERVAL_MS = 5000
 
 /** What the listener needs of the configuration. */
-export type ListenerConfig = Pick<GatewayConfig, 'listen' | 'trustProxy' | 'log'>
+export type ListenerConfig = Pick<GatewayConfig, 'listen' | 'trustProxy' | 'log' | 'upstreams'>
 
 /** For tests: where log lines go instead of stdout. */
 export interface ListenerOptions {
@@ -33,6 +34,7 @@ export interface ListenerOptions {
  */
 export function publicListener(config: ListenerConfig, options: ListenerOptions = {}): FastifyInstance {
   const { headersMs, requestMs, keepAliveMs } = config.listen.timeouts
+  const hasWebSockets = config.upstreams.some(({ websocket }) => websocket !== false)
   const app: FastifyInstance = Fastify({
     // Fastify's type wants more fields of a request and an error than we log.
     logger: loggerOptions(config.log.level, options.logStream) as FastifyServerOptions['logger'] & object,
@@ -51,6 +53,7 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
       requestTimeout: requestMs,
       // A missing Host is ours to refuse, in the same form as everything else.
       requireHostHeader: false,
+      ...(hasWebSockets && { IncomingMessage: UpgradableRequest }),
     },
     frameworkErrors: (error, request, reply) => {
       answerRefusal(request.raw, reply.raw, request.id, frameworkRefusal(error))
@@ -71,6 +74,10 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
   app.setNotFoundHandler((request, reply) => {
     reply.hijack()
     answerRefusal(request.raw, reply.raw, request.id, 'route_unknown')
+  })
+  // Node's own answer is bare: without `no-store`, and in no form of ours.
+  app.server.on('checkExpectation', (request, response) => {
+    answerRefusal(request, response, randomUUID(), 'expectation_unknown')
   })
   app.server.on('connect', (_request, socket) => {
     writeRefusal(socket as Socket, randomUUID(), 'method_not_allowed')

@@ -118,6 +118,14 @@ export function responseHead(
   return { fields, contentLength }
 }
 
+/** True for an answer that never ends by itself (HTML §9.2). @param fields a flat list. */
+export function isEventStream(fields: readonly string[]): boolean {
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i]!.toLowerCase() === 'content-type') return /^text\/event-stream\b/i.test(fields[i + 1]!)
+  }
+  return false
+}
+
 /** The trailer of an answer: only what could pass in a header, and nothing that describes the body. */
 export function responseTrailers(raw: readonly Buffer[]): [name: string, value: string][] {
   const trailers: [string, string][] = []

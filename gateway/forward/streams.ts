@@ -1,5 +1,7 @@
 import type { Pkce, Session } from '../../plugin/index.ts'
 
+/** An answer that takes longer is a long one. */
+const LONG_MS = 1000
 /** Open at a time for one grant (requirements K-05). */
 const MAX_PER_GRANT = 100
 
@@ -18,7 +20,11 @@ export class OpenStreams {
   readonly #sessions: () => Pick<Pkce, 'onSessionEnd'>
   readonly #open = new Map<Stream, () => void>()
   readonly #perGrant = new Map<string, number>()
+  /** Answers that were open at the last beat, and those that have been opened since. */
+  #older = new Set<Stream>()
+  #younger = new Set<Stream>()
   #draining = false
+  readonly #beat = setInterval(() => this.#addOlder(), LONG_MS).unref()
 
   constructor(sessions: () => Pick<Pkce, 'onSessionEnd'>) {
     this.#sessions = sessions
@@ -44,8 +50,14 @@ export class OpenStreams {
     if (this.#draining) stream.end('draining')
   }
 
+  /** Adds it if it is still there after a second or two: most answers are over by then, and cost next to nothing. */
+  addIfLong(stream: Stream): void {
+    this.#younger.add(stream)
+  }
+
   /** No effect if it was never added. */
   delete(stream: Stream): void {
+    if (this.#younger.delete(stream) || this.#older.delete(stream)) return
     const unwatch = this.#open.get(stream)
     if (unwatch === undefined) return
     unwatch()
@@ -57,6 +69,17 @@ export class OpenStreams {
   drain(): void {
     this.#draining = true
     for (const stream of [...this.#open.keys()]) stream.end('draining')
+  }
+
+  /** Stops waiting for long answers. */
+  close(): void {
+    clearInterval(this.#beat)
+  }
+
+  #addOlder(): void {
+    for (const stream of this.#older) this.add(stream)
+    this.#older = this.#younger
+    this.#younger = new Set()
   }
 
   #count(grantId: string, change: 1 | -1): void {

@@ -3,6 +3,7 @@ import type { Session } from '../../plugin/index.ts'
 import type { Upstream } from '../config/schema.ts'
 import { sessionFields } from './identity.ts'
 import { PublicRoute } from './policy.ts'
+import type { OpenStreams } from './streams.ts'
 
 const CONNECTIONS = 64
 
@@ -34,11 +35,13 @@ export class UpstreamRoute {
   readonly responseCookies: ReadonlySet<string>
   readonly bodyLimitBytes: number
   readonly idleMs: number
+  readonly websocket: Upstream['websocket']
   readonly pool: Pool
+  readonly streams: OpenStreams
   readonly #sessionFields = new WeakMap<Session, readonly string[]>()
 
   /** @param publicUrl our origin, e.g. `https://api.example.com`. */
-  constructor(upstream: Upstream, publicUrl: string) {
+  constructor(upstream: Upstream, publicUrl: string, streams: OpenStreams) {
     const { prefix, target, timeouts, methods } = upstream
     const url = new URL(target)
     this.name = prefix
@@ -59,6 +62,8 @@ export class UpstreamRoute {
     this.responseCookies = new Set(upstream.cookies.response)
     this.bodyLimitBytes = upstream.bodyLimitBytes
     this.idleMs = timeouts.idleMs
+    this.websocket = upstream.websocket
+    this.streams = streams
     // Fixed to one origin, one request per connection at a time, no interceptor: nothing is retried, cached,
     // shared between requests, redirected or decompressed (F-11, H-21, H-23, H-24).
     this.pool = new Pool(url.origin, {

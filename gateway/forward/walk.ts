@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import type { Pkce } from '../../plugin/index.ts'
 import type { Upstream } from '../config/schema.ts'
@@ -15,6 +16,8 @@ import { answerEmpty, answerRefusal } from './problem.ts'
 import { RequestHeaders } from './request-headers.ts'
 import { type RequestFieldRule, requestFieldRules } from './request-rules.ts'
 import type { UpstreamRoute } from './upstream.ts'
+import { forwardWebSocket } from './websocket.ts'
+import { isOriginAllowed, refuseHandshake, VERSION_FIELDS } from './websocket-handshake.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -30,7 +33,7 @@ export interface WalkOptions {
   readonly trustProxy: readonly string[]
   readonly upstreams: readonly Upstream[]
   /** Where sessions come from: `app.pkce`. */
-  readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'events'>
+  readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'events' | 'onSessionEnd'>
 }
 
 /** The checks of a request, in their order (requirements H-02 to H-09). */
@@ -72,6 +75,8 @@ export class Walk {
   ): void {
     if (!route.methods.has(request.raw.method ?? '')) {
       this.#otherMethod(route, request, reply)
+    } else if (headers.websocket && !isOriginAllowed(headers.origin, route)) {
+      refuse(request, reply, 'origin_not_allowed')
     } else if (route.publicRoute !== null) {
       this.#pass(route, route.publicRoute, headers, request, reply)
     } else {
@@ -125,15 +130,17 @@ export class Walk {
     const session = access instanceof PublicRoute ? undefined : access
     const answerFields =
       headers.origin === undefined ? null : this.#sessions().corsHeaders(headers.origin, session)
-    const refusal = headers.fault ?? refuseMessage(headers, route, request.raw.method)
+    const refusal = headers.fault ?? refuseMessage(headers, route, request.raw)
     if (refusal !== null) {
-      refuse(request, reply, refusal, answerFields ?? undefined)
+      const versions = refusal === 'websocket_version' ? VERSION_FIELDS : undefined
+      refuse(request, reply, refusal, { ...answerFields, ...versions })
       return
     }
     const fields = this.#upstreamFields(route, headers, request)
     const { contentLength, hasBody, clientRequestId } = headers
     const forwarded = { fields, contentLength, hasBody, clientRequestId, answerFields }
-    forward(route, access, request, reply, forwarded)
+    if (headers.websocket) forwardWebSocket(route, access, request, reply, forwarded)
+    else forward(route, access, request, reply, forwarded)
   }
 
   /** What passed, and what we say ourselves (requirements H-13, H-17, Appendix C). */
@@ -156,10 +163,11 @@ export class Walk {
 function refuseMessage(
   headers: RequestHeaders,
   route: UpstreamRoute,
-  method: string | undefined,
+  request: IncomingMessage,
 ): Refusal | null {
-  if (headers.websocket) return 'upgrade_unsupported'
+  if (headers.websocket) return route.websocket ? refuseHandshake(request, headers) : 'upgrade_unsupported'
   if (!headers.hasBody) return null
+  const { method } = request
   if (method === 'GET' || method === 'HEAD') return 'body_not_allowed'
   return headers.contentLength > route.bodyLimitBytes ? 'body_too_large' : null
 }

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Refusal } from './errors.ts'
 import type { RequestHeaders } from './request-headers.ts'
 import { WEBSOCKET } from './upgrade.ts'
+import type { UpstreamRoute } from './upstream.ts'
 
 /** Base64 of 16 bytes. */
 const KEY = /^[A-Za-z0-9+/]{22}==$/
@@ -12,6 +13,15 @@ const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 export const VERSION_FIELDS = { upgrade: 'websocket', connection: 'upgrade', 'sec-websocket-version': '13' }
 
 /**
+ * Browsers say where a script comes from, and let it open a WebSocket anywhere: so its origin must be listed. A
+ * program that is no browser says nothing (RFC 6455 §10.2; requirements H-29). A route without WebSocket has its
+ * own refusal later.
+ */
+export function isOriginAllowed(origin: string | undefined, { websocket }: UpstreamRoute): boolean {
+  return websocket === false || origin === undefined || websocket.origins.includes(origin)
+}
+
+/**
  * Checks what RFC 6455 §4.2.1 asks of an opening handshake.
  *
  * @param request its repeated fields are judged by `headers.fault`.
@@ -19,6 +29,8 @@ export const VERSION_FIELDS = { upgrade: 'websocket', connection: 'upgrade', 'se
  */
 export function refuseHandshake(request: IncomingMessage, headers: RequestHeaders): Refusal | null {
   const { 'sec-websocket-key': key = '', 'sec-websocket-version': version } = request.headers
+  // `Upgrade` without `Connection: Upgrade` is for somebody else (RFC 9110 §7.8).
+  if (!('upgrade' in request && request.upgrade === true)) return 'websocket_malformed'
   if (request.method !== 'GET' || request.httpVersion !== '1.1' || headers.hasBody) {
     return 'websocket_malformed'
   }

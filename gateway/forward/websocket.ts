@@ -6,8 +6,73 @@ import { Exchange, type ForwardedRequest } from './exchange.ts'
 import { type Access, PublicRoute } from './policy.ts'
 import { answerRefusal } from './problem.ts'
 import { responseHead } from './response-headers.ts'
-import type { OpenStreams } from './streams.ts'
-import { UpgradeResponse } from './upgrade.ts'
+import type { UpgradeResponse } from './upgrade.ts'
 import type { UpstreamRoute } from './upstream.ts'
 import { handshakeFields, isHandshakeAccepted } from './websocket-handshake.ts'
 import { Tunnel } from './websocket-tunnel.ts'
+
+/**
+ * Sends an opening handshake to its upstream. The 101 is passed on only after the upstream has given a valid one;
+ * whatever else it answers is passed on as an answer.
+ *
+ * Source: RFC 6455 §4; requirements H-03, H-29.
+ */
+export function forwardWebSocket(
+  route: UpstreamRoute,
+  access: Access,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  forwarded: ForwardedRequest,
+): void {
+  const exchange = new WebSocketExchange(route, access, request, reply, forwarded)
+  const { fields } = forwarded
+  if (!(access instanceof PublicRoute)) fields.push(...route.fieldsFor(access))
+  fields.push(...handshakeFields(request.raw))
+  const { path } = exchange
+  route.pool.dispatch({ path, method: 'GET', headers: fields, body: null, upgrade: 'websocket' }, exchange)
+}
+
+/** A handshake and its answer, whichever it is. */
+class WebSocketExchange extends Exchange {
+  readonly #route: UpstreamRoute
+  readonly #request: IncomingMessage
+  readonly #requestId: string
+  readonly #response: UpgradeResponse
+
+  constructor(...args: ConstructorParameters<typeof Exchange>) {
+    super(...args)
+    const [route, , request, reply] = args
+    this.#route = route
+    this.#request = request.raw
+    this.#requestId = request.id
+    // Only upgrade requests come so far, and their answer is one of these.
+    this.#response = reply.raw as UpgradeResponse
+  }
+
+  onUpgrade(status: number, raw: Buffer[], upstream: Duplex): void {
+    const { streams, websocket } = this.#route
+    const response = this.#response
+    if (!isHandshakeAccepted(raw, this.#request)) {
+      upstream.destroy()
+      this.onError(new UpstreamError('answer_malformed'))
+      return
+    }
+    // The client has left meanwhile.
+    if (websocket === false || !this.settle()) {
+      upstream.destroy()
+      return
+    }
+    if (streams.isFull(this.session)) {
+      upstream.destroy()
+      answerRefusal(this.#request, response, this.#requestId, 'too_many_streams')
+      return
+    }
+    const { fields } = responseHead(raw, status, this.#route, this.path)
+    fields.push('x-request-id', this.#requestId, 'connection', 'Upgrade', 'upgrade', 'websocket')
+    response.writeHead(101, fields)
+    response.flushHeaders()
+    const { idleMs, maxMessageBytes } = websocket
+    const options = { session: this.session, idleMs, maxMessageBytes }
+    streams.add(new Tunnel(response.release(), upstream, options, (tunnel) => streams.delete(tunnel)))
+  }
+}

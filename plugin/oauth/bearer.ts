@@ -47,6 +47,11 @@ export function bearerToken(rawHeaders: readonly string[], rawUrl: string): stri
   return value.slice(start)
 }
 
+/** True if `token` can be presented as a bearer token here: b64token, at most 8 KiB (RFC 6750 §2.1). */
+export function isBearerToken(token: string): boolean {
+  return token.length <= MAX_TOKEN_LENGTH && BEARER.test(`Bearer ${token}`)
+}
+
 /** The length decides for almost every header, so that few names are put into lower case. */
 function isAuthorization(name: string): boolean {
   return name.length === 13 && (name === 'authorization' || name.toLowerCase() === 'authorization')

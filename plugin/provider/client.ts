@@ -20,6 +20,8 @@ export interface ProviderClientOptions {
   readonly provider: ResolvedProvider
   /** Our redirect URI at the provider. */
   readonly callbackUrl: string
+  /** `tokens: relay`: one that could not be presented here is refused. */
+  readonly relaysTokens?: boolean
   readonly log: ProviderLog
   /** In place of connections of our own; only `request()` is called, and it is not closed. */
   readonly dispatcher?: ProviderDispatcher
@@ -57,7 +59,10 @@ export function createProvider(options: ProviderClientOptions): Provider {
     keys,
     now,
   })
-  const tokenEndpoint = createTokenEndpoint({ calls, client, callbackUrl, accepted, validateIdToken, revoke })
+  const tokenEndpoint = createTokenEndpoint({
+    ...{ calls, client, callbackUrl, accepted, validateIdToken, revoke },
+    relaysTokens: options.relaysTokens ?? false,
+  })
 
   return {
     issuer: provider.issuer,

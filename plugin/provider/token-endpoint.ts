@@ -12,17 +12,19 @@ import { readTokens, revocable } from './tokens.ts'
  * The provider's token endpoint: code exchange (RFC 6749 §4.1.3) and refresh (§6).
  *
  * @param accepted the metadata; it throws while there is none.
+ * @param relaysTokens apps get the access tokens themselves.
  * @param revoke takes back what was issued and then refused here.
  */
 export function createTokenEndpoint(options: {
   calls: Calls
   client: oauth.Client
   callbackUrl: string
+  relaysTokens: boolean
   accepted: () => Metadata
   validateIdToken: (idToken: string, expected: ExpectedIdToken) => Promise<Claims>
   revoke: Provider['revoke']
 }): Pick<Provider, 'exchangeCode' | 'refresh'> {
-  const { calls, client, callbackUrl, accepted, validateIdToken, revoke } = options
+  const { calls, client, callbackUrl, relaysTokens, accepted, validateIdToken, revoke } = options
 
   return {
     async exchangeCode({ code, codeVerifier, nonce, maxAge }) {
@@ -54,7 +56,7 @@ export function createTokenEndpoint(options: {
   /** Tokens that are refused here exist at the provider all the same, so they are taken back (F-15). */
   async function accept(answer: JsonObject, expected: Expected): Promise<ProviderTokens> {
     try {
-      const { tokens, idToken } = readTokens(answer)
+      const { tokens, idToken } = readTokens(answer, relaysTokens)
       if (idToken === undefined) {
         if (asksForIdToken(expected)) {
           throw new ProviderError('provider_id_token_invalid', 'token', { cause: new Error('there is none') })

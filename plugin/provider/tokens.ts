@@ -1,4 +1,5 @@
 import { ProviderError } from '../errors.ts'
+import { isBearerToken } from '../oauth/bearer.ts'
 import type { JsonObject } from './answer.ts'
 import type { ProviderTokens } from './provider.ts'
 
@@ -17,11 +18,14 @@ export interface TokenAnswer {
  * Checks a token answer (RFC 6749 §5.1): an access token that fits in a header, type `Bearer` (a missing type
  * means that), every other member of its type.
  *
+ * @param relayed the app will get the access token itself, and must be able to present it to us.
  * @throws ProviderError `provider_answer_invalid`, naming the member.
  */
-export function readTokens(body: JsonObject): TokenAnswer {
+export function readTokens(body: JsonObject, relayed: boolean): TokenAnswer {
   const { access_token, token_type = 'Bearer', refresh_token, scope, id_token } = body
-  if (!matches(access_token, ACCESS_TOKEN)) throw invalid('access_token')
+  if (!matches(access_token, ACCESS_TOKEN) || (relayed && !isBearerToken(access_token))) {
+    throw invalid('access_token')
+  }
   // Any other type (`mac`, `DPoP`) needs a proof with each use that we do not make.
   if (!matches(token_type, /^bearer$/i)) throw invalid('token_type')
   if (refresh_token !== undefined && !matches(refresh_token, REFRESH_TOKEN)) throw invalid('refresh_token')

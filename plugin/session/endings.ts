@@ -2,10 +2,12 @@ import type { Grants, GrantWatcher } from '../grant/grants.ts'
 import { sameHash } from '../handles.ts'
 import type { Session } from './session.ts'
 
-/** How often sessions are looked at again while notifications may be lost, or the store does not answer. */
-const RECHECK_MS = 1000
-/** A session that nobody could confirm for so long counts as ended: the bound of the session cache, too. */
-const UNCONFIRMED_MAX_MS = 5000
+const TIMES = {
+  /** How often sessions are looked at again while notifications may be lost, or the store does not answer. */
+  recheckMs: 1000,
+  /** A session that nobody could confirm for so long counts as ended: the bound of the session cache, too. */
+  unconfirmedMaxMs: 5000,
+}
 /** The longest delay of a timer. */
 const TIMER_MAX_MS = 2 ** 31 - 1
 
@@ -33,13 +35,15 @@ interface WatchedGrant {
  * seconds counts as ended (requirements H-29, H-30, G-17).
  */
 export class SessionEndings implements GrantWatcher {
-  readonly #grants: Grants
+  readonly #grants: Pick<Grants, 'read' | 'now'>
+  readonly #times: typeof TIMES
   readonly #watched = new Map<string, WatchedGrant>()
   #gap = true
   #timer: NodeJS.Timeout | undefined
 
-  constructor(grants: Grants) {
+  constructor(grants: Pick<Grants, 'read' | 'now'>, times = TIMES) {
     this.#grants = grants
+    this.#times = times
   }
 
   /**
@@ -52,7 +56,7 @@ export class SessionEndings implements GrantWatcher {
     const watched: Watched = { session, listener, expiry: undefined }
     grant.sessions.add(watched)
     this.#watched.set(session.grantId, grant)
-    this.#timer ??= setInterval(() => this.#recheck(), RECHECK_MS).unref()
+    this.#timer ??= setInterval(() => this.#recheck(), this.#times.recheckMs).unref()
     this.#awaitExpiry(watched)
     this.#check(session.grantId)
     return () => this.#forget(watched)
@@ -76,7 +80,7 @@ export class SessionEndings implements GrantWatcher {
   #recheck(): void {
     for (const [grantId, grant] of this.#watched) {
       const { unconfirmedSince } = grant
-      if (unconfirmedSince !== null && performance.now() - unconfirmedSince >= UNCONFIRMED_MAX_MS) {
+      if (unconfirmedSince !== null && performance.now() - unconfirmedSince >= this.#times.unconfirmedMaxMs) {
         for (const watched of grant.sessions) this.#end(watched)
       } else if (this.#gap || unconfirmedSince !== null) this.#check(grantId)
     }

@@ -53,7 +53,7 @@ async function start(t: Test, tokens: 'opaque' | 'relay') {
       provider: {
         ...config.provider,
         clientSecret: CONFIGURED.gateway,
-        timeouts: { connectMs: 300, headersMs: 300, bodyMs: 300, totalMs: 300 },
+        timeouts: { connectMs: 1000, headersMs: 500, bodyMs: 500, totalMs: 900 },
       },
       clients: [
         config.clients[0]!,

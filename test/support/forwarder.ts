@@ -3,12 +3,16 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Upstream } from '../../gateway/config/schema.ts'
 import { registerForwarding } from '../../gateway/forward/forwarding.ts'
 import { publicListener } from '../../gateway/forward/listener.ts'
+import { OpenStreams } from '../../gateway/forward/streams.ts'
 import { AuditEvents } from '../../plugin/audit.ts'
 import { OAuthError, type Pkce } from '../../plugin/index.ts'
 import { Session } from '../../plugin/session/session.ts'
 
 export const PUBLIC_URL = 'https://gateway.example'
 export const HOST = 'gateway.example'
+
+/** For an upstream without a gateway around it. */
+export const noStreams = new OpenStreams(() => ({ onSessionEnd: () => () => {} }))
 
 /** An upstream with every default, as the configuration completes it. */
 export function upstream(own: Partial<Upstream> & Pick<Upstream, 'target'>): Upstream {
@@ -49,6 +53,8 @@ export interface ForwarderSetup {
   /** Default: `Bearer good` is a session, nothing else is. */
   authenticate?: Pkce['authenticate']
   events?: AuditEvents
+  /** Default: no session ends. */
+  onSessionEnd?: Pkce['onSessionEnd']
   headersMs?: number
 }
 
@@ -64,7 +70,12 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
   const trustProxy = setup.trustProxy ?? []
   const timeouts = { headersMs: setup.headersMs ?? 15_000, requestMs: 0, keepAliveMs: 72_000 }
   const app = publicListener(
-    { listen: { host: '127.0.0.1', port: 0, timeouts }, trustProxy, log: { level: 'warn' } },
+    {
+      listen: { host: '127.0.0.1', port: 0, timeouts },
+      trustProxy,
+      log: { level: 'warn' },
+      upstreams: setup.upstreams,
+    },
     { logStream: { write: (line) => logged.push(line) } },
   )
   const sessions = {
@@ -74,6 +85,7 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
       ...(origin === ALLOWED_ORIGIN && { 'access-control-allow-origin': origin }),
     }),
     events: setup.events ?? new AuditEvents(),
+    onSessionEnd: setup.onSessionEnd ?? (() => () => {}),
   }
   registerForwarding(app, {
     publicUrl: PUBLIC_URL,

@@ -33,6 +33,8 @@ export interface TestStore extends Store {
   heal(): void
   /** The next call of the operation does its work, and its answer waits for `release`. */
   hold(operation: keyof Store): { readonly reached: Promise<void>; release(): void }
+  /** The next `count` calls of the operation are answered together, once all of them are there: a race for sure. */
+  gather(operation: keyof Store, count: number): void
   /** The notification channel breaks: watchers are told, and hear nothing until it is `resume`d. */
   gap(): void
   resume(): void
@@ -57,6 +59,7 @@ export function testStore(): TestStore {
   let offsetMs = 0
   let failing: { operation: string | undefined; countdown: number | undefined; late: boolean } | null = null
   let holding: { operation: string; reached: () => void; released: Promise<void> } | null = null
+  let gathering: { operation: string; missing: number; all: Promise<void>; release(): void } | null = null
   let deaf = false
   const inner = memoryStore({ now: () => Date.now() + offsetMs })
   const calls: Record<string, number> = {}
@@ -98,6 +101,13 @@ export function testStore(): TestStore {
       })
       holding = { operation, reached, released }
       return { reached: isReached, release }
+    },
+    gather(operation: keyof Store, count: number) {
+      let release = () => {}
+      const all = new Promise<void>((resolve) => {
+        release = resolve
+      })
+      gathering = { operation, missing: count, all, release: () => release() }
     },
     gap() {
       deaf = true
@@ -148,6 +158,15 @@ export function testStore(): TestStore {
           holding = null
           reached()
           await released
+        }
+        if (gathering?.operation === name) {
+          const { all, release } = gathering
+          gathering.missing -= 1
+          if (gathering.missing === 0) {
+            gathering = null
+            release()
+          }
+          await all
         }
         return result
       }

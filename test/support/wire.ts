@@ -149,6 +149,16 @@ export class WireClient {
     return this.#received
   }
 
+  /** What has been received and not been read as an answer. */
+  get received(): Buffer {
+    return this.#received
+  }
+
+  /** Waits until what was received is enough, or the server closes. */
+  async until(enough: (received: Buffer) => boolean): Promise<void> {
+    await this.#until(() => enough(this.#received) || this.#closed)
+  }
+
   /** Waits until what was received contains `text`. */
   async untilReceived(text: string): Promise<void> {
     await this.#until(() => this.#received.includes(text) || this.#closed)

@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import { StoreError } from '../store.ts'
 import type { PostgresPool } from './ask.ts'
 import { storeError } from './problem.ts'
@@ -27,10 +28,10 @@ const connectTimeoutMs = 1000
  * @param url `postgres://user:password@host:port/database`; `?sslmode=verify-full&sslrootcert=FILE` for TLS.
  * @throws StoreError without the URL in it: when it is none, and when the package `pg` is not installed.
  */
-export async function createPostgresPool(
+export function createPostgresPool(
   url: string,
   { max = 10, pooler = false }: PostgresPoolOptions = {},
-): Promise<OwnPostgresPool> {
+): OwnPostgresPool {
   if (!URL.canParse(url) || !/^postgres(ql)?:$/.test(new URL(url).protocol)) {
     throw new StoreError(
       'postgres',
@@ -38,10 +39,7 @@ export async function createPostgresPool(
       'the URL must read postgres://user:password@host:port/database',
     )
   }
-  const { Pool } = await import('pg').catch((error: unknown) => {
-    throw storeError('connect', error)
-  })
-  return new Pool({
+  return new (loadPg().Pool)({
     connectionString: url,
     max,
     connectionTimeoutMillis: connectTimeoutMs,
@@ -53,4 +51,13 @@ export async function createPostgresPool(
       idle_in_transaction_session_timeout: 2 * statementTimeoutMs,
     }),
   })
+}
+
+/** An optional peer: only whoever uses this store needs it. */
+function loadPg(): typeof import('pg') {
+  try {
+    return createRequire(import.meta.url)('pg')
+  } catch (error) {
+    throw storeError('connect', error)
+  }
 }

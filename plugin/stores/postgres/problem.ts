@@ -34,6 +34,7 @@ const known: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'the host name could not be resolved',
   ENOTFOUND: 'the host name is unknown',
   ERR_MODULE_NOT_FOUND: 'the package `pg` is not installed',
+  MODULE_NOT_FOUND: 'the package `pg` is not installed',
 }
 
 /**
