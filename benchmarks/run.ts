@@ -22,6 +22,7 @@ import { judge } from './targets.ts'
  *
  * Exit status: 0, 1 if something that should have been measured was void or failed, 2 for wrong usage.
  */
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 try {
   const line = readCommandLine(process.argv.slice(2))
   if (line.help) say(usage)

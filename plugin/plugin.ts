@@ -46,7 +46,6 @@ export async function plugin(app: FastifyInstance, input: PkceOptions): Promise<
     if (!input.store) await options.store.close()
   })
 
-  const limits = options.rateLimit === false ? null : options.rateLimit
   const prefix = options.routePrefix
   const walk = async (scope: FastifyInstance) => {
     await secureScope(scope, rooms)
@@ -58,13 +57,13 @@ export async function plugin(app: FastifyInstance, input: PkceOptions): Promise<
   await app.register(walk, { logSerializers: logSerializers as unknown as Record<string, () => string> })
 
   async function frontChannel(scope: FastifyInstance): Promise<void> {
-    await limitRate(scope, limits?.authorize)
+    await limitRate(scope, rooms, 'authorize')
     authorizeRoute(scope, rooms)
     callbackRoute(scope, rooms)
   }
 
   async function backChannel(scope: FastifyInstance): Promise<void> {
-    await limitRate(scope, limits?.token)
+    await limitRate(scope, rooms, 'token')
     await scope.register(async (forApps) => {
       cors.install(forApps)
       tokenRoute(forApps, rooms)

@@ -5,22 +5,49 @@ interface Window {
   count: number
 }
 
+/** A store that can also count for all instances, as the Redis store does. @throws when it cannot answer. */
+export interface SharedCounter {
+  count(counter: string, windowMs: number): Promise<{ count: number; ttlMs: number }>
+}
+
+type Callback = (error: Error | null, result?: { current: number; ttl: number }) => void
+
 const ADDRESSES_MAX = 20_000
+/** A limiter must not take the second that an outage may last for a client. */
+const SHARED_TIMEOUT_MS = 100
 
 /**
- * Where @fastify/rate-limit counts in one process: requests by address in windows of fixed length. Its own store
- * hands out one shared object, so that of many requests at once each reads the count of the last, and a burst is
- * refused as a whole instead of above the limit.
+ * Where @fastify/rate-limit counts: requests by address in windows of fixed length, in this process, and in the
+ * shared store too where that can count. The higher count decides, so that without the shared one each instance
+ * still has its own limit (requirements G-08).
+ *
+ * The library's own store hands out one shared object, so that of many requests at once each reads the count of
+ * the last, and a burst is refused as a whole instead of above the limit.
  */
 export class RateWindows {
   readonly #windows = new LRUCache<string, Window>({ max: ADDRESSES_MAX })
+  readonly #name: string
+  readonly #shared: SharedCounter | undefined
+
+  /** @param name of this limiter among those that share a store. */
+  constructor(name: string, shared: SharedCounter | undefined) {
+    this.#name = name
+    this.#shared = shared
+  }
 
   /** `ttl`: milliseconds until the window ends. */
-  incr(
-    address: string,
-    callback: (error: Error | null, result?: { current: number; ttl: number }) => void,
-    windowMs: number,
-  ): void {
+  incr(address: string, callback: Callback, windowMs: number): void {
+    const own = this.#countHere(address, windowMs)
+    if (!this.#shared) callback(null, own)
+    else void this.#countEverywhere(this.#shared, address, windowMs, own).then((all) => callback(null, all))
+  }
+
+  /** Routes with limits of their own, of which we have none. */
+  child(): RateWindows {
+    return new RateWindows(this.#name, this.#shared)
+  }
+
+  #countHere(address: string, windowMs: number): { current: number; ttl: number } {
     const now = Date.now()
     let window = this.#windows.get(address)
     if (!window || window.startedAt + windowMs <= now) {
@@ -28,11 +55,22 @@ export class RateWindows {
       this.#windows.set(address, window)
     }
     window.count += 1
-    callback(null, { current: window.count, ttl: window.startedAt + windowMs - now })
+    return { current: window.count, ttl: window.startedAt + windowMs - now }
   }
 
-  /** Routes with limits of their own, of which we have none. */
-  child(): RateWindows {
-    return new RateWindows()
+  async #countEverywhere(
+    shared: SharedCounter,
+    address: string,
+    windowMs: number,
+    own: { current: number; ttl: number },
+  ): Promise<{ current: number; ttl: number }> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<null>((resolve) => {
+      timer = setTimeout(resolve, SHARED_TIMEOUT_MS, null)
+    })
+    const counted = shared.count(`${this.#name}:${address}`, windowMs).catch(() => null)
+    const all = await Promise.race([counted, late])
+    clearTimeout(timer)
+    return all && all.count > own.current ? { current: all.count, ttl: all.ttlMs } : own
   }
 }

@@ -6,10 +6,10 @@ import { Compile } from 'typebox/compile'
 import { limitedAddress } from './address.ts'
 import { OAuthError, type Reason, StoreError } from './errors.ts'
 import { parseForm } from './oauth/form.ts'
-import type { RateLimitGroup } from './options/resolved.ts'
-import { RateWindows } from './rate-windows.ts'
+import { RateWindows, type SharedCounter } from './rate-windows.ts'
 import type { Rooms } from './rooms.ts'
 import { sendErrorPage } from './routes/page.ts'
+import type { Store } from './stores/store.ts'
 
 /** No request to these routes is longer (K-01). */
 const BODY_LIMIT_BYTES = 16 * 1024
@@ -72,15 +72,27 @@ function limitBodyTime({ raw, headers }: FastifyRequest, reply: FastifyReply): v
 }
 
 /** One limiter for all routes of the scope, by address, before any body is read (J-05, J-07). */
-export async function limitRate(scope: FastifyInstance, group: RateLimitGroup | undefined): Promise<void> {
-  if (!group) return
+export async function limitRate(
+  scope: FastifyInstance,
+  rooms: Rooms,
+  name: 'authorize' | 'token',
+): Promise<void> {
+  const { rateLimit: limits, store } = rooms.options
+  if (limits === false) return
+  const group = limits[name]
+  const shared = 'count' in store ? (store as Store & SharedCounter) : undefined
   await scope.register(rateLimit, {
     global: true,
     hook: 'onRequest',
     max: group.max,
     timeWindow: group.windowMs,
     keyGenerator: limitedAddress,
-    store: RateWindows,
+    // The library makes the store itself, from its class.
+    store: class extends RateWindows {
+      constructor() {
+        super(name, shared)
+      }
+    },
     errorResponseBuilder: () => new OAuthError('rate_limited'),
   })
 }

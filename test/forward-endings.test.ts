@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import type { Upstream } from '../gateway/config/schema.ts'
 import type { Session } from '../plugin/index.ts'
-import { type ForwarderSetup, forwarder, head, upstream } from './support/forwarder.ts'
+import { type ForwarderSetup, forwarder, HOST, head, upstream } from './support/forwarder.ts'
 import { startGatewayStack } from './support/gateway-stack.ts'
 import { NativeApp } from './support/native-app.ts'
 import { testStore } from './support/plugin-app.ts'
@@ -148,9 +148,7 @@ t.test('the whole gateway: a logout ends streams and WebSockets within a second 
   )
   const open = async (accessToken: string) => {
     const own = (bytes: string) =>
-      bytes
-        .replace(/^Host: .*$/m, `Host: 127.0.0.1:${stack.port}\r`)
-        .replace('Bearer good', `Bearer ${accessToken}`)
+      bytes.replace(HOST, `127.0.0.1:${stack.port}`).replace('Bearer good', `Bearer ${accessToken}`)
     const socket = new WireClient(stack.port).send(own(handshake('/api/ws')))
     t.equal((await socket.answer()).status, 101)
     const events = new WireClient(stack.port).send(own(head('GET /api/events')))

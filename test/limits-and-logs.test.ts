@@ -10,6 +10,7 @@ import { assertFormMediaType, parseForm } from '../plugin/oauth/form.ts'
 import { isCodeChallenge, isCodeVerifier } from '../plugin/oauth/pkce.ts'
 import { redirectUriMatches, redirectUriProblem } from '../plugin/oauth/redirect-uri.ts'
 import { parseScope } from '../plugin/oauth/scope.ts'
+import { RateWindows } from '../plugin/rate-windows.ts'
 import { CHALLENGE, type PluginApp, REDIRECT_URI, startPluginApp, VERIFIER } from './support/plugin-app.ts'
 
 const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
@@ -574,3 +575,26 @@ t.test('the serializers let named fields through and nothing else (J-02)', async
     t.same(logSerializers.err(thrown), { message: 'not an Error' })
   }
 })
+
+t.test('a store that can count makes one limit of all instances; the higher count decides', async (t) => {
+  const windows = new RateWindows('token', { count: async () => ({ count: 7, ttlMs: 4000 }) })
+  t.same(await count(windows), { current: 7, ttl: 4000 })
+  const behind = new RateWindows('token', { count: async () => ({ count: 0, ttlMs: 4000 }) })
+  t.match(await count(behind), { current: 1 })
+})
+
+t.test('without the shared count each instance keeps its own limit, at once (G-08)', async (t) => {
+  const broken = new RateWindows('token', { count: () => Promise.reject(new Error('down')) })
+  t.match(await count(broken), { current: 1 })
+  t.match(await count(broken), { current: 2 })
+  const silent = new RateWindows('token', { count: () => new Promise(() => {}) })
+  const startedAt = Date.now()
+  t.match(await count(silent), { current: 1 })
+  t.ok(Date.now() - startedAt < 1000)
+})
+
+function count(windows: RateWindows): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    windows.incr('192.0.2.1', (error, result) => (error ? reject(error) : resolve(result)), 60_000)
+  })
+}

@@ -2,13 +2,13 @@ import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
 import { body } from '../bodies.ts'
 import { Connection, type Listener } from './connection.ts'
-import { type Latency, type LoadPlan, type LoadResult, wireFormat } from './plan.ts'
+import { latencyOf } from './latency.ts'
+import { Pace } from './pace.ts'
+import { type LoadPlan, type LoadResult, wireFormat } from './plan.ts'
 import { Window } from './window.ts'
 
 /** 64 KiB in so many milliseconds is what a phone on a bad line reads. */
 const SLOW_MS = 50
-/** The pace is set by a timer of this period: in every period, a small burst. */
-const TICK_MS = 1
 const SETTLE_MS = 300
 const PATIENCE_MS = 60_000
 const ERRORS_SHOWN = 5
@@ -36,10 +36,7 @@ class Load implements Listener {
   #next = 0
   /** Nothing more is sent. */
   #over = false
-  /** `paced`: connections without a request, and moments at which one should have been sent. */
-  #paced = false
-  #free: Connection[] = []
-  #late: number[] = []
+  #pace: Pace | null = null
   /** `once`: called when so many have been answered. */
   #milestone = Number.POSITIVE_INFINITY
   #reached: () => void = () => {}
@@ -116,13 +113,8 @@ class Load implements Listener {
 
   #sendNext(connection: Connection): void {
     if (this.#over) return
-    if (this.#paced) {
-      const due = this.#late.shift()
-      if (due === undefined) this.#free.push(connection)
-      else connection.send(this.#request(), due)
-    } else if (this.#plan.mode !== 'once' || this.#next < this.#wire.length) {
-      connection.send(this.#request())
-    }
+    if (this.#pace !== null) this.#pace.isFree(connection)
+    else if (this.#plan.mode !== 'once' || this.#next < this.#wire.length) connection.send(this.#request())
   }
 
   #request(): readonly Buffer[] {
@@ -148,22 +140,12 @@ class Load implements Listener {
   }
 
   async #atPace(pace: number, seconds: number): Promise<LoadResult> {
-    this.#paced = true
-    const startedAt = performance.now()
-    let sent = 0
-    const ticks = setInterval(() => {
-      const now = performance.now()
-      for (; sent < ((now - startedAt) / 1000) * pace; sent += 1) {
-        const connection = this.#free.pop()
-        if (connection) connection.send(this.#request(), now)
-        else this.#late.push(now)
-      }
-    }, TICK_MS)
+    this.#pace = new Pace(pace, (connection, due) => connection.send(this.#request(), due))
     await pause(SETTLE_MS)
     this.#begin()
     await pause(seconds * 1000)
     const result = this.#end()
-    clearInterval(ticks)
+    this.#pace.stop()
     return { ...result, pace }
   }
 
@@ -191,14 +173,4 @@ class Load implements Listener {
 
 function expectedBody(answer: LoadPlan['answer']): Buffer | undefined {
   return typeof answer === 'number' ? body(answer) : answer === undefined ? undefined : Buffer.from(answer)
-}
-
-function latencyOf(histogram: RecordableHistogram): Latency {
-  return {
-    p50: histogram.percentile(50),
-    p90: histogram.percentile(90),
-    p99: histogram.percentile(99),
-    p999: histogram.percentile(99.9),
-    max: histogram.max,
-  }
 }

@@ -1,4 +1,4 @@
-import { ServerClock } from '../redis/clock.ts'
+import { ServerClock } from '../clock.ts'
 import { StoreError } from '../store.ts'
 import { type Answer, ask, type PostgresPool } from './ask.ts'
 import { lostPreparedStatement, storeError } from './problem.ts'

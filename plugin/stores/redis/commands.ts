@@ -1,6 +1,6 @@
 import type { Cluster, Redis } from 'ioredis'
+import { ServerClock } from '../clock.ts'
 import { StoreError } from '../store.ts'
-import { ServerClock } from './clock.ts'
 import { describeProblem } from './problem.ts'
 import type { Script } from './scripts.ts'
 import { TimeoutError, within } from './within.ts'

@@ -6,6 +6,7 @@
  *     pkce:changes             channel of all records (elsewhere)
  *     pkce:once:<key>          a reservation
  *     pkce:index:<index>       sorted set: member, when it leaves
+ *     pkce:limit:<counter>     requests in a window
  *     pkce:check               written by the readiness check
  *
  * The hash tag in braces puts a record and its channel into one slot, so that one script may write both. There
@@ -47,6 +48,10 @@ export class RedisNames {
 
   index(index: string): string {
     return `${this.#prefix}index:${index}`
+  }
+
+  limit(counter: string): string {
+    return `${this.#prefix}limit:${counter}`
   }
 
   get check(): string {

@@ -8,6 +8,15 @@ export interface Script {
 
 const script = (lua: string): Script => ({ lua, sha1: hash('sha1', lua) })
 
+/** KEYS: counter. ARGV: window in ms. Reply: count, ms until the window ends. */
+export const count = script(`
+local time = redis.call('TIME')
+local count = redis.call('INCR', KEYS[1])
+-- A counter without an end would count for ever.
+if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return { time[1], time[2], count, redis.call('PTTL', KEYS[1]) }
+`)
+
 /** KEYS: record. Reply: value, version; or two nulls. */
 export const read = script(`
 local time = redis.call('TIME')
