@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import { ProviderError, StoreError } from './errors.ts'
 
 /**
  * Log serializers that let only named fields through: URLs hold codes and states, and errors of HTTP and store
@@ -7,12 +8,15 @@ import type { FastifyRequest } from 'fastify'
  */
 export const logSerializers = { req: serializeRequest, err: serializeError }
 
+const TEXT_MAX = 1024
+
 function serializeRequest(request: FastifyRequest): Record<string, unknown> {
   const url = request.raw.url ?? ''
   const end = url.search(/[?#]/)
   return {
     method: request.method,
-    path: (end === -1 ? url : url.slice(0, end)).slice(0, 256),
+    // An absolute-form target may name credentials.
+    ...(url.startsWith('/') && { path: (end === -1 ? url : url.slice(0, end)).slice(0, TEXT_MAX) }),
     remoteAddress: request.ip,
   }
 }
@@ -26,15 +30,23 @@ function serializeError(error: unknown): Record<string, unknown> {
   }
   return {
     type: error.name,
-    message: error.message,
+    message: error.message.slice(0, TEXT_MAX),
     ...(code !== undefined && { code }),
     ...(reason !== undefined && { reason }),
     ...(statusCode !== undefined && { statusCode }),
     // Where it came from; the first line of a stack repeats the message.
     ...(Number(statusCode ?? 500) === 500 && { stack: error.stack }),
-    // Causes come from other people's code, so that only their class and code are safe to show.
-    ...(error.cause instanceof Error && {
-      cause: { type: error.cause.name, code: (error.cause as Error & { code?: unknown }).code },
-    }),
+    ...(error instanceof ProviderError && { endpoint: error.endpoint }),
+    ...(error.cause instanceof Error && { cause: serializeCause(error, error.cause) }),
+  }
+}
+
+/** Our own words say what was wrong; of other people's errors only class and code are safe to show. */
+function serializeCause(error: Error, cause: Error): Record<string, unknown> {
+  const ours = error instanceof ProviderError || cause instanceof StoreError
+  return {
+    type: cause.name,
+    code: (cause as Error & { code?: unknown }).code,
+    ...(ours && { message: cause.message.slice(0, TEXT_MAX) }),
   }
 }

@@ -111,8 +111,9 @@ function answerError(
   if (thrown instanceof StoreError) rooms.audit.record('store.unavailable', { request })
   if (UNREADABLE.has(error.reason))
     rooms.audit.record('session.unreadable', { request, reason: error.reason })
-  if (error.statusCode >= 500) request.log.error({ err: thrown }, 'the request failed')
-  else request.log.info({ reason: error.reason, statusCode: error.statusCode }, 'the request was refused')
+  if (error.statusCode >= 500 && error.reason !== 'prefetch_refused') {
+    request.log.error({ err: thrown }, 'the request failed')
+  } else request.log.info({ reason: error.reason, statusCode: error.statusCode }, 'the request was refused')
 
   const { 'retry-after': retryAfter, ...headers } = error.headers
   reply.headers(headers)

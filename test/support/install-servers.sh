@@ -5,6 +5,7 @@ set -u
 missing=""
 command -v "${REDIS_SERVER_BIN:-redis-server}" >/dev/null 2>&1 || missing="$missing redis-server"
 command -v "${CHROMIUM_BIN:-chromium}" >/dev/null 2>&1 || missing="$missing chromium"
+command -v pgbouncer >/dev/null 2>&1 || missing="$missing pgbouncer"
 [ -z "$missing" ] && exit 0
 
 if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" -eq 0 ]; then
