@@ -19,7 +19,7 @@ const profiles = {
     rounds: 2,
     warmUpSeconds: 1,
     seconds: 1,
-    onceRequests: 1500,
+    onceRequests: 3000,
     cases: ['forward-get', 'forward-up-64k', 'token-exchange'],
     peers: ['gateway', 'bare-again', 'bare-lookup', 'http-proxy', 'plugin-http-proxy'],
     allocation: false,

@@ -8,6 +8,7 @@ import { ProviderError, StoreError } from './errors.ts'
  */
 export const logSerializers = { req: serializeRequest, err: serializeError }
 
+const PATH_MAX = 256
 const TEXT_MAX = 1024
 
 function serializeRequest(request: FastifyRequest): Record<string, unknown> {
@@ -16,7 +17,7 @@ function serializeRequest(request: FastifyRequest): Record<string, unknown> {
   return {
     method: request.method,
     // An absolute-form target may name credentials.
-    ...(url.startsWith('/') && { path: (end === -1 ? url : url.slice(0, end)).slice(0, TEXT_MAX) }),
+    ...(url.startsWith('/') && { path: (end === -1 ? url : url.slice(0, end)).slice(0, PATH_MAX) }),
     remoteAddress: request.ip,
   }
 }

@@ -3,7 +3,7 @@ import { type AddressInfo, connect } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { parseHandle } from '../plugin/handles.ts'
-import { logSerializers } from '../plugin/index.ts'
+import { logSerializers, OAuthError, ProviderError, StoreError } from '../plugin/index.ts'
 import { bearerToken } from '../plugin/oauth/bearer.ts'
 import { parseAuthorizationResponse } from '../plugin/oauth/callback.ts'
 import { assertFormMediaType, parseForm } from '../plugin/oauth/form.ts'
@@ -574,6 +574,20 @@ t.test('the serializers let named fields through and nothing else (J-02)', async
   for (const thrown of ['secret', { message: 'secret' }, null, undefined]) {
     t.same(logSerializers.err(thrown), { message: 'not an Error' })
   }
+  t.notMatch(logSerializers.req({ raw: { url: 'http://user:secret@h/x' } } as never), 'secret')
+  // What we say ourselves is safe, and an operator needs it.
+  const provider = new ProviderError('provider_answer_invalid', 'token', {
+    cause: new Error('status 200, not a JSON object'),
+  })
+  t.match(logSerializers.err(provider), {
+    endpoint: 'token',
+    cause: { message: 'status 200, not a JSON object' },
+  })
+  const store = new OAuthError('store_unavailable', {
+    cause: new StoreError('redis', 'read', 'timed out', cause),
+  })
+  t.match(logSerializers.err(store), { cause: { message: 'redis store: read: timed out' } })
+  t.notMatch(JSON.stringify(logSerializers.err(store)), 'secret')
 })
 
 t.test('a store that can count makes one limit of all instances; the higher count decides', async (t) => {

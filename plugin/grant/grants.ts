@@ -49,7 +49,9 @@ export class Grants {
   async read(grantId: string): Promise<StoredGrant | null> {
     const record = await this.#store.read(KEY + grantId)
     const grant = record && decodeGrant(record.value)
-    return grant?.id === grantId && grant.provider === this.#provider ? { grant, version: record!.version } : null
+    return grant?.id === grantId && grant.provider === this.#provider
+      ? { grant, version: record!.version }
+      : null
   }
 
   /** The next state as stored, or null if another writer was first. @throws StoreError */

@@ -1,17 +1,16 @@
 import type { FastifyRequest } from 'fastify'
 import { OAuthError, ProviderError } from '../errors.ts'
-import { issueAccessToken, issueRefreshToken } from '../grant/credentials.ts'
-import type { ActiveGrant, ExchangeSecrets, ProviderSecrets, RedeemingGrant } from '../grant/grant.ts'
+import type { ExchangeSecrets, RedeemingGrant } from '../grant/grant.ts'
 import type { StoredGrant } from '../grant/grants.ts'
-import { relayedTokenIndex, subjectIndex } from '../grant/indexes.ts'
-import { openFor, sealProviderSecrets, wrapFor } from '../grant/seals.ts'
-import { activate, redeem } from '../grant/transitions.ts'
-import { type Handle, parseHandle } from '../handles.ts'
-import { type TokenResponse, tokenResponse } from '../oauth/token.ts'
+import { openFor } from '../grant/seals.ts'
+import { redeem } from '../grant/transitions.ts'
+import { parseHandle } from '../handles.ts'
+import type { TokenResponse } from '../oauth/token.ts'
 import type { RegisteredClient } from '../options/resolved.ts'
 import type { ProviderTokens } from '../provider/provider.ts'
 import type { Rooms } from '../rooms.ts'
-import { type Identity, identify, narrowByProvider, scopeOf } from './identity.ts'
+import { activateGrant } from './activate-grant.ts'
+import { type Identity, identify } from './identity.ts'
 import { duplicate, type PresentedCode, proveCode } from './prove-code.ts'
 
 /**
@@ -41,7 +40,7 @@ export async function redeemCode(
   if (!redeeming) throw duplicate(rooms, request, authorized.grant)
 
   const { tokens, identity } = await exchange(rooms, request, client, presented, secrets, redeeming)
-  return commit(rooms, request, client, handle, redeeming, tokens, identity)
+  return activateGrant(rooms, request, client, handle, redeeming, tokens, identity)
 }
 
 /** The provider's part. Whatever fails here, the code is used up; what the provider issued is revoked. */
@@ -78,81 +77,4 @@ async function exchange(
     })
     throw error
   }
-}
-
-/** Commit before answer (C-18): every handle and sealed token in one swap, and only then the 200. */
-async function commit(
-  rooms: Rooms,
-  request: FastifyRequest,
-  client: RegisteredClient,
-  code: Handle,
-  redeeming: StoredGrant<RedeemingGrant>,
-  tokens: ProviderTokens,
-  identity: Identity,
-): Promise<TokenResponse> {
-  const { options, grants, sealing, provider } = rooms
-  const { grant } = redeeming
-  const now = grants.now()
-  const { id, clientId } = grant
-  const expiresAt = now + options.lifetimes.sessionSeconds * 1000
-  const providerLifetimeMs = tokens.expiresInSeconds * 1000
-  const terms = {
-    now,
-    scope: narrowByProvider(scopeOf(client, grant.scope), client, tokens),
-    providerExpiresAt: now + providerLifetimeMs,
-    grantExpiresAt: expiresAt,
-  }
-  const secrets: ProviderSecrets = {
-    accessToken: tokens.accessToken,
-    tokenType: tokens.tokenType,
-    ...(tokens.refreshToken !== undefined && { refreshToken: tokens.refreshToken }),
-  }
-  const dataKey = sealing.newDataKey()
-  const access = issueAccessToken(rooms, grant, dataKey, secrets, terms)
-  const refresh =
-    secrets.refreshToken === undefined ? undefined : issueRefreshToken(rooms, grant, dataKey, terms)
-  const next = activate(grant, {
-    activatedAt: now,
-    ...identity,
-    scope: [...terms.scope],
-    expiresAt,
-    sealed: sealProviderSecrets(sealing, grant, dataKey, secrets),
-    providerExpiresAt: terms.providerExpiresAt,
-    providerLifetimeMs,
-    code: {
-      key: wrapFor(sealing, grant, 'used-code', code.secret, dataKey),
-      forgottenAt: now + options.lifetimes.tombstoneSeconds * 1000,
-    },
-    accessToken: access.record,
-    refreshToken: refresh?.record,
-  })
-
-  let active: StoredGrant<ActiveGrant> | null
-  try {
-    // The indexes first: a logout by subject meanwhile then finds the grant, active or about to be (G-10).
-    await Promise.all([
-      grants.addToIndex(subjectIndex(grant.provider, identity.subject), id, expiresAt),
-      options.tokens === 'relay' &&
-        grants.addToIndex(relayedTokenIndex(access.record.hash), id, access.record.expiresAt),
-    ])
-    active = await grants.replace(redeeming, next)
-  } catch (cause) {
-    provider.revoke(secrets)
-    rooms.audit.record('store.unavailable', { request, grantId: id, clientId, reason: 'commit_failed' })
-    // The write may have happened all the same; nobody holds its handles, and nobody shall find it live.
-    await grants.end(redeeming, 'exchange_failed').catch(() => {})
-    throw new OAuthError('commit_failed', { cause })
-  }
-  if (!active) {
-    provider.revoke(secrets)
-    throw new OAuthError('grant_ended')
-  }
-  rooms.audit.record('session.activated', { request, grantId: id, clientId })
-  return tokenResponse({
-    accessToken: access.value,
-    tokenType: access.tokenType,
-    expiresInSeconds: (access.record.expiresAt - grants.now()) / 1000,
-    refreshToken: refresh?.value,
-    scope: terms.scope,
-  })
 }
