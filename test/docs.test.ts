@@ -33,6 +33,18 @@ t.test("the README's configuration is valid as it stands", async (t) => {
   const { config } = loadConfig({ file })
   t.equal(config.upstreams.length, 2)
   t.same(config.warnings, [])
+
+  writeFileSync(join(folder, 'redis-url.txt'), 'redis://127.0.0.1:6379', { mode: 0o600 })
+  writeFileSync(join(folder, 'postgres-url.txt'), 'postgres://127.0.0.1/pkce', { mode: 0o600 })
+  writeFileSync(join(folder, 'sealing-secrets.txt'), Buffer.alloc(32, 1).toString('base64url'), {
+    mode: 0o600,
+  })
+  for (const store of blocks('yaml').slice(1)) {
+    writeFileSync(file, blocks('yaml')[0]! + store)
+    const { config } = loadConfig({ file })
+    t.match(store, `type: ${config.store.store.name}`)
+    await config.store.close()
+  }
 })
 
 t.test("the README's plugin code is the example that runs, but for its addresses", async (t) => {

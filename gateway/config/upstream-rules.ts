@@ -37,7 +37,7 @@ export function upstreamProblems(
     if (prefixes.has(upstream.prefix)) report('is the prefix of another upstream too', 'prefix')
     prefixes.add(upstream.prefix)
     checkPrefix(upstream.prefix, routePrefix, report)
-    checkTarget(upstream.target, report)
+    checkTargets(upstream.target, report)
     checkPolicy(upstream, report)
     checkIdentityHeaders(upstream.identityHeaders, report)
     checkCookies(upstream.cookies, report)
@@ -54,6 +54,24 @@ function checkPrefix(prefix: string, routePrefix: string, report: Report): void 
   }
   for (const own of [routePrefix, '/.well-known']) {
     if (prefix === own || prefix.startsWith(`${own}/`)) report(`is inside of ${own}, which is ours`, 'prefix')
+  }
+}
+
+function checkTargets(target: Upstream['target'], report: Report): void {
+  if (typeof target === 'string') {
+    checkTarget(target, report)
+    return
+  }
+  const seen = new Set<string>()
+  for (const [index, one] of target.entries()) {
+    checkTarget(one, (problem, ...path) => report(problem, ...path, index))
+    if (!URL.canParse(one)) continue
+    const { origin, pathname } = new URL(one)
+    if (seen.has(origin)) report('is there twice', 'target', index)
+    seen.add(origin)
+    if (URL.canParse(target[0]!) && new URL(target[0]!).pathname !== pathname) {
+      report('must have the same path as the first one', 'target', index)
+    }
   }
 }
 
@@ -118,7 +136,8 @@ export function completeUpstream(upstream: UpstreamInput): Upstream {
   const methods = upstream.methods ?? (upstream.public ? ['GET'] : ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])
   return {
     ...upstream,
-    target: upstream.target.replace(/^(https?:\/\/[^/]+)\/$/, '$1'),
+    target:
+      typeof upstream.target === 'string' ? plainTarget(upstream.target) : upstream.target.map(plainTarget),
     // HEAD is GET without its body (RFC 9110 §9.3.2).
     methods: [
       ...new Set(methods.flatMap((method) => (method === 'GET' ? (['GET', 'HEAD'] as const) : method))),
@@ -129,6 +148,10 @@ export function completeUpstream(upstream: UpstreamInput): Upstream {
       Object.entries(upstream.identityHeaders).map(([name, claim]) => [name.toLowerCase(), claim]),
     ),
   }
+}
+
+function plainTarget(target: string): string {
+  return target.replace(/^(https?:\/\/[^/]+)\/$/, '$1')
 }
 
 function completeWebSocket(websocket: boolean | WebSocketOptions): WebSocketOptions | false {

@@ -26,10 +26,29 @@ export const UpstreamSchema = Type.Object(
       minLength: 1,
       description: '/, or whole segments without a slash at the end. Prefixes may nest: the longest wins.',
     }),
-    target: Type.String({
-      minLength: 1,
-      description: 'http(s) origin and an optional base path; upstream path = target path + (path − prefix).',
-    }),
+    target: Type.Union(
+      [Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })],
+      {
+        description:
+          'http(s) origin and an optional base path; upstream path = target path + (path − prefix). Of several, the one with the fewest requests under way is asked; one that cannot be reached is left alone for 1 to 30 s.',
+      },
+    ),
+    connections: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 65_535,
+        default: 64,
+        description:
+          'To each target at a time; further requests wait for timeouts.connectMs at most, then 503. An event stream holds one, a WebSocket none.',
+      }),
+    ),
+    retry: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          'Ask another target (or the only one again) when none of the request was sent: GET, HEAD, PUT and DELETE without a body, and nobody could be reached.',
+      }),
+    ),
     public: Type.Optional(
       Type.Boolean({ default: false, description: 'No session needed. Methods default to [GET].' }),
     ),
@@ -96,7 +115,9 @@ export type WebSocketOptions = Readonly<Required<Static<typeof WebSocketSchema>>
 
 /** One upstream, complete: every default filled, every rule of `rules.ts` kept. */
 export type Upstream = Readonly<
-  Omit<Input, 'cookies' | 'timeouts' | 'methods' | 'scopes' | 'identityHeaders' | 'websocket'> & {
+  Omit<Input, 'target' | 'cookies' | 'timeouts' | 'methods' | 'scopes' | 'identityHeaders' | 'websocket'> & {
+    /** Origins and the same path. */
+    target: string | readonly string[]
     scopes: readonly string[]
     /** HEAD is among them wherever GET is. */
     methods: Readonly<Input['methods']>

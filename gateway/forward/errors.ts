@@ -60,6 +60,7 @@ export function answerFor(refusal: Refusal): Answer {
 
 /** What went wrong with an upstream, for the log. */
 export type UpstreamReason =
+  | 'no_connection'
   | 'connect_failed'
   | 'connect_timeout'
   | 'connection_lost'
@@ -68,6 +69,7 @@ export type UpstreamReason =
   | 'answer_malformed'
 
 const wire: Record<UpstreamReason, Refusal> = {
+  no_connection: 'unavailable',
   connect_failed: 'bad_gateway',
   connect_timeout: 'gateway_timeout',
   connection_lost: 'bad_gateway',
@@ -94,10 +96,25 @@ export class UpstreamError extends Error {
     this.statusCode = answers[this.refusal].status
   }
 
+  /** From what kept undici from connecting. */
+  static connecting(cause: Error): UpstreamError {
+    const reason = reasonOf(cause)
+    return new UpstreamError(reason === 'connect_timeout' ? reason : 'connect_failed', cause)
+  }
+
   /** From what undici threw. Its errors have stable codes; messages are not looked at. */
   static from(cause: unknown): UpstreamError {
     return cause instanceof UpstreamError ? cause : new UpstreamError(reasonOf(cause), cause)
   }
+}
+
+/**
+ * True for an error of the network or of TLS; before there is a connection, it says that nobody could be reached.
+ * Others of undici's are about the request, or the end of the pool.
+ */
+export function isConnectFailure(error: Error): boolean {
+  const code = 'code' in error ? error.code : undefined
+  return typeof code === 'string' && (!code.startsWith('UND_ERR_') || code === 'UND_ERR_CONNECT_TIMEOUT')
 }
 
 function reasonOf(cause: unknown): UpstreamReason {
@@ -110,12 +127,6 @@ function reasonOf(cause: unknown): UpstreamReason {
       return 'headers_timeout'
     case 'UND_ERR_BODY_TIMEOUT':
       return 'body_timeout'
-    case 'ECONNREFUSED':
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-    case 'EHOSTUNREACH':
-    case 'ENETUNREACH':
-      return 'connect_failed'
     case 'UND_ERR_HEADERS_OVERFLOW':
     case 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH':
       return 'answer_malformed'

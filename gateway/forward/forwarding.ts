@@ -35,7 +35,7 @@ export function registerForwarding(app: FastifyInstance, options: WalkOptions): 
         },
       })
     }
-    app.addHook('onClose', () => route.pool.close())
+    app.addHook('onClose', () => route.targets.close())
   }
   if (options.upstreams.some(({ websocket }) => websocket !== false)) acceptUpgrades(app)
   app.addHook('preClose', async () => streams.drain())

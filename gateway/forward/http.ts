@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Dispatcher } from 'undici'
 import type { Session } from '../../plugin/index.ts'
-import { Exchange, type ForwardedRequest } from './exchange.ts'
+import type { ForwardedRequest } from './answer.ts'
+import { Exchange } from './exchange.ts'
 import { PublicRoute } from './policy.ts'
 import type { UpstreamRoute } from './upstream.ts'
 
@@ -20,18 +20,9 @@ export function forward(
   reply: FastifyReply,
   forwarded: ForwardedRequest,
 ): void {
-  const exchange = new Exchange(route, access, request, reply, forwarded)
   const { fields, contentLength, hasBody } = forwarded
   if (!(access instanceof PublicRoute)) fields.push(...route.fieldsFor(access))
   // We decide on the framing: this length, or else chunked (CVE-2026-1525).
   if (hasBody && contentLength > 0) fields.push('content-length', String(contentLength))
-  route.pool.dispatch(
-    {
-      path: exchange.path,
-      method: request.raw.method as Dispatcher.HttpMethod,
-      headers: fields,
-      body: exchange.upload,
-    },
-    exchange,
-  )
+  new Exchange(route, access, request, reply, forwarded, null).send()
 }

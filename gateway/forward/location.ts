@@ -29,7 +29,8 @@ internal.addSubnet('fe80::', 10, 'ipv6')
  * Source: RFC 9110 §10.2.2; requirements H-24.
  */
 export function publicLocation(location: string, path: string, route: UpstreamRoute): string | null {
-  const { origin, hostname, base, publicBase } = route
+  const { origins, hostnames, base, publicBase } = route
+  const [origin = ''] = origins
   let target: URL
   try {
     target = new URL(location, origin + path)
@@ -37,12 +38,12 @@ export function publicLocation(location: string, path: string, route: UpstreamRo
     return null
   }
   if (target.protocol !== 'http:' && target.protocol !== 'https:') return location
-  if (target.origin === origin) {
+  if (origins.has(target.origin)) {
     const { pathname, search, hash } = target
     if (pathname !== base && !pathname.startsWith(`${base}/`)) return null
     return publicBase + pathname.slice(base.length) + search + hash
   }
-  return target.hostname === hostname || isInternal(target.hostname) ? null : location
+  return hostnames.has(target.hostname) || isInternal(target.hostname) ? null : location
 }
 
 function isInternal(hostname: string): boolean {

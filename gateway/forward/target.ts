@@ -17,11 +17,8 @@ export class Target {
   tunnels = 0
   #failures = 0
   #retryAt = 0
-  /** One request is finding out whether the target is back. */
-  #probing = false
 
-  constructor(target: string, { timeouts, connections }: Pick<Upstream, 'timeouts' | 'connections'>) {
-    const { origin, host } = new URL(target)
+  constructor({ origin, host }: URL, { timeouts, connections }: Pick<Upstream, 'timeouts' | 'connections'>) {
     this.authority = host
     this.connections = connections
     // Fixed to one origin, one request per connection at a time, no interceptor: nothing is retried, cached,
@@ -45,23 +42,19 @@ export class Target {
     return this.#retryAt
   }
 
-  /** True if it can be reached, or it is time to see whether it can, which one request is to find out. */
+  /** True if it can be reached, or it is time to see whether it can. */
   isAvailable(): boolean {
-    return this.#failures === 0 || (performance.now() >= this.#retryAt && !this.#probing)
+    return this.#failures === 0 || performance.now() >= this.#retryAt
   }
 
-  /** It is going to be asked. */
+  /** It is going to be asked. If it is out, this one request finds out whether it is back: nobody else for a while. */
   chosen(): void {
-    if (this.#failures > 0) this.#probing = true
+    if (this.#failures > 0) this.#eject()
   }
 
   /** It could not be reached. Those who were on their way together count once. */
   failed(): void {
-    const now = performance.now()
-    if (this.#failures > 0 && now < this.#retryAt) return
-    this.#retryAt = now + Math.min(BACKOFF_MIN_MS * 2 ** this.#failures, BACKOFF_MAX_MS)
-    this.#failures++
-    this.#probing = false
+    if (this.#failures === 0) this.#eject()
   }
 
   /** It has answered. */
@@ -69,6 +62,10 @@ export class Target {
     if (this.#failures === 0) return
     this.#failures = 0
     this.#retryAt = 0
-    this.#probing = false
+  }
+
+  #eject(): void {
+    this.#retryAt = performance.now() + Math.min(BACKOFF_MIN_MS * 2 ** this.#failures, BACKOFF_MAX_MS)
+    this.#failures++
   }
 }

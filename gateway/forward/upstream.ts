@@ -1,11 +1,10 @@
-import { Pool } from 'undici'
 import type { Session } from '../../plugin/index.ts'
 import type { Upstream } from '../config/schema.ts'
 import { sessionFields } from './identity.ts'
 import { PublicRoute } from './policy.ts'
 import type { OpenStreams } from './streams.ts'
-
-const CONNECTIONS = 64
+import { Target } from './target.ts'
+import { Targets } from './targets.ts'
 
 /** One configured upstream, with everything a request needs prepared, and its own connections. */
 export class UpstreamRoute {
@@ -13,11 +12,10 @@ export class UpstreamRoute {
   readonly name: string
   /** Without a trailing slash: `''` for the root. */
   readonly prefix: string
-  readonly origin: string
-  readonly hostname: string
-  /** The upstream's own Host value. */
-  readonly authority: string
-  /** Path of the target without a trailing slash. */
+  /** Of its targets. */
+  readonly origins: ReadonlySet<string>
+  readonly hostnames: ReadonlySet<string>
+  /** Path of every target, without a trailing slash. */
   readonly base: string
   /** What `base` is called outside. */
   readonly publicBase: string
@@ -34,22 +32,24 @@ export class UpstreamRoute {
   readonly requestCookies: ReadonlySet<string>
   readonly responseCookies: ReadonlySet<string>
   readonly bodyLimitBytes: number
+  readonly connectMs: number
   readonly idleMs: number
   readonly websocket: Upstream['websocket']
-  readonly pool: Pool
+  readonly targets: Targets
+  /** A request that found nobody is sent again, if it may be. */
+  readonly retries: boolean
   readonly streams: OpenStreams
   readonly #sessionFields = new WeakMap<Session, readonly string[]>()
 
   /** @param publicUrl our origin, e.g. `https://api.example.com`. */
   constructor(upstream: Upstream, publicUrl: string, streams: OpenStreams) {
     const { prefix, target, timeouts, methods } = upstream
-    const url = new URL(target)
+    const urls = [target].flat().map((one) => new URL(one))
     this.name = prefix
     this.prefix = prefix.replace(/\/$/, '')
-    this.origin = url.origin
-    this.hostname = url.hostname
-    this.authority = url.host
-    this.base = url.pathname.replace(/\/$/, '')
+    this.origins = new Set(urls.map(({ origin }) => origin))
+    this.hostnames = new Set(urls.map(({ hostname }) => hostname))
+    this.base = urls[0]!.pathname.replace(/\/$/, '')
     this.publicBase = publicUrl + this.prefix
     this.methods = new Set(methods.includes('GET') ? [...methods, 'HEAD'] : methods)
     this.allow = [...this.methods].join(', ')
@@ -61,19 +61,12 @@ export class UpstreamRoute {
     this.requestCookies = new Set(upstream.cookies.request)
     this.responseCookies = new Set(upstream.cookies.response)
     this.bodyLimitBytes = upstream.bodyLimitBytes
+    this.connectMs = timeouts.connectMs
     this.idleMs = timeouts.idleMs
+    this.targets = new Targets(urls.map((url) => new Target(url, upstream)))
+    this.retries = upstream.retry
     this.websocket = upstream.websocket
     this.streams = streams
-    // Fixed to one origin, one request per connection at a time, no interceptor: nothing is retried, cached,
-    // shared between requests, redirected or decompressed (F-11, H-21, H-23, H-24).
-    this.pool = new Pool(url.origin, {
-      connections: CONNECTIONS,
-      pipelining: 1,
-      allowH2: false,
-      connectTimeout: timeouts.connectMs,
-      headersTimeout: timeouts.headersMs,
-      bodyTimeout: timeouts.idleMs,
-    })
   }
 
   /** Prepared once per session: a session is shared by all requests that carry its token. */

@@ -146,7 +146,6 @@ export class Walk {
   /** What passed, and what we say ourselves (requirements H-13, H-17, Appendix C). */
   #upstreamFields(route: UpstreamRoute, headers: RequestHeaders, request: FastifyRequest): string[] {
     const fields = headers.passed
-    fields.push('host', route.authority)
     fields.push('x-forwarded-for', this.#peers.forwardedFor(request.raw.socket, headers.forwardedFor))
     fields.push('x-forwarded-proto', this.#scheme, 'x-forwarded-host', headers.host ?? '')
     fields.push('x-request-id', request.id)

@@ -33,7 +33,7 @@ export class Tunnel implements Stream {
   #linger: NodeJS.Timeout | undefined
   #ended = false
 
-  constructor(client: Duplex, upstream: Duplex, options: TunnelOptions, onClose: (tunnel: Tunnel) => void) {
+  constructor(client: Duplex, upstream: Duplex, options: TunnelOptions, onClose: () => void) {
     this.session = options.session
     this.#client = client
     this.#upstream = upstream
@@ -45,7 +45,7 @@ export class Tunnel implements Stream {
       if (--open > 0) return
       clearTimeout(this.#idle)
       clearTimeout(this.#linger)
-      onClose(this)
+      onClose()
     }
     client.on('close', () => closed(upstream)).on('error', () => {})
     upstream.on('close', () => closed(client)).on('error', () => {})

@@ -1,8 +1,8 @@
-import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { ForwardedRequest } from './answer.ts'
 import { UpstreamError } from './errors.ts'
-import { Exchange, type ForwardedRequest } from './exchange.ts'
+import { Exchange } from './exchange.ts'
 import { type Access, PublicRoute } from './policy.ts'
 import { answerRefusal } from './problem.ts'
 import { responseHead } from './response-headers.ts'
@@ -24,55 +24,46 @@ export function forwardWebSocket(
   reply: FastifyReply,
   forwarded: ForwardedRequest,
 ): void {
-  const exchange = new WebSocketExchange(route, access, request, reply, forwarded)
   const { fields } = forwarded
   if (!(access instanceof PublicRoute)) fields.push(...route.fieldsFor(access))
   fields.push(...handshakeFields(request.raw))
-  const { path } = exchange
-  route.pool.dispatch({ path, method: 'GET', headers: fields, body: null, upgrade: 'websocket' }, exchange)
+  new WebSocketExchange(route, access, request, reply, forwarded, 'websocket').send()
 }
 
 /** A handshake and its answer, whichever it is. */
 class WebSocketExchange extends Exchange {
-  readonly #route: UpstreamRoute
-  readonly #request: IncomingMessage
-  readonly #requestId: string
-  readonly #response: UpgradeResponse
-
-  constructor(...args: ConstructorParameters<typeof Exchange>) {
-    super(...args)
-    const [route, , request, reply] = args
-    this.#route = route
-    this.#request = request.raw
-    this.#requestId = request.id
-    // Only upgrade requests come so far, and their answer is one of these.
-    this.#response = reply.raw as UpgradeResponse
-  }
-
   onUpgrade(status: number, raw: Buffer[], upstream: Duplex): void {
-    const { streams, websocket } = this.#route
-    const response = this.#response
-    if (!isHandshakeAccepted(raw, this.#request)) {
+    const { target } = this
+    const { streams, websocket } = this.route
+    target.answered()
+    if (!isHandshakeAccepted(raw, this.request)) {
       upstream.destroy()
       this.onError(new UpstreamError('answer_malformed'))
       return
     }
     // The client has left meanwhile.
-    if (websocket === false || !this.settle()) {
+    if (websocket === false || !this.settle(false)) {
       upstream.destroy()
       return
     }
+    // Only upgrade requests come so far, and their answer is one of these.
+    const response = this.response as UpgradeResponse
     if (streams.isFull(this.session)) {
       upstream.destroy()
-      answerRefusal(this.#request, response, this.#requestId, 'too_many_streams')
+      answerRefusal(this.request, response, this.requestId, 'too_many_streams')
       return
     }
-    const { fields } = responseHead(raw, status, this.#route, this.path)
-    fields.push('x-request-id', this.#requestId, 'connection', 'Upgrade', 'upgrade', 'websocket')
+    const { fields } = responseHead(raw, status, this.route, this.path)
+    fields.push('x-request-id', this.requestId, 'connection', 'Upgrade', 'upgrade', 'websocket')
     response.writeHead(101, fields)
     response.flushHeaders()
     const { idleMs, maxMessageBytes } = websocket
+    target.tunnels++
     const options = { session: this.session, idleMs, maxMessageBytes }
-    streams.add(new Tunnel(response.release(), upstream, options, (tunnel) => streams.delete(tunnel)))
+    const tunnel = new Tunnel(response.release(), upstream, options, () => {
+      target.tunnels--
+      streams.delete(tunnel)
+    })
+    streams.add(tunnel)
   }
 }

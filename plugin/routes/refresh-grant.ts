@@ -33,7 +33,6 @@ export async function refreshGrant(
   const handle = parseHandle('refresh', presented.refreshToken)
   if (!handle) throw new OAuthError('refresh_unknown')
   const patience = grants.now() + leaseMs(rooms)
-  let waited = false
   for (let first = true; ; first = false) {
     const verdict = await judgeRefresh(rooms, request, client, handle, first)
     if (verdict.successor) return verdict.successor
@@ -49,14 +48,12 @@ export async function refreshGrant(
     if (isLeased(rooms, current.grant)) {
       if (grants.now() >= patience) throw new OAuthError('refresh_busy')
       await waitForLease(rooms, current)
-      waited = true
       continue
     }
-    // Whoever has waited saw somebody else ask in vain; if every waiter asked again, that would be a storm (D-06).
-    if (waited) throw new OAuthError('refresh_busy')
+    // Whoever comes here again saw somebody else ask in vain; if all of them asked, that would be a storm (D-06).
+    if (!first) throw new OAuthError('refresh_busy')
     const answer = await refreshAtProvider(rooms, request, current, { dataKey, client, handle, scope })
     if (answer) return answer
-    waited = true
   }
 }
 

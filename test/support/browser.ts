@@ -5,9 +5,9 @@ import { type Answer, send } from './native-app.ts'
 /** A browser of its own: its cookies, and each step of a login as a step. */
 export class Browser {
   readonly jar: CookieJar = new Map()
-  readonly #stack: GatewayStack
+  readonly #stack: Pick<GatewayStack, 'publicUrl'>
 
-  constructor(stack: GatewayStack) {
+  constructor(stack: Pick<GatewayStack, 'publicUrl'>) {
     this.#stack = stack
   }
 

@@ -26,6 +26,8 @@ export function upstream(own: Partial<Upstream> & Pick<Upstream, 'target'>): Ups
     cookies: { request: [], response: [] },
     cacheControl: 'private',
     websocket: false,
+    connections: 64,
+    retry: false,
     timeouts: { connectMs: 1000, headersMs: 5000, idleMs: 5000 },
     bodyLimitBytes: 1000,
     ...own,

@@ -48,11 +48,11 @@ type Parameters = Record<string, string | undefined>
 export class NativeApp {
   readonly clientId: string
   readonly redirectUri: string
-  readonly #stack: GatewayStack
+  readonly #stack: Pick<GatewayStack, 'publicUrl' | 'signIn'>
   readonly #secret: { method: 'basic' | 'post'; value: string } | undefined
 
   constructor(
-    stack: GatewayStack,
+    stack: Pick<GatewayStack, 'publicUrl' | 'signIn'>,
     {
       clientId = 'com.example.app',
       redirectUri = 'com.example.app:/callback',

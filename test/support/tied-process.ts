@@ -20,20 +20,32 @@ export interface TiedProcess {
   end(signal: NodeJS.Signals): Promise<void>
 }
 
+export interface Tie {
+  /** How the server ends with the test. Default INT. */
+  readonly lastSignal?: 'INT' | 'KILL'
+  /** Hears every line of its output, of both streams. */
+  readonly onLine?: (line: string) => void
+}
+
 /**
  * Starts a server and waits until it has logged `ready`.
  *
  * @throws Error with the end of its log when it ends instead.
  */
-export async function startTied(command: string[], ready: string, user: ServerUser): Promise<TiedProcess> {
+export async function startTied(
+  command: string[],
+  ready: string,
+  user: ServerUser,
+  { lastSignal = 'INT', onLine = () => {} }: Tie = {},
+): Promise<TiedProcess> {
   // The shell becomes the server. What it leaves behind ends the server when our end of stdin closes.
-  const script = 'exec 3<&0; (read -r _ <&3; kill -INT $$) 2>/dev/null & exec "$@" 3<&-'
-  const child: ChildProcessByStdio<Writable, null, Readable> = spawn(
+  const script = `exec 3<&0; (read -r _ <&3; kill -${lastSignal} $$) >/dev/null 2>&1 & exec "$@" 3<&-`
+  const child: ChildProcessByStdio<Writable, Readable, Readable> = spawn(
     '/bin/sh',
     ['-c', script, 'sh', ...command],
     {
       ...user,
-      stdio: ['pipe', 'ignore', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     },
   )
   const log: string[] = []
@@ -41,12 +53,15 @@ export async function startTied(command: string[], ready: string, user: ServerUs
     child.once('error', reject)
     child.once('exit', () => {
       child.stdin.end()
-      reject(new Error(log.slice(-3).join(' | ')))
+      reject(new Error(log.join(' | ')))
     })
-    createInterface({ input: child.stderr }).on('line', (line) => {
+    const hear = (line: string) => {
       log.push(line)
+      if (log.length > 3) log.shift()
+      onLine(line)
       if (line.includes(ready)) resolve()
-    })
+    }
+    for (const input of [child.stdout, child.stderr]) createInterface({ input }).on('line', hear)
   })
   return {
     pid: child.pid ?? 0,
