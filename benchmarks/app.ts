@@ -33,12 +33,21 @@ export async function signIn(port: number): Promise<Tokens> {
 
 /** @see signIn */
 export function signInMany(port: number, count: number): Promise<Tokens[]> {
-  return withServer(port, count, async (server) => redeem(server, await obtainCode(server)))
+  return withServer(port, Array(count).fill(null), async (server) => {
+    return await requestTokens(server, codeForm(await obtainCode(server)))
+  })
 }
 
 /** So many codes, each to be redeemed once within its minute. */
 export function obtainCodes(port: number, count: number): Promise<string[]> {
-  return withServer(port, count, obtainCode)
+  return withServer(port, Array(count).fill(null), obtainCode)
+}
+
+/** Refreshes each of them. @returns what came instead, in no order. */
+export function refreshMany(port: number, tokens: readonly Tokens[]): Promise<Tokens[]> {
+  return withServer(port, tokens, (server, { refreshToken }) =>
+    requestTokens(server, refreshForm(refreshToken)),
+  )
 }
 
 /** The body of a token request for a code. */
@@ -61,15 +70,19 @@ export function refreshForm(refreshToken: string): string {
   )
 }
 
-async function withServer<T>(port: number, count: number, act: (server: Pool) => Promise<T>): Promise<T[]> {
+async function withServer<T, R>(
+  port: number,
+  items: readonly T[],
+  act: (server: Pool, item: T) => Promise<R>,
+): Promise<R[]> {
   const server = new Pool(`http://127.0.0.1:${port}`, { connections: CONCURRENT })
-  const results: T[] = []
-  let begun = 0
+  const results: R[] = []
+  const left = items.values()
   const work = async () => {
-    while (begun++ < count) results.push(await act(server))
+    for (const item of left) results.push(await act(server, item))
   }
   try {
-    await Promise.all(Array.from({ length: Math.min(count, CONCURRENT) }, work))
+    await Promise.all(Array.from({ length: CONCURRENT }, work))
     return results
   } finally {
     await server.destroy()
@@ -95,13 +108,13 @@ async function redirect(server: Pool, path: string, headers: Record<string, stri
   return { location: new URL(location), cookie: String(cookies).split(';', 1)[0]! }
 }
 
-async function redeem(server: Pool, code: string): Promise<Tokens> {
+async function requestTokens(server: Pool, form: string): Promise<Tokens> {
   const headers = { 'content-type': 'application/x-www-form-urlencoded' }
   const answer = await server.request({
     method: 'POST',
     path: '/oauth2/token',
     headers,
-    body: codeForm(code),
+    body: form,
   })
   const body = (await answer.body.json()) as { access_token?: string; refresh_token?: string }
   if (body.access_token === undefined || body.refresh_token === undefined) {

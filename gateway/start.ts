@@ -1,7 +1,9 @@
+import type { Server } from 'node:https'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { StoreError } from '../plugin/index.ts'
 import { startAdmin } from './admin.ts'
 import { buildGateway } from './app.ts'
+import { watchCertificate } from './certificate.ts'
 import type { GatewayConfig } from './config/schema.ts'
 
 /** A gateway that listens. */
@@ -10,6 +12,8 @@ export interface RunningGateway {
   /** Of the public listener, e.g. `http://127.0.0.1:3000`. */
   readonly address: string
   readonly adminAddress: string
+  /** Reads the certificate again, as happens by itself when its files change; undefined without TLS. */
+  readonly reload: (() => void) | undefined
   /**
    * Becomes not ready, stops accepting, lets the requests in flight finish, then closes the store: an exchange
    * in flight cannot be repeated, so its app gets its answer (requirements K-07).
@@ -53,7 +57,10 @@ export async function startGateway(
     closing.splice(1, 0, () => admin.close())
     const { host, port } = config.listen
     const address = await app.listen({ host, port }).catch(explainedBy('listen', config.listen))
-    return { log: app.log, address, adminAddress: admin.address, stop }
+    const { tls } = config.listen
+    const certificate = tls && watchCertificate(app.server as unknown as Server, tls, app.log)
+    closing.push(async () => certificate?.close())
+    return { log: app.log, address, adminAddress: admin.address, reload: certificate?.reload, stop }
   } catch (error) {
     await stop()
     throw error

@@ -38,7 +38,8 @@ export async function plugin(app: FastifyInstance, input: PkceOptions): Promise<
 
   await rooms.provider.start()
   const { cache, endings } = rooms.sessions
-  const unwatch = await Promise.all([cache, endings].map((watcher) => rooms.grants.watch(watcher)))
+  const watchers = [cache, endings, rooms.transactions]
+  const unwatch = await Promise.all(watchers.map((watcher) => rooms.grants.watch(watcher)))
   decorate(app, rooms, cors, authenticate)
   app.addHook('onClose', async () => {
     for (const end of unwatch) end()

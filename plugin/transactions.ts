@@ -6,7 +6,7 @@ interface Transaction {
 }
 
 /**
- * How many logins are under way, in all and for each address (v6: its /64), as this process has seen them. New
+ * How many logins that began at this process are under way, in all and for each address (v6: its /64). New
  * ones are refused rather than live ones evicted, so that a flood cannot push out a login that has begun
  * (requirements A-20).
  */
@@ -41,6 +41,16 @@ export class Transactions {
     if (count === 0) this.#perAddress.delete(transaction.address)
     else this.#perAddress.set(transaction.address, count)
   }
+
+  /** The first change of a grant that began here is its callback, on whichever instance the browser came back to. */
+  onChange(grantId: string): void {
+    this.finish(grantId)
+  }
+
+  /** What ended unheard is forgotten with its time. */
+  onGap(): void {}
+
+  onResume(): void {}
 
   #dropExpired(now: number): void {
     for (const [grantId, transaction] of this.#underWay) {

@@ -242,7 +242,7 @@ t.test(
     const route = routeOf({
       identityHeaders: { 'x-subject': 'sub', 'x-name': 'name', 'x-none': 'none', 'x-roles': 'roles' },
     })
-    t.teardown(() => route.pool.close())
+    t.teardown(() => route.targets.close())
     const claims = { sub: 'al\r\nice', name: 'Zoë 100%', roles: ['a', 'b'] }
     t.same(sessionFields(session({ subject: 'al\r\nice', claims }), route), [
       ...['authorization', 'Bearer provider-token', 'x-subject', 'al%0D%0Aice'],
@@ -259,7 +259,7 @@ t.test(
 
 t.test('the provider token goes only where it is configured to (H-16)', async (t) => {
   const route = routeOf({ credentials: 'none' })
-  t.teardown(() => route.pool.close())
+  t.teardown(() => route.targets.close())
   t.same(sessionFields(session(), route), [])
 })
 
@@ -284,7 +284,7 @@ const bytes = (...fields: string[]) => fields.map((text) => Buffer.from(text, 'l
 
 t.test('what an upstream may not say is removed from its answer (RFC 9110 §7.6.1, H-25)', async (t) => {
   const route = routeOf({ cacheControl: 'upstream', cookies: { request: [], response: ['theirs'] } })
-  t.teardown(() => route.pool.close())
+  t.teardown(() => route.targets.close())
   const { fields, contentLength } = responseHead(
     bytes(
       ...['Server', 'x', 'X-Powered-By', 'x', 'Via', 'x', 'Access-Control-Allow-Origin', '*', 'Alt-Svc', 'x'],
@@ -354,7 +354,7 @@ t.test('what an upstream may not say is removed from its answer (RFC 9110 §7.6.
 
 t.test('an answer to a session is private and never stored (RFC 9111 §3.5, H-26)', async (t) => {
   const route = routeOf()
-  t.teardown(() => route.pool.close())
+  t.teardown(() => route.targets.close())
   const raw = bytes('Cache-Control', 'public, max-age=60', 'Expires', 'x', 'Pragma', 'x', 'Vary', 'Accept')
   const { fields } = responseHead(raw, 200, route, '/a')
   t.same(fields, ['Vary', 'Accept', 'cache-control', 'private, no-store', 'vary', 'Authorization, Cookie'])
@@ -362,7 +362,7 @@ t.test('an answer to a session is private and never stored (RFC 9111 §3.5, H-26
 
 t.test('an answer of a public route keeps its freshness (H-26)', async (t) => {
   const route = routeOf({ public: true })
-  t.teardown(() => route.pool.close())
+  t.teardown(() => route.targets.close())
   t.same(responseHead(bytes('Cache-Control', 'max-age=60'), 200, route, '/a').fields, [
     'Cache-Control',
     'max-age=60',
@@ -371,14 +371,14 @@ t.test('an answer of a public route keeps its freshness (H-26)', async (t) => {
 
 t.test("an upstream's 401 gets our challenge of realm upstream (design, errors)", async (t) => {
   const route = routeOf({ cacheControl: 'upstream' })
-  t.teardown(() => route.pool.close())
+  t.teardown(() => route.targets.close())
   const { fields } = responseHead(bytes('WWW-Authenticate', 'Bearer error="invalid_token"'), 401, route, '/a')
   t.same(fields, ['www-authenticate', 'Bearer realm="upstream"'])
 })
 
 t.test('contradicting framing of an answer is refused (RFC 9112 §6.3, H-25)', async (t) => {
   const route = routeOf()
-  t.teardown(() => route.pool.close())
+  t.teardown(() => route.targets.close())
   const malformed = { code: 'PKCE_UPSTREAM', reason: 'answer_malformed', statusCode: 502 }
   t.throws(
     () => responseHead(bytes('Content-Length', '1', 'Content-Length', '1'), 200, route, '/a'),
@@ -393,7 +393,7 @@ t.test('contradicting framing of an answer is refused (RFC 9112 §6.3, H-25)', a
 
 t.test('a 204 has no content-length (RFC 9110 §8.6)', async (t) => {
   const route = routeOf({ cacheControl: 'upstream' })
-  t.teardown(() => route.pool.close())
+  t.teardown(() => route.targets.close())
   t.same(responseHead(bytes('Content-Length', '0'), 204, route, '/a').fields, [])
 })
 

@@ -182,7 +182,7 @@ t.test('only the public host and the allowed ones are served (RFC 9110 §7.2, H-
 
 t.test('Location is rewritten, kept or removed (RFC 9110 §10.2.2, H-24)', async (t) => {
   const route = new UpstreamRoute(upstream({ target: 'http://10.1.2.3:5000/v1' }), PUBLIC_URL, noStreams)
-  t.teardown(() => route.pool.close())
+  t.teardown(() => route.targets.close())
   const at = (location: string) => publicLocation(location, '/v1/orders/7', route)
   t.equal(at('http://10.1.2.3:5000/v1/orders/8?a=b#c'), `${PUBLIC_URL}/api/orders/8?a=b#c`)
   t.equal(at('/v1/orders/8'), `${PUBLIC_URL}/api/orders/8`)

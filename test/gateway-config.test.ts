@@ -127,6 +127,8 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
           cookies: { request: [], response: [] },
           cacheControl: 'private',
           websocket: false,
+          connections: 64,
+          retry: false,
           timeouts: { connectMs: 3000, headersMs: 30_000, idleMs: 60_000 },
           bodyLimitBytes: 10_485_760,
         },
@@ -472,6 +474,30 @@ t.test('upstream rules: targets (H-08, H-10, H-11)', async (t) => {
   for (const target of ['http://h', 'https://h:8443/base/v1', 'http://[::1]:5000', 'http://h/']) {
     const { config } = load(file(t, { ...minimal(), upstreams: [{ ...upstream, target }] }))
     t.equal(config.upstreams[0]?.target, target.replace(/\/$/, ''))
+  }
+})
+
+t.test('upstream rules: several targets are one upstream on several servers (H-10)', async (t) => {
+  const target = ['http://a:1/', 'http://b:1', 'https://a:1']
+  const { config } = load(file(t, { ...minimal(), upstreams: [{ ...upstream, target }] }))
+  t.same(config.upstreams[0]?.target, ['http://a:1', 'http://b:1', 'https://a:1'])
+  const refused: [unknown, RegExp[]][] = [
+    [[], [/target: must not be empty$/]],
+    [3, [/target: must be text or a list$/]],
+    [['http://a', 'http://u:p@h'], [/target\[1\]: must be an http or https URL/]],
+    [
+      ['http://a/v1', 'http://b/v2', 'http://c/v1'],
+      [/target\[1\]: must have the same path as the first one$/],
+    ],
+    [['http://a', 'http://b', 'http://a:80'], [/target\[2\]: is there twice$/]],
+  ]
+  for (const [wrong, problems] of refused) {
+    matchAll(
+      t,
+      problemsOf(file(t, { ...minimal(), upstreams: [{ ...upstream, target: wrong }] })),
+      problems,
+      JSON.stringify(wrong),
+    )
   }
 })
 

@@ -1,4 +1,4 @@
-import { refreshForm, signInMany } from '../app.ts'
+import { refreshForm, refreshMany, signInMany } from '../app.ts'
 import type { Case } from '../case.ts'
 import { greeted } from './hello.ts'
 import { tokenRequest, unlimitedGateway } from './token-exchange.ts'
@@ -15,7 +15,9 @@ export const refresh: Case = {
     {
       peer: unlimitedGateway,
       async prepare({ port }, count) {
-        const tokens = await signInMany(port, count)
+        // Two refreshes of each, with their answers checked, are the warm-up.
+        const first = await signInMany(port, count)
+        const tokens = await refreshMany(port, await refreshMany(port, first))
         const requests = tokens.map(({ refreshToken }) => tokenRequest(refreshForm(refreshToken)))
         return { requests, status: 200 }
       },

@@ -1,4 +1,4 @@
-import { codeForm, obtainCodes, signIn } from '../app.ts'
+import { codeForm, obtainCodes, signInMany } from '../app.ts'
 import type { Case } from '../case.ts'
 import { gatewayPeer } from '../gateway.ts'
 import { greeted } from './hello.ts'
@@ -27,8 +27,9 @@ export const tokenExchange: Case = {
     {
       peer: unlimitedGateway,
       async prepare({ port }, count) {
-        // A whole login, whose every answer is checked.
-        await signIn(port)
+        // Whole logins, whose every answer is checked. They are also the warm-up: codes live for a minute, so there
+        // cannot be as many as it takes until everything is compiled.
+        await signInMany(port, 2 * count)
         const codes = await obtainCodes(port, count)
         return { requests: codes.map((code) => tokenRequest(codeForm(code))), status: 200 }
       },

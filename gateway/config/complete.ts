@@ -3,6 +3,7 @@ import { type ConfigProblem, schemaProblems } from '../../plugin/index.ts'
 import { PLUGIN_KEYS, pluginOptions } from './plugin-options.ts'
 import { allowedHostProblems, listenerProblems, trustProxyProblems } from './rules.ts'
 import { type GatewayConfig, type GatewayInput, GatewaySchema } from './schema.ts'
+import { tlsConfig } from './tls.ts'
 import { completeUpstream, type UpstreamInput, upstreamProblems, upstreamWarnings } from './upstream-rules.ts'
 
 type Path = ConfigProblem['path']
@@ -38,6 +39,8 @@ export function completeConfig(values: unknown, folderOf: (path: Path) => string
   const plugin = PLUGIN_KEYS.every((key) => sound(key)) ? pluginOptions(input, folderOf) : undefined
   if (plugin) problems.push(...plugin.problems)
   if (sound('listen') && sound('admin')) problems.push(...listenerProblems(input))
+  const tls = sound('listen') && sound('publicUrl') ? tlsConfig(input, folderOf) : undefined
+  if (tls) problems.push(...tls.problems)
   if (sound('allowedHosts')) problems.push(...allowedHostProblems(input.allowedHosts))
   if (sound('trustProxy')) problems.push(...trustProxyProblems(input.trustProxy))
   if (sound('routePrefix') && Array.isArray(input.upstreams)) {
@@ -52,14 +55,18 @@ export function completeConfig(values: unknown, folderOf: (path: Path) => string
   const config: GatewayConfig = {
     plugin: plugin.options,
     store: plugin.store,
-    listen: frozen(input.listen),
+    listen: frozen({ ...input.listen, ...(tls?.files && { tls: tls.files }) }),
     admin: frozen(input.admin),
     allowedHosts: frozen(input.allowedHosts.map((host) => host.toLowerCase())),
     trustProxy: frozen(input.trustProxy),
     upstreams: frozen(upstreams.toSorted((a, b) => b.prefix.length - a.prefix.length)),
     log: frozen(input.log),
     shutdown: frozen(input.shutdown),
-    warnings: frozen([...plugin.warnings, ...upstreamWarnings(upstreams, input.clients)]),
+    warnings: frozen([
+      ...plugin.warnings,
+      ...(tls?.warnings ?? []),
+      ...upstreamWarnings(upstreams, input.clients),
+    ]),
   }
   return { problems, effective, config: Object.freeze(config) }
 }

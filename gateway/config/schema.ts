@@ -6,6 +6,7 @@ import {
   ProviderSchema,
   ResourceServerSchema,
 } from '../../plugin/index.ts'
+import type { CertificateFiles } from '../certificate.ts'
 import { address, closed, milliseconds, secretFile, strings } from './schema-parts.ts'
 import type { ConfiguredStore } from './store.ts'
 import { type Upstream, UpstreamSchema } from './upstream-schema.ts'
@@ -35,6 +36,19 @@ const ResourceServer = Type.Object(
 const Listen = Type.Object(
   {
     ...address('127.0.0.1', 3000),
+    tls: Type.Optional(
+      Type.Object(
+        {
+          certFile: Type.String({
+            minLength: 1,
+            description:
+              'PEM: the certificate, then the intermediate ones. Read again when it changes, and at SIGHUP.',
+          }),
+          keyFile: Type.String({ minLength: 1, description: 'PEM: its private key.' }),
+        },
+        { ...closed, description: 'Speak HTTPS (TLS 1.2 or newer). Without it: HTTP, for a proxy in front.' },
+      ),
+    ),
     timeouts: Type.Optional(
       Type.Object(
         {
@@ -150,7 +164,12 @@ export interface GatewayConfig {
   readonly plugin: PkceOptions
   /** The same store, and what is around it. */
   readonly store: ConfiguredStore
-  readonly listen: Readonly<Omit<ListenInput, 'timeouts'> & { timeouts: Filled<ListenInput['timeouts']> }>
+  readonly listen: Readonly<
+    Omit<ListenInput, 'timeouts' | 'tls'> & {
+      timeouts: Filled<ListenInput['timeouts']>
+      tls?: CertificateFiles | undefined
+    }
+  >
   readonly admin: Filled<GatewayInput['admin']>
   /** In lower case, besides publicUrl's own. */
   readonly allowedHosts: readonly string[]

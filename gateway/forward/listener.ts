@@ -8,6 +8,7 @@ import Fastify, {
   type FastifyServerOptions,
   LogController,
 } from 'fastify'
+import { readCertificate } from '../certificate.ts'
 import type { GatewayConfig } from '../config/schema.ts'
 import { loggerOptions } from '../log.ts'
 import type { Refusal } from './errors.ts'
@@ -34,8 +35,24 @@ export interface ListenerOptions {
  */
 export function publicListener(config: ListenerConfig, options: ListenerOptions = {}): FastifyInstance {
   const { headersMs, requestMs, keepAliveMs } = config.listen.timeouts
-  const hasWebSockets = config.upstreams.some(({ websocket }) => websocket !== false)
-  const app: FastifyInstance = Fastify({
+  const { tls } = config.listen
+  const server = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: headersMs,
+    // Node looks at the two timeouts only this often (P-18).
+    connectionsCheckingInterval: Math.min(headersMs, MAX_CHECK_INTERVAL_MS),
+    requestTimeout: requestMs,
+    // A missing Host is ours to refuse, in the same form as everything else.
+    requireHostHeader: false,
+    ...(config.upstreams.some(({ websocket }) => websocket !== false) && {
+      IncomingMessage: UpgradableRequest,
+    }),
+  }
+  const transport = tls
+    ? { https: { ...server, ...readCertificate(tls), handshakeTimeout: headersMs } }
+    : { http: server }
+  const app = Fastify({
+    ...(transport as { http: typeof server }),
     // Fastify's type wants more fields of a request and an error than we log.
     logger: loggerOptions(config.log.level, options.logStream) as FastifyServerOptions['logger'] & object,
     logController: new LogController({ disableRequestLogging: isForwarded }),
@@ -45,21 +62,16 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
     bodyLimit: BODY_LIMIT_BYTES,
     keepAliveTimeout: keepAliveMs,
     requestTimeout: requestMs,
-    http: {
-      maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: headersMs,
-      // Node looks at the two timeouts above only this often (P-18).
-      connectionsCheckingInterval: Math.min(headersMs, MAX_CHECK_INTERVAL_MS),
-      requestTimeout: requestMs,
-      // A missing Host is ours to refuse, in the same form as everything else.
-      requireHostHeader: false,
-      ...(hasWebSockets && { IncomingMessage: UpgradableRequest }),
-    },
     frameworkErrors: (error, request, reply) => {
       answerRefusal(request.raw, reply.raw, request.id, frameworkRefusal(error))
     },
     clientErrorHandler: (error, socket) => {
       if (error.code === 'ECONNRESET' || socket.destroyed) return
+      // No TLS connection has come about, on which something could be said.
+      if (/^ERR_(?:SSL|TLS)_/.test(error.code ?? '')) {
+        socket.destroy()
+        return
+      }
       // The rest of a request that is being answered: a second answer would be taken for the next one's.
       if (isAnswering(socket)) socket.destroySoon()
       else writeRefusal(socket, randomUUID(), parserRefusal(error.code))

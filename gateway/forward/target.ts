@@ -15,10 +15,17 @@ export class Target {
   pending = 0
   /** WebSocket connections; they have left the pool. */
   tunnels = 0
+  readonly #now: () => number
   #failures = 0
   #retryAt = 0
 
-  constructor({ origin, host }: URL, { timeouts, connections }: Pick<Upstream, 'timeouts' | 'connections'>) {
+  /** @param now a clock that never goes back, in milliseconds. */
+  constructor(
+    { origin, host }: URL,
+    { timeouts, connections }: Pick<Upstream, 'timeouts' | 'connections'>,
+    now = () => performance.now(),
+  ) {
+    this.#now = now
     this.authority = host
     this.connections = connections
     // Fixed to one origin, one request per connection at a time, no interceptor: nothing is retried, cached,
@@ -44,7 +51,7 @@ export class Target {
 
   /** True if it can be reached, or it is time to see whether it can. */
   isAvailable(): boolean {
-    return this.#failures === 0 || performance.now() >= this.#retryAt
+    return this.#failures === 0 || this.#now() >= this.#retryAt
   }
 
   /** It is going to be asked. If it is out, this one request finds out whether it is back: nobody else for a while. */
@@ -65,7 +72,7 @@ export class Target {
   }
 
   #eject(): void {
-    this.#retryAt = performance.now() + Math.min(BACKOFF_MIN_MS * 2 ** this.#failures, BACKOFF_MAX_MS)
+    this.#retryAt = this.#now() + Math.min(BACKOFF_MIN_MS * 2 ** this.#failures, BACKOFF_MAX_MS)
     this.#failures++
   }
 }

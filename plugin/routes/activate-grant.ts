@@ -77,8 +77,9 @@ export async function activateGrant(
   } catch (cause) {
     provider.revoke(secrets)
     rooms.audit.record('store.unavailable', { request, grantId: id, clientId, reason: 'commit_failed' })
-    // The write may have happened all the same; nobody holds its handles, and nobody shall find it live.
-    await grants.end(redeeming, 'exchange_failed').catch(() => {})
+    // The write may have happened all the same; nobody holds its handles, and nobody shall find it live. Not
+    // awaited: the store has had its second, and the app gets its answer (G-11).
+    void grants.end(redeeming, 'exchange_failed').catch(() => {})
     throw new OAuthError('commit_failed', { cause })
   }
   if (!active) {

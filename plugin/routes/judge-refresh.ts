@@ -2,11 +2,12 @@ import type { FastifyRequest } from 'fastify'
 import { OAuthError } from '../errors.ts'
 import type { ActiveGrant, SuccessorSecrets } from '../grant/grant.ts'
 import type { StoredGrant } from '../grant/grants.ts'
-import { openFor, openProviderSecrets, unwrapFor } from '../grant/seals.ts'
+import { openFor } from '../grant/seals.ts'
 import { familyOf, type Handle, hashCredential, hashFamily, sameHash } from '../handles.ts'
 import { type TokenResponse, tokenResponse } from '../oauth/token.ts'
 import type { RegisteredClient } from '../options/resolved.ts'
 import type { Rooms } from '../rooms.ts'
+import { endPresented } from './end-presented.ts'
 
 /** A refresh handle that is current, or the answer that its successor was. */
 export type RefreshVerdict =
@@ -82,13 +83,11 @@ async function endReused(
   handle: Handle,
 ): Promise<OAuthError> {
   const { id, clientId } = current.grant
-  const ended = await rooms.grants.end(current, 'refresh_reused')
   rooms.audit.record('refresh.reuse', { request, grantId: id, clientId, reason: 'refresh_reused' })
-  if (ended?.status === 'active') {
-    const dataKey = unwrapFor(rooms.sealing, ended, 'refresh', familyOf(handle), ended.refreshToken!.key)
-    const tokens = dataKey && openProviderSecrets(rooms.sealing, ended, dataKey)
-    if (tokens) rooms.provider.revoke(tokens)
-    rooms.audit.record('session.ended', { request, grantId: id, clientId, reason: 'refresh_reused' })
-  }
+  await endPresented(rooms, request, current, 'refresh_reused', {
+    holder: 'refresh',
+    secret: familyOf(handle),
+    key: current.grant.refreshToken!.key,
+  })
   return new OAuthError('refresh_reused')
 }

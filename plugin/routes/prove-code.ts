@@ -2,11 +2,11 @@ import type { FastifyRequest } from 'fastify'
 import { OAuthError, type Reason } from '../errors.ts'
 import type { ActiveGrant, AuthorizedGrant } from '../grant/grant.ts'
 import type { StoredGrant } from '../grant/grants.ts'
-import { openProviderSecrets, unwrapFor } from '../grant/seals.ts'
 import { type Handle, hashCredential, sameHash } from '../handles.ts'
 import { verifyCodeVerifier } from '../oauth/pkce.ts'
 import type { RegisteredClient } from '../options/resolved.ts'
 import type { Rooms } from '../rooms.ts'
+import { endPresented } from './end-presented.ts'
 
 /** What a token request presents with its code, its syntax already checked. */
 export interface PresentedCode {
@@ -97,13 +97,12 @@ async function answerReplay(
     return new OAuthError('code_unknown')
   if (findMismatch(client, presented, { ...remembered, clientId })) return new OAuthError('code_unknown')
 
-  const ended = await rooms.grants.end(stored, 'code_replayed')
   rooms.audit.record('code.replay', { request, grantId: id, clientId, reason: 'code_replayed' })
-  if (ended?.status === 'active') {
-    const dataKey = unwrapFor(rooms.sealing, ended, 'used-code', handle.secret, remembered.key)
-    const tokens = dataKey && openProviderSecrets(rooms.sealing, ended, dataKey)
-    if (tokens) rooms.provider.revoke(tokens)
-    rooms.audit.record('session.ended', { request, grantId: id, clientId, reason: 'code_replayed' })
-  }
+  const { key } = remembered
+  await endPresented(rooms, request, stored, 'code_replayed', {
+    holder: 'used-code',
+    secret: handle.secret,
+    key,
+  })
   return new OAuthError('code_replayed')
 }

@@ -1,14 +1,14 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { narrowCors } from '../cors.ts'
 import type { ActiveGrant } from '../grant/grant.ts'
 import type { Grants, StoredGrant } from '../grant/grants.ts'
 import { relayedTokenIndex } from '../grant/indexes.ts'
-import { type Holder, openProviderSecrets, unwrapFor } from '../grant/seals.ts'
 import { familyOf, hashCredential, hashFamily, parseHandle, sameHash } from '../handles.ts'
 import type { FormParameters } from '../oauth/form.ts'
 import { parseTokenParameter } from '../oauth/token.ts'
 import type { Rooms } from '../rooms.ts'
 import { clientOf } from './client.ts'
+import { endPresented, type Presented } from './end-presented.ts'
 import { formRoute } from './methods.ts'
 import { revokeSchema } from './schemas.ts'
 
@@ -31,22 +31,20 @@ export function revokeRoute(scope: FastifyInstance, rooms: Rooms): void {
         parseTokenParameter(parameters),
         options.tokens === 'relay',
       )
-      if (presented?.stored.grant.clientId === client.clientId) await endPresented(rooms, request, presented)
+      if (presented?.stored.grant.clientId === client.clientId) {
+        await endPresented(rooms, request, presented.stored, 'revoked', presented)
+      }
       return {}
     },
   })
 }
 
-/** A grant, and the key that the presented token opens it with. */
-interface Presented {
-  readonly stored: StoredGrant<ActiveGrant>
-  readonly holder: Holder
-  readonly secret: Buffer
-  readonly key: string
-}
-
 /** The live grant behind an access or refresh token, by what the token is; the hint is not needed (RFC 7009 §2.1). */
-async function findGrant(grants: Grants, token: string, relayed: boolean): Promise<Presented | null> {
+async function findGrant(
+  grants: Grants,
+  token: string,
+  relayed: boolean,
+): Promise<(Presented & { readonly stored: StoredGrant<ActiveGrant> }) | null> {
   const refresh = parseHandle('refresh', token)
   if (refresh) {
     const stored = await readActive(grants, refresh.selector)
@@ -71,18 +69,4 @@ async function findGrant(grants: Grants, token: string, relayed: boolean): Promi
 async function readActive(grants: Grants, grantId: string): Promise<StoredGrant<ActiveGrant> | null> {
   const stored = await grants.read(grantId)
   return stored?.grant.status === 'active' ? (stored as StoredGrant<ActiveGrant>) : null
-}
-
-async function endPresented(rooms: Rooms, request: FastifyRequest, presented: Presented): Promise<void> {
-  const ended = await rooms.grants.end(presented.stored, 'revoked')
-  if (ended?.status !== 'active') return
-  rooms.audit.record('session.ended', {
-    request,
-    grantId: ended.id,
-    clientId: ended.clientId,
-    reason: 'revoked',
-  })
-  const dataKey = unwrapFor(rooms.sealing, ended, presented.holder, presented.secret, presented.key)
-  const tokens = dataKey && openProviderSecrets(rooms.sealing, ended, dataKey)
-  if (tokens) rooms.provider.revoke(tokens)
 }

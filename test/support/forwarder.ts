@@ -58,6 +58,7 @@ export interface ForwarderSetup {
   /** Default: no session ends. */
   onSessionEnd?: Pkce['onSessionEnd']
   headersMs?: number
+  tls?: { certFile: string; keyFile: string }
 }
 
 export const ALLOWED_ORIGIN = 'https://app.example'
@@ -73,7 +74,7 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
   const timeouts = { headersMs: setup.headersMs ?? 15_000, requestMs: 0, keepAliveMs: 72_000 }
   const app = publicListener(
     {
-      listen: { host: '127.0.0.1', port: 0, timeouts },
+      listen: { host: '127.0.0.1', port: 0, timeouts, tls: setup.tls },
       trustProxy,
       log: { level: 'warn' },
       upstreams: setup.upstreams,

@@ -3,7 +3,7 @@ import { Redis } from 'ioredis'
 import pg from 'pg'
 import type { Test } from 'tap'
 import type { GatewayInput } from '../../gateway/config/schema.ts'
-import { type Store, memoryStore } from '../../plugin/index.ts'
+import { memoryStore, type Store } from '../../plugin/index.ts'
 import { createPostgresPool, migratePostgres } from '../../plugin/postgres.ts'
 import { createRedisClient } from '../../plugin/redis.ts'
 import { postgresStore } from '../../plugin/stores/postgres.ts'
@@ -101,7 +101,7 @@ async function onRedis(t: Test, kind: 'redis' | 'redis-cluster'): Promise<Shared
 const redisReaders: Record<string, (client: Redis, key: string) => Promise<unknown>> = {
   string: (client, key) => client.get(key),
   hash: (client, key) => client.hgetall(key),
-  zset: (client, key) => client.zrange(key, 0, -1, 'WITHSCORES'),
+  zset: (client, key) => client.zrange(key, '0', '-1', 'WITHSCORES'),
   set: (client, key) => client.smembers(key),
   list: (client, key) => client.lrange(key, 0, -1),
   stream: (client, key) => client.xrange(key, '-', '+'),

@@ -8,9 +8,9 @@ export function deferred(): { readonly promise: Promise<void>; resolve(): void }
 }
 
 /** Lets the event loop run until `condition` holds; fails the test after ten seconds. */
-export async function until(condition: () => boolean): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + 10_000
-  while (!condition()) {
+  while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`never came true: ${condition}`)
     await new Promise((resolve) => setImmediate(resolve))
   }

@@ -1,0 +1,12 @@
+import t from 'tap'
+import { startSharedStore } from '../support/shared-store.ts'
+import { walkFaults } from './walk.ts'
+
+t.test('PostgreSQL', async (t) => {
+  const store = await startSharedStore(t, 'postgres')
+  if (typeof store === 'string') {
+    t.skip(store)
+    return
+  }
+  await t.test('lost at each step of the walk', (t) => walkFaults(t, store))
+})
