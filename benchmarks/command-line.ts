@@ -20,7 +20,7 @@ export interface CommandLine {
 
 export const usage = `npm run bench -- [options]
 
-  --profile smoke|full   smoke: a minute, to see that it works (default) · full: the measurement, most of an hour
+  --profile smoke|full   smoke: some minutes, to see that it works (default) · full: the measurement
   --case NAME            only this case; may be repeated
   --peer NAME            only this server, beside the base; may be repeated
   --rounds N             instead of the profile's

@@ -13,6 +13,7 @@ import {
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { connect } from 'node:tls'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { stringify } from 'yaml'
@@ -20,6 +21,7 @@ import { startAdmin } from '../gateway/admin.ts'
 import { runCommand, type Started } from '../gateway/command.ts'
 import type { GatewayInput } from '../gateway/config/schema.ts'
 import { loggerOptions, readable } from '../gateway/log.ts'
+import { selfSigned } from './support/certificate.ts'
 
 const publicHost = '127.0.0.1:3000'
 const secret = 'hunter2-hunter2'
@@ -289,6 +291,26 @@ t.test('SIGTERM: a request in flight is answered, then the process ends with 0 (
   t.match(await answer, { status: 200, body: 'done' })
   t.equal(await command.exited, 0)
   await command.logged('closed')
+})
+
+t.test('SIGHUP with TLS: the certificate is read again, and nothing stops', async (t) => {
+  const { cert, key } = selfSigned('gateway.example')
+  const folder = t.testdir({ 'tls.crt': cert, 'tls.key': key })
+  const tls = { certFile: 'tls.crt', keyFile: 'tls.key' }
+  const path = join(folder, 'gateway.yaml')
+  const publicUrl = 'https://gateway.example'
+  const secrets = [Buffer.alloc(32, 1).toString('base64url')]
+  writeFileSync(path, stringify(values({ publicUrl, secrets, listen: { port: 0, tls } })))
+  const command = new Command(t, ['--config', path])
+  const { url } = await command.ready()
+  t.match(url, /^https:/)
+  const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1', ca: cert })
+  await once(socket, 'secureConnect')
+  socket.destroy()
+  command.child.kill('SIGHUP')
+  await command.logged('certificate reloaded')
+  command.child.kill('SIGTERM')
+  t.equal(await command.exited, 0)
 })
 
 t.test('shutdown.graceMs exceeded: exit 1 with a line that says so (design)', async (t) => {

@@ -33,7 +33,7 @@ async function deploy(t: Test, store: SharedStore, options: Partial<Omit<PkceOpt
   const start = () =>
     startPluginApp(
       t,
-      { secrets, ...options, store: store.open(), provider: { scope: 'openid' } },
+      { secrets, ...options, store: store.open(t), provider: { scope: 'openid' } },
       { provider },
     )
   const [a, b] = await Promise.all([start(), start()])

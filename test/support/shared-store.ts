@@ -23,8 +23,8 @@ export interface SharedStore {
   readonly kind: StoreKind
   /** For a gateway's configuration. */
   readonly settings: NonNullable<GatewayInput['store']>
-  /** A store of its own client, as an instance has it; of memory, always the same one. Closed at teardown. */
-  open(): Store
+  /** A store of its own client, as an instance has it; of memory, always the same one. Closed when `owner` ends. */
+  open(owner?: Test): Store
   /** Everything that is kept now, of every key and every table. */
   dump(): Promise<Dumped[]>
   /** The server, or the masters of the Cluster. */
@@ -81,10 +81,10 @@ async function onRedis(t: Test, kind: 'redis' | 'redis-cluster'): Promise<Shared
   return {
     kind,
     settings: { type: 'redis', url },
-    open() {
+    open(owner = t) {
       const client = createRedisClient({ url })
       const store = redisStore({ client })
-      t.teardown(async () => {
+      owner.teardown(async () => {
         await store.close()
         client.disconnect()
       })
@@ -131,10 +131,10 @@ async function onPostgres(t: Test): Promise<SharedStore> {
   return {
     kind: 'postgres',
     settings: { type: 'postgres', url: server.url() },
-    open() {
+    open(owner = t) {
       const own = createPostgresPool(server.url(), { max: 5 })
       const store = postgresStore({ pool: own })
-      t.teardown(async () => {
+      owner.teardown(async () => {
         await store.close()
         await own.end()
       })
