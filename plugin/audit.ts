@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { Reason } from './errors.ts'
+import type { EndReason } from './grant/transitions.ts'
 
 /** The audit trail's vocabulary (requirements J-04). */
 export type AuditEventName =
@@ -34,19 +35,6 @@ export interface AuditEvent {
   readonly requestId?: string
   readonly address?: string
 }
-
-/** Why a grant ended. */
-export type EndReason =
-  | 'revoked'
-  | 'administrator'
-  | 'code_replayed'
-  | 'refresh_reused'
-  | 'provider_refused_grant'
-  | 'provider_subject_mismatch'
-  | 'authorization_failed'
-  | 'code_mismatch'
-  | 'exchange_failed'
-  | 'client_gone'
 
 type Listener = (event: AuditEvent) => void
 

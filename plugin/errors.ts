@@ -72,7 +72,6 @@ const answers = {
   parameters_in_url: invalidRequest('Parameters must be in the body, not in the URL.'),
   request_malformed: invalidRequest('The request is malformed.'),
   url_too_long: { status: 414, error: 'invalid_request', description: 'The URL is too long.' },
-  not_found: { status: 404, error: 'invalid_request', description: 'There is nothing here.' },
   rate_limited: {
     status: 429,
     error: 'temporarily_unavailable',

@@ -1,4 +1,7 @@
-/** The public door: the plugin, the stores, and the types of its options and sessions. Nothing else. */
+/**
+ * The public door: the plugin, the stores, the types of its options and sessions, and what checks and describes
+ * those options, for programs that bring a configuration of their own, as the gateway does.
+ */
 import fp from 'fastify-plugin'
 import { plugin } from './plugin.ts'
 

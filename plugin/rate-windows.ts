@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { within } from './within.ts'
 
 interface Window {
   readonly startedAt: number
@@ -64,13 +65,8 @@ export class RateWindows {
     windowMs: number,
     own: { current: number; ttl: number },
   ): Promise<{ current: number; ttl: number }> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<null>((resolve) => {
-      timer = setTimeout(resolve, SHARED_TIMEOUT_MS, null)
-    })
-    const counted = shared.count(`${this.#name}:${address}`, windowMs).catch(() => null)
-    const all = await Promise.race([counted, late])
-    clearTimeout(timer)
+    const counted = shared.count(`${this.#name}:${address}`, windowMs)
+    const all = await within(SHARED_TIMEOUT_MS, counted).catch(() => null)
     return all && all.count > own.current ? { current: all.count, ttl: all.ttlMs } : own
   }
 }

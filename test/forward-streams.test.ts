@@ -41,6 +41,16 @@ t.test('bytes above ASCII in a field pass as they are', async (t) => {
   t.equal(field(answer, 'x-name'), 'caf\xe9')
 })
 
+t.test('they do, too, where the head goes out before the body', async (t) => {
+  const { port } = await setUp(t, (socket) => {
+    socket.write(Buffer.from('HTTP/1.1 200 OK\r\nx-name: caf\xe9\r\ncontent-length: 2\r\n\r\n', 'latin1'))
+    setTimeout(() => socket.write('ok'), 50)
+  })
+  const answer = await exchange(port, head('GET /api/a'))
+  t.equal(field(answer, 'x-name'), 'caf\xe9')
+  t.equal(answer.body.toString(), 'ok')
+})
+
 t.test(
   'HEAD, 204 and 304 have no body, and the connection goes on (RFC 9110 §9.3.2, §15.3.5, §15.4.5)',
   async (t) => {

@@ -105,6 +105,7 @@ t.test('the upstream sees the handshake as it was, and our fields (H-13, H-16, H
       request,
       'Sec-WebSocket-Extensions: permessage-deflate',
       'Server: secret/1.0',
+      'X-Name: café',
       'Set-Cookie: a=1',
     ),
   )
@@ -122,6 +123,7 @@ t.test('the upstream sees the handshake as it was, and our fields (H-13, H-16, H
   t.equal(answer.status, 101)
   t.equal(field(answer, 'sec-websocket-accept'), ACCEPT)
   t.equal(field(answer, 'sec-websocket-extensions'), 'permessage-deflate')
+  t.equal(field(answer, 'x-name'), 'caf\xc3\xa9', 'every byte of it')
   t.equal(field(answer, 'upgrade'), 'websocket')
   t.equal(field(answer, 'connection'), 'Upgrade')
   for (const name of ['server', 'set-cookie', 'content-length', 'transfer-encoding']) {
@@ -337,15 +339,15 @@ t.test('what the upstream sends along with its 101 is not lost', async (t) => {
 })
 
 t.test('idleness ends a connection with 1001, traffic in either direction keeps it (K-04)', async (t) => {
-  const { port, api, allGone } = await setUp(t, echo, { websocket: { ...options, idleMs: 200 } })
+  const { port, api, allGone } = await setUp(t, echo, { websocket: { ...options, idleMs: 1000 } })
   const client = await connected(port)
   const opened = performance.now()
   for (let beats = 0; beats < 4; beats++) {
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await new Promise((resolve) => setTimeout(resolve, 400))
     client.send(frame(PING, '', { mask: true }))
   }
   await receive(client, 4)
-  t.ok(performance.now() - opened >= 400, 'twice its time')
+  t.ok(performance.now() - opened >= 1500, 'longer than its time')
   const { frames } = framesOf(await client.untilClose())
   t.same(frames.at(-1), { fin: true, opcode: CLOSE, payload: Buffer.from([0x03, 0xe9]) })
   client.socket.destroy()
@@ -417,7 +419,7 @@ t.test('the end of the session ends the connection with 1008 (H-29)', async (t) 
   sessions.end()
   for (const socket of api.sockets) socket.write(frame(TEXT, 'after'))
   const { frames } = framesOf(await client.untilClose())
-  t.ok(performance.now() - before < 1500, 'however slowly the sides take leave')
+  t.ok(performance.now() - before < 4500, 'however slowly the sides take leave')
   t.same(
     frames,
     [{ fin: true, opcode: CLOSE, payload: Buffer.from([0x03, 0xf0]) }],

@@ -383,7 +383,7 @@ t.test('100 KiB of anything takes linear time (K-02, CWE-1333)', async (t) => {
         onlyOAuthErrors(act)
         return performance.now() - start
       })
-      t.ok(Math.min(...elapsedMs) < 50, `${Math.min(...elapsedMs)} ms`)
+      t.ok(Math.min(...elapsedMs) < 250, `${Math.min(...elapsedMs)} ms`)
     })
   }
 })

@@ -30,7 +30,8 @@ QGobe6FUHXJQVg==
 -----END CERTIFICATE-----`
 
 /** Deadlines for those tests that wait for one. */
-const QUICK = { connectMs: 300, headersMs: 300, bodyMs: 300, totalMs: 600 }
+/** No deadline ends a call unless the test sets it; the differences leave room for a busy machine. */
+const PATIENT = { connectMs: 10_000, headersMs: 10_000, bodyMs: 10_000, totalMs: 10_000 }
 
 interface Listening {
   origin: string
@@ -83,10 +84,10 @@ async function connected(t: Test, origin: string, overrides: Partial<ResolvedPro
 t.test('deadlines and limits', async (t) => {
   t.test('a provider that never answers costs the head deadline and one request (C-17, F-08)', async (t) => {
     const server = await serve(t, () => {})
-    const { provider } = await connected(t, server.origin, { timeouts: QUICK })
+    const { provider } = await connected(t, server.origin, { timeouts: { ...PATIENT, headersMs: 500 } })
     const began = performance.now()
     await refused(t, provider.exchangeCode(exchange), { reason: 'provider_unavailable', unsent: false })
-    t.ok(performance.now() - began < 2000)
+    t.ok(performance.now() - began < 5000)
     t.equal(server.requests.length, 1)
   })
 
@@ -96,11 +97,11 @@ t.test('deadlines and limits', async (t) => {
       const drip = setInterval(() => response.write(' '), 50)
       response.on('close', () => clearInterval(drip))
     })
-    const { provider } = await connected(t, server.origin, { timeouts: QUICK })
+    const { provider } = await connected(t, server.origin, { timeouts: { ...PATIENT, totalMs: 600 } })
     const began = performance.now()
     await refused(t, provider.exchangeCode(exchange), { reason: 'provider_unavailable', unsent: false })
     const took = performance.now() - began
-    t.ok(took > 500 && took < 2000, `${took} ms`)
+    t.ok(took > 500 && took < 5000, `${took} ms`)
     t.equal(server.requests.length, 1)
   })
 
@@ -114,17 +115,17 @@ t.test('deadlines and limits', async (t) => {
       mute.close()
     })
     const origin = `https://127.0.0.1:${(mute.address() as AddressInfo).port}`
-    const patient = await connected(t, origin, { timeouts: { ...QUICK, totalMs: 5000 } })
+    const patient = await connected(t, origin, { timeouts: { ...PATIENT, connectMs: 300 } })
     await refused(t, patient.provider.exchangeCode(exchange), {
       reason: 'provider_unavailable',
       unsent: true,
     })
     const hasty = await connected(t, origin, {
-      timeouts: { ...QUICK, connectMs: 5000, totalMs: 200 },
+      timeouts: { ...PATIENT, totalMs: 200 },
     })
     const began = performance.now()
     await refused(t, hasty.provider.exchangeCode(exchange), { reason: 'provider_unavailable', unsent: false })
-    t.ok(performance.now() - began < 1000, 'the total deadline holds while connecting too')
+    t.ok(performance.now() - began < 5000, 'the total deadline holds while connecting too')
   })
 
   t.test('an answer of 10 MB is cut off, not read (F-09)', async (t) => {

@@ -785,12 +785,10 @@ t.test('circuit breaker', async (t) => {
     post('/token', REFRESH).reply(500, '').times(5)
     for (let i = 0; i < 5; i += 1)
       await refused(t, provider.refresh({ refreshToken: 'r1' }), { unsent: false })
-    const began = performance.now()
     await refused(t, provider.refresh({ refreshToken: 'r1' }), {
       reason: 'provider_unavailable',
       unsent: true,
     })
-    t.ok(performance.now() - began < 50, 'at once')
 
     as.intercept({ path: '/userinfo' }).reply(200, { sub: 'alice' }, JSON_TYPE)
     t.match(await provider.userinfo('at', undefined), { sub: 'alice' }, 'other endpoints are not concerned')

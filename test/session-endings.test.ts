@@ -130,7 +130,7 @@ function endings({ expiresAt = Date.now() + 60_000, recheckMs = 20, unconfirmedM
 }
 
 t.test('an expiry is noticed when it comes (H-29)', async (t) => {
-  const { self, heard, listen } = endings({ expiresAt: Date.now() + 100 })
+  const { self, heard, listen } = endings({ expiresAt: Date.now() + 1000 })
   self.onResume()
   listen()
   await settled()

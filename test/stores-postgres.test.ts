@@ -17,10 +17,12 @@ import { type PgBouncer, startPgBouncer } from './support/pgbouncer.ts'
 import { type PostgresServer, startPostgres } from './support/postgres-server.ts'
 
 // Real time passes: the store has no clock but the server's.
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 /** An outage is answered within a second; 200 callers at once on a busy machine may take longer. */
 const patientMs = 10_000
+/** A second, and as much again for a busy machine. */
+const promptMs = 2000
 
 const server = await startPostgres().catch((error: Error) => error)
 if (server instanceof Error) {
@@ -356,7 +358,7 @@ function faultTests(server: PostgresServer, admin: pg.Pool): void {
     const release = await lockedRecord(t, store, 'locked')
     const { error, tookMs } = await timed(store.replace('locked', 1, 'late', 60_000))
     t.match(error, { name: 'StoreError', message: /no answer within 800 ms/ })
-    t.ok(tookMs < 1000, `${tookMs} ms`)
+    t.ok(tookMs < promptMs, `${tookMs} ms`)
     await until(async () => !(await waiting('%UPDATE%pg_notify%')))
     await release()
     t.same(
@@ -377,7 +379,7 @@ function faultTests(server: PostgresServer, admin: pg.Pool): void {
       const calls = [store.read('a'), store.check(), store.reserve('b', 1000)]
       for (const { error, tookMs } of await Promise.all(calls.map(timed))) {
         t.match(error, { name: 'StoreError', message: /no answer within 800 ms/ })
-        t.ok(tookMs < 1000, `${tookMs} ms`)
+        t.ok(tookMs < promptMs, `${tookMs} ms`)
       }
       held.release()
       t.equal(await store.read('a'), null)
@@ -394,10 +396,10 @@ function faultTests(server: PostgresServer, admin: pg.Pool): void {
       server.pause()
       t.teardown(() => server.resume())
       const gapAfterMs = await watcher.next('gap')
-      t.ok(gapAfterMs < 2000, `${gapAfterMs} ms`)
+      t.ok(gapAfterMs < 2 * promptMs, `${gapAfterMs} ms`)
       const { error, tookMs } = await timed(store.read('key'))
       t.match(error, { name: 'StoreError', operation: 'read' })
-      t.ok(tookMs < 1000, `${tookMs} ms`)
+      t.ok(tookMs < promptMs, `${tookMs} ms`)
       await t.rejects(store.watch(watcherOf()), { name: 'StoreError', operation: 'watch' })
       const resumed = watcher.next('resume')
       server.resume()
@@ -556,7 +558,7 @@ function poolerTests(server: PostgresServer): void {
         name: 'StoreError',
         message: /PgBouncer\), `listen` must be the URL of the server itself/,
       })
-      t.ok(tookMs < 2000, `${tookMs} ms`)
+      t.ok(tookMs < 2 * promptMs, `${tookMs} ms`)
     })
   })
 }

@@ -14,6 +14,8 @@ import { type Store, StoreError, type StoreWatcher } from '../plugin/stores/stor
 import { noRedis, startCluster, startRedis, startRelay, startSentinel } from './support/redis-server.ts'
 
 const longMs = 60_000
+/** A second, and as much again for a busy machine. */
+const promptMs = 2000
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 
 /** A client and a store on it, closed with the test. */
@@ -222,7 +224,7 @@ t.test('the Redis store, on real servers', { skip: noRedis }, async (t) => {
       await until('gap')
       const [failure] = await failures({ read: () => here.read('grant') })
       t.ok(failure?.error instanceof StoreError, 'an outage is never "absent"')
-      t.ok((failure?.afterMs ?? 9999) < 1000)
+      t.ok((failure?.afterMs ?? 9999) < promptMs)
 
       const record = await eventually(async () => {
         await here.check()
@@ -253,16 +255,16 @@ t.test('the Redis store, on real servers', { skip: noRedis }, async (t) => {
         await store.create('grant', 'v', longMs)
 
         server.pause()
-        const gap = until('gap', 1, 2200)
+        const gap = until('gap', 1, 2 * promptMs)
         for (const { name, error, afterMs } of await failures(calls(store, 'grant'))) {
           if (name === 'watch' && error === undefined) continue // the channel still stood: a gap will follow
           t.ok(error instanceof StoreError, `${name} throws StoreError`)
-          t.ok(afterMs < 1000, `${name} failed after ${Math.round(afterMs)} ms`)
+          t.ok(afterMs < promptMs, `${name} failed after ${Math.round(afterMs)} ms`)
         }
-        t.ok((await gap) < 2200)
+        await gap
         for (const { name, error, afterMs } of await failures(calls(store, 'grant'))) {
           t.ok(error instanceof StoreError, `${name} throws StoreError, in the middle of the outage`)
-          t.ok(afterMs < 1000, `${name} failed after ${Math.round(afterMs)} ms`)
+          t.ok(afterMs < promptMs, `${name} failed after ${Math.round(afterMs)} ms`)
         }
 
         server.resume()
@@ -324,14 +326,14 @@ t.test('the Redis store, on real servers', { skip: noRedis }, async (t) => {
       const hanging = cluster.servers[from]
       t.teardown(() => hanging?.resume())
       hanging?.pause()
-      const gap = until('gap', 2, 2200)
+      const gap = until('gap', 2, 2 * promptMs)
       const reads = await failures(Object.fromEntries(keys.map((key) => [key, () => here.read(key)])))
       t.ok(
         reads.some(({ error }) => error instanceof StoreError),
         'the records of this master cannot be read',
       )
       t.ok(reads.every(({ error }) => error === undefined || error instanceof StoreError))
-      t.ok(reads.every(({ afterMs }) => afterMs < 1000))
+      t.ok(reads.every(({ afterMs }) => afterMs < promptMs))
       await gap
       hanging?.resume()
       await until('resume', 3, 20_000)
@@ -433,18 +435,18 @@ t.test('the Redis store, on real servers', { skip: noRedis }, async (t) => {
       const store = open(t, connect(), 'expiring:')
       await store.create('a', 'v', longMs)
       await store.create('b', 'v', longMs)
-      await store.replace('b', 1, 'w', 300)
+      await store.replace('b', 1, 'w', 1500)
       await store.reserve('c', longMs)
-      await store.addToIndex(['d'], 'one', 300)
-      await store.addToIndex(['d'], 'two', 600)
-      await store.addToIndex(['e'], 'one', 300)
+      await store.addToIndex(['d'], 'one', 1500)
+      await store.addToIndex(['d'], 'two', longMs)
+      await store.addToIndex(['e'], 'one', 1500)
       await store.check()
       const keys = await admin.keys('expiring:*')
       t.equal(keys.length, 6)
       for (const key of keys) t.ok((await admin.pttl(key)) > 0, `${key} expires`)
-      await sleep(350)
+      await sleep(1550)
       t.same((await admin.keys('expiring:*d')).length, 1)
-      await store.addToIndex(['d'], 'three', 300)
+      await store.addToIndex(['d'], 'three', longMs)
       t.equal(
         await admin.zcard('expiring:index:d'),
         2,
@@ -515,10 +517,10 @@ t.test('the Redis store, on real servers', { skip: noRedis }, async (t) => {
       await store.watch(watcher)
       await store.create('grant', 'v', longMs)
       await server.kill()
-      t.ok((await until('gap')) < 500, 'a closed connection is a gap at once')
+      t.ok((await until('gap')) < 1400, 'a closed connection is a gap before any beat is missed')
       for (const { name, error, afterMs } of await failures(calls(store, 'grant'))) {
         t.ok(error instanceof StoreError, `${name} throws StoreError`)
-        t.ok(afterMs < 1000, `${name} failed after ${Math.round(afterMs)} ms`)
+        t.ok(afterMs < promptMs, `${name} failed after ${Math.round(afterMs)} ms`)
       }
       await server.restart()
       await until('resume', 2)

@@ -4,7 +4,8 @@ import { PLUGIN_KEYS, pluginOptions } from './plugin-options.ts'
 import { allowedHostProblems, listenerProblems, trustProxyProblems } from './rules.ts'
 import { type GatewayConfig, type GatewayInput, GatewaySchema } from './schema.ts'
 import { tlsConfig } from './tls.ts'
-import { completeUpstream, type UpstreamInput, upstreamProblems, upstreamWarnings } from './upstream-rules.ts'
+import { completeUpstream, upstreamWarnings } from './upstream-complete.ts'
+import { type UpstreamInput, upstreamProblems } from './upstream-rules.ts'
 
 type Path = ConfigProblem['path']
 

@@ -135,7 +135,8 @@ export abstract class Answer implements Stream {
    */
   flushHead(fields: readonly string[]): void {
     if (this.#done || this.response.destroyed) return
-    this.response.flushHeaders()
+    // `flushHeaders` would send bytes above ASCII as UTF-8.
+    this.response.write('', 'latin1')
     this.#isEventStream = isEventStream(fields)
     this.#isOpen = true
     if (this.#isEventStream) this.route.streams.add(this)

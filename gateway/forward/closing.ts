@@ -22,8 +22,10 @@ export function endAndClose(
   response: ServerResponse,
   chunk?: Buffer | string,
 ): void {
-  if (chunk === undefined || request.method === 'HEAD') response.flushHeaders()
-  else response.write(chunk)
+  // Without a body nothing can be written but the head.
+  if (request.method === 'HEAD' || response.statusCode === 204 || response.statusCode === 304) {
+    response.flushHeaders()
+  } else response.write(chunk ?? '', chunk === undefined ? 'latin1' : 'utf8')
   const { socket } = request
   const { chunkedEncoding } = response
   if (!chunkedEncoding) socket.end()

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { IncomingMessage, ServerResponse } from 'node:http'
+import { IncomingMessage, ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { writeRefusal } from './problem.ts'
@@ -46,9 +46,14 @@ export class UpgradeResponse extends ServerResponse {
     socket.on('data', this.#onEarly).on('end', this.#onEarly)
   }
 
-  /** Takes the connection out of HTTP: it is the caller's, paused. */
-  release(): Socket {
+  /**
+   * Answers 101, and takes the connection out of HTTP: it is the caller's, paused.
+   *
+   * @param head of `switchingHead`. (`writeHead` and `flushHeaders` would send bytes above ASCII as UTF-8.)
+   */
+  switchProtocols(head: Buffer): Socket {
     const socket = this.#socket
+    socket.write(head)
     socket.off('drain', this.#onDrain).off('data', this.#onEarly).off('end', this.#onEarly)
     socket.pause()
     this.detachSocket(socket)
@@ -66,6 +71,20 @@ export class UpgradeResponse extends ServerResponse {
   readonly #onEarly = (): void => {
     if (!this.headersSent) this.#socket.destroy()
   }
+}
+
+/**
+ * The head of a 101 on the wire. @param fields a flat list.
+ * @throws TypeError when a field holds what it may not (RFC 9110 §5.5).
+ */
+export function switchingHead(fields: readonly string[]): Buffer {
+  let text = 'HTTP/1.1 101 Switching Protocols\r\n'
+  for (let i = 0; i < fields.length; i += 2) {
+    validateHeaderName(fields[i]!)
+    validateHeaderValue(fields[i]!, fields[i + 1]!)
+    text += `${fields[i]}: ${fields[i + 1]}\r\n`
+  }
+  return Buffer.from(`${text}\r\n`, 'latin1')
 }
 
 /** Sends upgrade requests on the same walk as every other request. */

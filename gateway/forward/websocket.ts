@@ -6,7 +6,7 @@ import { Exchange } from './exchange.ts'
 import { type Access, PublicRoute } from './policy.ts'
 import { answerRefusal } from './problem.ts'
 import { responseHead } from './response-headers.ts'
-import type { UpgradeResponse } from './upgrade.ts'
+import { switchingHead, type UpgradeResponse } from './upgrade.ts'
 import type { UpstreamRoute } from './upstream.ts'
 import { handshakeFields, isHandshakeAccepted } from './websocket-handshake.ts'
 import { Tunnel } from './websocket-tunnel.ts'
@@ -33,14 +33,21 @@ export function forwardWebSocket(
 /** A handshake and its answer, whichever it is. */
 class WebSocketExchange extends Exchange {
   onUpgrade(status: number, raw: Buffer[], upstream: Duplex): void {
-    const { target } = this
-    const { streams, websocket } = this.route
-    target.answered()
-    if (!isHandshakeAccepted(raw, this.request)) {
+    this.target.answered()
+    try {
+      if (!isHandshakeAccepted(raw, this.request)) throw new UpstreamError('answer_malformed')
+      const { fields } = responseHead(raw, status, this.route, this.path)
+      fields.push('x-request-id', this.requestId, 'connection', 'Upgrade', 'upgrade', 'websocket')
+      this.#open(switchingHead(fields), upstream)
+    } catch (cause) {
       upstream.destroy()
-      this.onError(new UpstreamError('answer_malformed'))
-      return
+      this.onError(new UpstreamError('answer_malformed', cause))
     }
+  }
+
+  #open(head: Buffer, upstream: Duplex): void {
+    const { target, session } = this
+    const { streams, websocket } = this.route
     // The client has left meanwhile.
     if (websocket === false || !this.settle(false)) {
       upstream.destroy()
@@ -48,19 +55,15 @@ class WebSocketExchange extends Exchange {
     }
     // Only upgrade requests come so far, and their answer is one of these.
     const response = this.response as UpgradeResponse
-    if (streams.isFull(this.session)) {
+    if (streams.isFull(session)) {
       upstream.destroy()
       answerRefusal(this.request, response, this.requestId, 'too_many_streams')
       return
     }
-    const { fields } = responseHead(raw, status, this.route, this.path)
-    fields.push('x-request-id', this.requestId, 'connection', 'Upgrade', 'upgrade', 'websocket')
-    response.writeHead(101, fields)
-    response.flushHeaders()
     const { idleMs, maxMessageBytes } = websocket
     target.tunnels++
-    const options = { session: this.session, idleMs, maxMessageBytes }
-    const tunnel = new Tunnel(response.release(), upstream, options, () => {
+    const client = response.switchProtocols(head)
+    const tunnel = new Tunnel(client, upstream, { session, idleMs, maxMessageBytes }, () => {
       target.tunnels--
       streams.delete(tunnel)
     })

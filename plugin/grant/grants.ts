@@ -2,7 +2,7 @@ import type { ResolvedOptions } from '../options/resolved.ts'
 import type { Store } from '../stores/store.ts'
 import { type AuthorizingGrant, decodeGrant, type EndedGrant, encodeGrant, type Grant } from './grant.ts'
 import { subjectIndex } from './indexes.ts'
-import { end, timeToLiveMs } from './transitions.ts'
+import { type EndReason, end, timeToLiveMs } from './transitions.ts'
 
 /** A grant as read, with the version that the next compare-and-swap must still find. */
 export interface StoredGrant<T extends Grant = Grant> {
@@ -66,7 +66,7 @@ export class Grants {
    *
    * @returns the grant as it was just before, or null if it was over already. @throws StoreError
    */
-  async end(from: StoredGrant, reason: string): Promise<Exclude<Grant, EndedGrant> | null> {
+  async end(from: StoredGrant, reason: EndReason): Promise<Exclude<Grant, EndedGrant> | null> {
     let current: StoredGrant | null = from
     while (current && current.grant.status !== 'ended') {
       if (await this.endUnlessChanged(current, reason)) return current.grant as Exclude<Grant, EndedGrant>
@@ -76,7 +76,7 @@ export class Grants {
   }
 
   /** Ends a grant only as it was read: for a verdict that a later change makes void. @throws StoreError */
-  async endUnlessChanged({ grant, version }: StoredGrant, reason: string): Promise<boolean> {
+  async endUnlessChanged({ grant, version }: StoredGrant, reason: EndReason): Promise<boolean> {
     if (!(await this.replace({ grant, version }, end(grant, reason, this.now())))) return false
     if (grant.status === 'active') {
       // The index may name grants that are over, so a failure here is not worth a failed logout.

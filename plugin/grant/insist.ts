@@ -1,4 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { StoreError } from '../errors.ts'
 import type { ActiveGrant } from './grant.ts'
 import type { Grants, StoredGrant } from './grants.ts'
@@ -31,7 +31,7 @@ export async function insist(
     } catch (error) {
       if (!(error instanceof StoreError) || grants.now() + PAUSE_MS >= until) throw error
       failed = true
-      await pause(PAUSE_MS)
+      await sleep(PAUSE_MS)
     }
   }
 }

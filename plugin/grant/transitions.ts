@@ -105,8 +105,20 @@ export function rotate(
   }
 }
 
+/** Why a grant ended. */
+export type EndReason =
+  | 'revoked'
+  | 'administrator'
+  | 'code_replayed'
+  | 'refresh_reused'
+  | 'provider_refused_grant'
+  | 'provider_subject_mismatch'
+  | 'authorization_failed'
+  | 'code_mismatch'
+  | 'exchange_failed'
+
 /** Any grant → `ended`, for good: every hash and sealed text is gone with it. */
-export function end(grant: Grant, reason: string, now: number): EndedGrant {
+export function end(grant: Grant, reason: EndReason, now: number): EndedGrant {
   const { v, id, provider, clientId, createdAt } = grant
   return { v, id, provider, clientId, createdAt, status: 'ended', reason, endedAt: now }
 }

@@ -1,7 +1,8 @@
 import { OAuthError } from '../errors.ts'
 import { formatScope } from './scope.ts'
 
-const MAX_TOKEN_LENGTH = 8192
+/** A relayed access token is the provider's, of a size that we do not choose; ours have 68 characters. */
+export const BEARER_TOKEN_MAX = 8192
 const BEARER = /^[Bb][Ee][Aa][Rr][Ee][Rr] +[A-Za-z0-9\-._~+/]+=*$/
 /** A client that tries another way has shown no bearer token, and is told only that one is wanted (RFC 6750 §3.1). */
 const OTHER_SCHEME = /^(?!bearer )[!#$%&'*+\-.^_`|~0-9A-Za-z]+ /i
@@ -40,7 +41,7 @@ export function bearerToken(rawHeaders: readonly string[], rawUrl: string): stri
   if (value === undefined) throw new OAuthError('token_absent')
 
   let start = 'Bearer '.length
-  if (value.length > start + MAX_TOKEN_LENGTH || !BEARER.test(value)) {
+  if (value.length > start + BEARER_TOKEN_MAX || !BEARER.test(value)) {
     throw new OAuthError(OTHER_SCHEME.test(value) ? 'token_absent' : 'token_malformed')
   }
   while (value.charCodeAt(start) === SPACE) start++
@@ -49,7 +50,7 @@ export function bearerToken(rawHeaders: readonly string[], rawUrl: string): stri
 
 /** True if `token` can be presented as a bearer token here: b64token, at most 8 KiB (RFC 6750 §2.1). */
 export function isBearerToken(token: string): boolean {
-  return token.length <= MAX_TOKEN_LENGTH && BEARER.test(`Bearer ${token}`)
+  return token.length <= BEARER_TOKEN_MAX && BEARER.test(`Bearer ${token}`)
 }
 
 /** The length decides for almost every header, so that few names are put into lower case. */

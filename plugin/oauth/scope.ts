@@ -8,6 +8,11 @@ const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/
  */
 const TOLERATED = new Set(['openid', 'profile', 'email', 'address', 'phone', 'offline_access'])
 
+/** True for one scope of ours or of the provider's (RFC 6749 Appendix A.4). */
+export function isScopeToken(text: string): boolean {
+  return SCOPE_TOKEN.test(text)
+}
+
 /**
  * The scopes in `text`, each once, in its order.
  *
@@ -16,7 +21,7 @@ const TOLERATED = new Set(['openid', 'profile', 'email', 'address', 'phone', 'of
  */
 export function parseScope(text: string): readonly string[] {
   const tokens = text.split(' ')
-  if (!tokens.every((token) => SCOPE_TOKEN.test(token))) throw new OAuthError('scope_not_allowed')
+  if (!tokens.every(isScopeToken)) throw new OAuthError('scope_not_allowed')
   return [...new Set(tokens)]
 }
 
@@ -43,6 +48,11 @@ export function grantScope(requested: string | undefined, allowed: readonly stri
  */
 export function narrowScope(requested: string | undefined, granted: readonly string[]): readonly string[] {
   return grantScope(requested, granted)
+}
+
+/** What is left of a granted scope, should the client have been registered with less meanwhile (H-04). */
+export function stillAllowed(granted: readonly string[], allowed: readonly string[]): readonly string[] {
+  return granted.filter((token) => allowed.includes(token))
 }
 
 /** The `scope` parameter of a response. */

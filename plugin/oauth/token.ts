@@ -1,5 +1,6 @@
 import { OAuthError } from '../errors.ts'
 import type { RegisteredClient } from '../options/resolved.ts'
+import { BEARER_TOKEN_MAX } from './bearer.ts'
 import type { FormParameters } from './form.ts'
 import { isCodeVerifier } from './pkce.ts'
 import { formatScope, grantScope } from './scope.ts'
@@ -8,8 +9,6 @@ export type GrantType = 'authorization_code' | 'refresh_token'
 
 /** Our handles have 68 characters; what is longer than this cannot be one and is not hashed. */
 const MAX_HANDLE_LENGTH = 512
-/** A relayed access token is the provider's, of a size that we do not choose. */
-const MAX_TOKEN_LENGTH = 8192
 
 /**
  * The grant type of a token request.
@@ -82,7 +81,7 @@ export function assertScopeAllowed(parameters: FormParameters, client: Registere
  */
 export function parseTokenParameter(parameters: FormParameters): string {
   const { token } = parameters
-  if (token === undefined || token.length > MAX_TOKEN_LENGTH) throw new OAuthError('token_missing')
+  if (token === undefined || token.length > BEARER_TOKEN_MAX) throw new OAuthError('token_missing')
   return token
 }
 

@@ -1,12 +1,12 @@
 import type { ConfigProblem } from '../errors.ts'
 import { passThroughNames } from '../oauth/pass-through.ts'
 import { redirectUriKind, redirectUriProblem } from '../oauth/redirect-uri.ts'
+import { isScopeToken } from '../oauth/scope.ts'
 import type { RegisteredClient } from './resolved.ts'
 import { isOrigin } from './rules.ts'
 
 const ORIGIN =
   /^(https:\/\/[a-z0-9.-]+(:[1-9][0-9]{0,4})?|http:\/\/(127\.0\.0\.1|\[::1\]|localhost):[1-9][0-9]{0,4})$/
-const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/
 
 /** What is wrong with the registered apps, each taken alone and all together. */
 export function clientProblems(clients: readonly RegisteredClient[]): ConfigProblem[] {
@@ -29,7 +29,7 @@ export function clientProblems(clients: readonly RegisteredClient[]): ConfigProb
       if (problem) report(problem, 'redirectUris', place)
     }
     for (const [place, scope] of client.scopes.entries()) {
-      if (!SCOPE_TOKEN.test(scope)) report('is not a scope token (RFC 6749 §3.3)', 'scopes', place)
+      if (!isScopeToken(scope)) report('is not a scope token (RFC 6749 §3.3)', 'scopes', place)
     }
     for (const [place, scope] of client.providerScopes.entries()) {
       if (!client.scopes.includes(scope)) report('must be one of scopes too', 'providerScopes', place)

@@ -1,13 +1,16 @@
-import { setTimeout as wait } from 'node:timers/promises'
 import * as oauth from 'oauth4webapi'
 import { ConfigError, ProviderError } from '../errors.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
+import { TimeoutError, within } from '../within.ts'
 import { readAnswer } from './answer.ts'
 import { type Calls, causeOf, type ProviderLog } from './calls.ts'
 import { explicitMetadata, type Metadata, metadataProblems } from './endpoints.ts'
 import { ONCE, type Pause } from './retry.ts'
 
-/** For the first answer, well within what Fastify gives a plugin. */
+/**
+ * For the first answer. A provider that accepts and then drips must not hold up the start: Fastify gives a plugin
+ * ten seconds, and two requests may take twenty.
+ */
 const START_MS = 6000
 
 /** The provider's metadata, once it has been accepted. */
@@ -41,7 +44,7 @@ export function createDiscovery(options: {
     async start() {
       const explicit = explicitMetadata(provider)
       try {
-        accept(explicit ? checked(explicit, provider, true) : await inTime(discover(provider, calls)))
+        accept(explicit ? checked(explicit, provider, true) : await firstAnswer())
       } catch (error) {
         if (!(error instanceof ProviderError)) throw error
         log.error(
@@ -56,6 +59,13 @@ export function createDiscovery(options: {
     stop() {
       stopped = true
     },
+  }
+
+  /** @throws ProviderError when there is none in time: the next attempt is made in the background. */
+  function firstAnswer(): Promise<Metadata> {
+    return within(START_MS, discover(provider, calls)).catch((error: unknown) => {
+      throw error instanceof TimeoutError ? new ProviderError('provider_unavailable', 'discovery') : error
+    })
   }
 
   function accept(found: Metadata): void {
@@ -77,26 +87,6 @@ export function createDiscovery(options: {
         }
       }
     }
-  }
-}
-
-/**
- * A provider that accepts and then drips must not hold up the start: Fastify gives a plugin ten seconds, and
- * two requests may take twenty.
- *
- * @throws ProviderError when there is no answer in time; the next attempt is made in the background.
- */
-async function inTime<T>(answer: Promise<T>): Promise<T> {
-  const timer = new AbortController()
-  const late = wait(START_MS, undefined, { signal: timer.signal }).then(() => {
-    throw new ProviderError('provider_unavailable', 'discovery')
-  })
-  try {
-    return await Promise.race([answer, late])
-  } finally {
-    timer.abort()
-    // Whichever lost ends unseen.
-    void Promise.allSettled([answer, late])
   }
 }
 

@@ -1,8 +1,8 @@
 import { ProviderError } from '../errors.ts'
 
 /**
- * Which failures may be followed by another try (F-10). `transient`: calls that may arrive twice (discovery,
- * JWKS, userinfo, revocation). `unsent`: calls that must not, unless no byte of the first one was sent (refresh,
+ * Which failures may be followed by another try (F-10). `transient`: calls that may arrive twice (JWKS, userinfo,
+ * revocation). `unsent`: calls that must not, unless no byte of the first one was sent (refresh,
  * PAR). A code exchange is not retried at all.
  */
 export interface RetryRule {
@@ -10,7 +10,7 @@ export interface RetryRule {
   readonly after: 'transient' | 'unsent'
 }
 
-/** Not even when nothing was sent: a code exchange. */
+/** Not even when nothing was sent: a code exchange. Discovery and revocation, too: they have tries of their own. */
 export const ONCE: RetryRule = { tries: 1, after: 'unsent' }
 /** Refresh and PAR. */
 export const IF_UNSENT: RetryRule = { tries: 2, after: 'unsent' }

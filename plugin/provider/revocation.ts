@@ -1,4 +1,5 @@
 import * as oauth from 'oauth4webapi'
+import { within } from '../within.ts'
 import { readAnswer } from './answer.ts'
 import { type Calls, causeOf, type ProviderLog } from './calls.ts'
 import type { Metadata } from './endpoints.ts'
@@ -49,12 +50,8 @@ export function createRevocation(options: {
     },
 
     async settled(withinMs) {
-      let timer: NodeJS.Timeout | undefined
-      const deadline = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, withinMs)
-      })
-      await Promise.race([Promise.all(running), deadline])
-      clearTimeout(timer)
+      // They never reject: what is caught is the end of our patience.
+      await within(withinMs, Promise.all(running)).catch(() => {})
     },
   }
 

@@ -7,11 +7,12 @@ import { relayedTokenIndex, subjectIndex } from '../grant/indexes.ts'
 import { sealProviderSecrets, wrapFor } from '../grant/seals.ts'
 import { activate } from '../grant/transitions.ts'
 import type { Handle } from '../handles.ts'
+import { stillAllowed } from '../oauth/scope.ts'
 import { type TokenResponse, tokenResponse } from '../oauth/token.ts'
 import type { RegisteredClient } from '../options/resolved.ts'
 import type { ProviderTokens } from '../provider/provider.ts'
 import type { Rooms } from '../rooms.ts'
-import { type Identity, narrowByProvider, scopeOf } from './identity.ts'
+import { type Identity, narrowByProvider } from './identity.ts'
 
 /**
  * `redeeming` → `active`, by one swap: every handle and sealed token, and only then the 200 (C-18). What the
@@ -36,7 +37,7 @@ export async function activateGrant(
   const providerLifetimeMs = tokens.expiresInSeconds * 1000
   const terms = {
     now,
-    scope: narrowByProvider(scopeOf(client, grant.scope), client, tokens),
+    scope: narrowByProvider(stillAllowed(grant.scope, client.scopes), client, tokens),
     providerExpiresAt: now + providerLifetimeMs,
     grantExpiresAt: expiresAt,
   }

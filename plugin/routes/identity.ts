@@ -40,11 +40,6 @@ export function selectClaims(client: RegisteredClient, claims: Claims): Record<s
   )
 }
 
-/** What is left of a granted scope, should the client have been registered with less meanwhile (H-04). */
-export function scopeOf(client: RegisteredClient, granted: readonly string[]): readonly string[] {
-  return granted.filter((token) => client.scopes.includes(token))
-}
-
 /** For scopes that were passed on, the provider's answer wins over the request (F-16, RFC 6749 §5.1). */
 export function narrowByProvider(
   scope: readonly string[],

@@ -4,11 +4,10 @@ import type { ActiveGrant } from '../grant/grant.ts'
 import type { StoredGrant } from '../grant/grants.ts'
 import { unwrapFor } from '../grant/seals.ts'
 import { familyOf, type Handle, parseHandle } from '../handles.ts'
-import { narrowScope } from '../oauth/scope.ts'
+import { narrowScope, stillAllowed } from '../oauth/scope.ts'
 import type { TokenResponse } from '../oauth/token.ts'
 import type { RegisteredClient } from '../options/resolved.ts'
 import type { Rooms } from '../rooms.ts'
-import { scopeOf } from './identity.ts'
 import { judgeRefresh } from './judge-refresh.ts'
 import { leaseMs, refreshAtProvider } from './refresh-at-provider.ts'
 import { rotateGrant } from './rotate-grant.ts'
@@ -38,7 +37,7 @@ export async function refreshGrant(
     if (verdict.successor) return verdict.successor
 
     const { current } = verdict
-    const scope = narrowScope(presented.scope, scopeOf(client, current.grant.scope))
+    const scope = narrowScope(presented.scope, stillAllowed(current.grant.scope, client.scopes))
     const dataKey = openDataKey(rooms, current.grant, handle)
     if (!needsProvider(rooms, current.grant)) {
       const rotated = await rotateGrant(rooms, request, client, handle, current, { dataKey, scope })

@@ -43,8 +43,8 @@ export const callbackSchema = {
   querystring: form({
     state: optional('Ours.'),
     code: optional("The provider's."),
-    error: optional(''),
-    iss: optional(''),
+    error: optional("The provider's refusal, instead of a code."),
+    iss: optional("The provider's issuer (RFC 9207); required if its metadata says so."),
   }),
 }
 

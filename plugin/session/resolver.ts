@@ -4,14 +4,13 @@ import type { Grants } from '../grant/grants.ts'
 import { relayedTokenIndex } from '../grant/indexes.ts'
 import { openProviderSecrets, unwrapFor } from '../grant/seals.ts'
 import { hashCredential, parseHandle, sameHash } from '../handles.ts'
+import { BEARER_TOKEN_MAX } from '../oauth/bearer.ts'
+import { stillAllowed } from '../oauth/scope.ts'
 import type { ResolvedOptions } from '../options/resolved.ts'
 import type { Sealing } from '../sealing.ts'
 import { SessionCache } from './cache.ts'
 import { SessionEndings } from './endings.ts'
 import { Session } from './session.ts'
-
-/** A relayed provider token is at most this long (requirements F-15); ours have 68 characters. */
-const RELAYED_TOKEN_MAX = 16_384
 
 /**
  * Access token → session: hash, cache or store, status, expiry, client. The only place that makes a `Session`.
@@ -37,7 +36,7 @@ export class SessionResolver {
   resolve(token: string): Session | Promise<Session> {
     const relayed = this.#options.tokens === 'relay'
     // Length first: no hash is spent on what cannot be a token (K-03).
-    if (relayed ? token.length > RELAYED_TOKEN_MAX : token.length !== 68) throw invalidToken('token_unknown')
+    if (relayed ? token.length > BEARER_TOKEN_MAX : token.length !== 68) throw invalidToken('token_unknown')
     const hash = hashCredential(token)
     return (
       this.cache.get(hash) ?? (relayed ? this.#resolveRelayed(token, hash) : this.#resolveHandle(token, hash))
@@ -87,8 +86,7 @@ export class SessionResolver {
       grantId: grant.id,
       clientId: grant.clientId,
       subject: grant.subject,
-      // The registry may have changed since: what the client may no longer have, its tokens do not carry (H-04).
-      scope: Object.freeze(token.scope.filter((value) => client.scopes.includes(value))),
+      scope: Object.freeze(stillAllowed(token.scope, client.scopes)),
       claims: Object.freeze({ ...grant.claims, sub: grant.subject }),
       expiresAt: token.expiresAt,
       tokenHash: hash,

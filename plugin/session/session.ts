@@ -29,6 +29,7 @@ export class Session {
   readonly scope: readonly string[]
   /** The client's allow-listed claims, `sub` included. */
   readonly claims: Claims
+  /** Milliseconds since the epoch, by the store's clock. */
   readonly expiresAt: number
   readonly #tokenHash: string
   readonly #providerAuthorization: string

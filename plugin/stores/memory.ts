@@ -1,4 +1,5 @@
 import cluster from 'node:cluster'
+import { ownWatcher } from './own-watcher.ts'
 import { type Store, type StoredRecord, StoreError, type StoreWatcher } from './store.ts'
 
 export interface MemoryStoreOptions {
@@ -56,7 +57,7 @@ class MemoryStore implements Store {
   readonly #watchers = new Set<StoreWatcher>()
   readonly #walk = this.#dropExpired()
   readonly #janitor = setInterval(() => this.#sweep(sweepEntries), sweepIntervalMs).unref()
-  #closed: boolean = false
+  #closed = false
 
   constructor(maxRecords: number, now: () => number) {
     this.#maxRecords = maxRecords
@@ -118,12 +119,7 @@ class MemoryStore implements Store {
 
   async watch(watcher: StoreWatcher): Promise<() => void> {
     this.#mustBeOpen('watch')
-    // A set holds one object once; two watches with the same watcher end one by one.
-    const own: StoreWatcher = {
-      onChange: (key) => watcher.onChange(key),
-      onGap: () => watcher.onGap(),
-      onResume: () => watcher.onResume(),
-    }
+    const own = ownWatcher(watcher)
     this.#watchers.add(own)
     own.onResume()
     return () => {

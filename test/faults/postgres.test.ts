@@ -28,12 +28,12 @@ t.test('PostgreSQL', async (t) => {
   await t.test('a backend terminated in the middle of a swap: nothing was written (G-08)', async (t) => {
     const stack = await startFaultStack(t, store)
     const { native } = stack
-    const admin = new pg.Client({ connectionString: server.url() })
-    await admin.connect()
-    t.teardown(() => admin.end())
+    const [holder, admin] = [new pg.Client(server.url()), new pg.Client(server.url())]
+    await Promise.all([holder.connect(), admin.connect()])
+    t.teardown(() => Promise.all([holder.end(), admin.end()]))
     /** Holds the rows, so that a swap waits; ends the backend that waits as soon as there is one. */
     async function terminated<T>(swap: () => Promise<T>): Promise<T> {
-      await admin.query('BEGIN; SELECT 1 FROM pkce.records FOR UPDATE')
+      await holder.query('BEGIN; SELECT 1 FROM pkce.records FOR UPDATE')
       const swapping = swap()
       for (let ended = 0; ended === 0; ) {
         const { rowCount } = await admin.query(
@@ -44,7 +44,7 @@ t.test('PostgreSQL', async (t) => {
         if (ended === 0) await pause(5)
       }
       const answer = await swapping
-      await admin.query('ROLLBACK')
+      await holder.query('ROLLBACK')
       return answer
     }
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { startFaultStack } from '../support/fault-stack.ts'
@@ -101,7 +102,7 @@ t.test('a Sentinel failover to a replica that lags behind (G-09)', { skip: noRed
   })
   const stack = await startGatewayStack(t, (config) => ({
     ...config,
-    secrets: ['sentinel-test-secret-of-more-than-32-bytes'],
+    secrets: [randomBytes(32).toString('base64url')],
     store: { type: 'redis', url: `redis+sentinel://127.0.0.1:${sentinel.port}/main` },
   }))
   const app = new NativeApp(stack)

@@ -53,7 +53,7 @@ async function start(t: Test, tokens: 'opaque' | 'relay') {
       provider: {
         ...config.provider,
         clientSecret: CONFIGURED.gateway,
-        timeouts: { connectMs: 1000, headersMs: 500, bodyMs: 500, totalMs: 900 },
+        timeouts: { connectMs: 1000, headersMs: 1500, bodyMs: 1500, totalMs: 2000 },
       },
       clients: [
         config.clients[0]!,

@@ -112,11 +112,13 @@ export async function startFaultStack(
   const events: AuditEvent[] = []
   gateway.pkce.events.on('*', (event) => events.push(event))
 
+  /** Of the logins that have come back, by the provider's code. */
+  const nonces = new Map<string, string>()
   let issued = 0
   let lifeSeconds = 3600
   provider.behave.token = async ({ form }, response) => {
-    const { nonce } = provider
-    const id_token = form.has('code') ? await provider.idToken({ nonce }) : undefined
+    const nonce = nonces.get(form.get('code') ?? '')
+    const id_token = nonce === undefined ? undefined : await provider.idToken({ nonce })
     issued += 1
     json(response, 200, {
       access_token: `provider-access-${issued}-${randomBytes(12).toString('hex')}`,
@@ -140,9 +142,9 @@ export async function startFaultStack(
     const location = answer.headers.get('location')
     if (location === null) throw new Error(`authorize: ${answer.status} ${answer.text}`)
     const asked = new URL(location).searchParams
-    provider.nonce = asked.get('nonce')
     const state = asked.get('state') ?? ''
     const code = `provider-code-${randomBytes(16).toString('hex')}`
+    nonces.set(code, asked.get('nonce') ?? '')
     const cookie = answer.headers.getSetCookie().map((line) => line.split(';', 1)[0]!)
     return {
       url: `${publicUrl}/oauth2/callback?${new URLSearchParams({ code, state })}`,

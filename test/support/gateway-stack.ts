@@ -78,7 +78,7 @@ export async function startGatewayStack(
   const app = await buildGateway(config, { logStream: { write: (line) => lines.push(line) } })
   t.teardown(async () => {
     await app.close()
-    await Promise.all([configured.plugin.store?.close(), options.store?.close()])
+    await Promise.all([configured.store.close(), options.store?.close()])
     await Promise.all([provider.close(), api.close()])
   })
   await app.listen({ host: '127.0.0.1', port })

@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Test } from 'tap'
 import { request as requestTo } from 'undici'
 import type { GatewayInput } from '../../gateway/config/schema.ts'
 import { demoConfiguration, gatewayAtProvider } from '../../gateway/demo/configuration.ts'
@@ -14,7 +13,7 @@ import { type Balancer, startBalancer } from './balancer.ts'
 import { compiledGateway } from './compiled-gateway.ts'
 import type { GatewayStack } from './gateway-stack.ts'
 import { type Answer, send } from './native-app.ts'
-import { type SharedStore, startSharedStore } from './shared-store.ts'
+import { type Owner, type SharedStore, startSharedStore } from './shared-store.ts'
 import { json, type StubProvider, startStubProvider } from './stub-provider.ts'
 import { startTied, type TiedProcess } from './tied-process.ts'
 
@@ -74,6 +73,8 @@ export interface Instances extends Pick<GatewayStack, 'publicUrl' | 'signIn'> {
   readonly provider: DemoProvider
   /** @throws Error when it is the real one. */
   readonly stub: StubProvider
+  /** The stub's tokens live so long from now on. Default 3600. */
+  setProviderLife(seconds: number): void
   /** Requests to the provider's token endpoint so far. */
   tokenCalls(): number
 }
@@ -83,7 +84,7 @@ export interface Instances extends Pick<GatewayStack, 'publicUrl' | 'signIn'> {
  *
  * @returns why the store cannot be had here, for `skip`; it has been said on stderr too.
  */
-export async function startInstances(t: Test, options: InstancesOptions): Promise<Instances | string> {
+export async function startInstances(t: Owner, options: InstancesOptions): Promise<Instances | string> {
   const { count = 3, change = (config) => config } = options
   const store = typeof options.store === 'string' ? await startSharedStore(t, options.store) : options.store
   if (typeof store === 'string') return store
@@ -105,6 +106,7 @@ export async function startInstances(t: Test, options: InstancesOptions): Promis
     rmSync(folder, { recursive: true, force: true })
   })
 
+  const life = { seconds: 3600 }
   const secrets = [randomBytes(32).toString('base64url')]
   const issuer = real?.issuer ?? stub!.issuer
   const demo = demoConfiguration({
@@ -141,8 +143,11 @@ export async function startInstances(t: Test, options: InstancesOptions): Promis
       if (stub === undefined) throw new Error('the provider is the real one')
       return stub
     },
+    setProviderLife(seconds) {
+      life.seconds = seconds
+    },
     tokenCalls: () => real?.calls.get('/token') ?? stub?.count('/token') ?? 0,
-    signIn: stub ? signInAtStub(stub, publicUrl) : signInAtProvider,
+    signIn: stub ? signInAtStub(stub, publicUrl, life) : signInAtProvider,
   }
 }
 
@@ -156,7 +161,11 @@ const signInAtProvider: GatewayStack['signIn'] = async (
 }
 
 /** Two requests in all. The stub then answers for each code with that login's subject and nonce. */
-function signInAtStub(stub: StubProvider, publicUrl: string): GatewayStack['signIn'] {
+function signInAtStub(
+  stub: StubProvider,
+  publicUrl: string,
+  life: { readonly seconds: number },
+): GatewayStack['signIn'] {
   const logins = new Map<string, { sub: string; nonce: string | null }>()
   let issued = 0
   stub.behave.token = async ({ form }, response) => {
@@ -166,7 +175,7 @@ function signInAtStub(stub: StubProvider, publicUrl: string): GatewayStack['sign
       access_token: `provider-access-${issued}-${randomBytes(12).toString('hex')}`,
       refresh_token: `provider-refresh-${issued}-${randomBytes(12).toString('hex')}`,
       token_type: 'Bearer',
-      expires_in: 3600,
+      expires_in: life.seconds,
       ...(known && {
         id_token: await stub.idToken({ email: `${known.sub}@example.com`, name: known.sub, ...known }),
       }),

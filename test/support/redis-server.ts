@@ -164,7 +164,9 @@ async function isFree(port: number): Promise<boolean> {
 /** A TCP relay to a server that can cut its connections, and refuse new ones, without the server noticing more. */
 export async function startRelay(serverPort: number) {
   const sockets = new Set<Socket>()
+  const subscribers = new Set<Socket>()
   let isCut = false
+  let isDeaf: 'cut' | 'hole' | undefined
   let losesAnswer = false
   let turns = 0
   let isServersTurn = false
@@ -174,9 +176,13 @@ export async function startRelay(serverPort: number) {
       return
     }
     const far = connectTo(serverPort, '127.0.0.1')
-    near.prependListener('data', () => {
+    near.prependListener('data', (chunk) => {
       if (!isServersTurn) turns++
       isServersTurn = true
+      if (!/subscribe/i.test(String(chunk))) return
+      subscribers.add(far)
+      if (isDeaf === 'cut') near.destroy()
+      if (isDeaf === 'hole') far.unpipe(near)
     })
     far.prependListener('data', () => {
       isServersTurn = false
@@ -193,6 +199,7 @@ export async function startRelay(serverPort: number) {
       one.on('error', () => {})
       one.on('close', () => {
         sockets.delete(one)
+        subscribers.delete(one)
         other.destroy()
       })
       one.pipe(other)
@@ -211,6 +218,15 @@ export async function startRelay(serverPort: number) {
     cut,
     heal() {
       isCut = false
+      isDeaf = undefined
+    },
+    /** Only the connections that subscribe: `cut`, or with a `hole` in which everything vanishes. */
+    deafen(how: 'cut' | 'hole') {
+      isDeaf = how
+      for (const far of subscribers) {
+        if (how === 'cut') far.destroy()
+        else far.unpipe()
+      }
     },
     /** Breaks the connection when the server's next answer comes, and before the client has it. */
     loseNextAnswer() {

@@ -16,15 +16,18 @@ export type StoreKind = 'memory' | 'redis' | 'redis-cluster' | 'postgres'
 /** One row, hash, set or string, as whoever steals a dump reads it. */
 export interface Dumped {
   readonly key: string
-  readonly text: string
+  readonly row: unknown
 }
+
+/** What a test asks of whoever owns what it starts: a `Test`, or a script that ends it itself. */
+export type Owner = Pick<Test, 'teardown'>
 
 export interface SharedStore {
   readonly kind: StoreKind
   /** For a gateway's configuration. */
   readonly settings: NonNullable<GatewayInput['store']>
   /** A store of its own client, as an instance has it; of memory, always the same one. Closed when `owner` ends. */
-  open(owner?: Test): Store
+  open(owner?: Owner): Store
   /** Everything that is kept now, of every key and every table. */
   dump(): Promise<Dumped[]>
   /** The server, or the masters of the Cluster. */
@@ -38,7 +41,7 @@ export interface SharedStore {
  *
  * @returns why there can be none here, for `skip`; it has been said on stderr too.
  */
-export async function startSharedStore(t: Test, kind: StoreKind): Promise<SharedStore | string> {
+export async function startSharedStore(t: Owner, kind: StoreKind): Promise<SharedStore | string> {
   try {
     switch (kind) {
       case 'memory':
@@ -56,7 +59,7 @@ export async function startSharedStore(t: Test, kind: StoreKind): Promise<Shared
   }
 }
 
-function inMemory(t: Test): SharedStore {
+function inMemory(t: Owner): SharedStore {
   const store = memoryStore()
   t.teardown(() => store.close())
   return {
@@ -71,7 +74,7 @@ function inMemory(t: Test): SharedStore {
   }
 }
 
-async function onRedis(t: Test, kind: 'redis' | 'redis-cluster'): Promise<SharedStore> {
+async function onRedis(t: Owner, kind: 'redis' | 'redis-cluster'): Promise<SharedStore> {
   const isCluster = kind === 'redis-cluster'
   const cluster = isCluster ? await startCluster() : undefined
   const servers = cluster?.servers ?? [await startRedis()]
@@ -113,8 +116,8 @@ async function dumpRedis(port: number): Promise<Dumped[]> {
     const rows = (await client.keys('*')).map(async (key) => {
       const type = await client.type(key)
       // Gone meanwhile.
-      if (type === 'none') return { key, text: '' }
-      return { key, text: `${key} ${JSON.stringify(await redisReaders[type]!(client, key))}` }
+      if (type === 'none') return { key, row: null }
+      return { key, row: await redisReaders[type]!(client, key) }
     })
     return await Promise.all(rows)
   } finally {
@@ -122,7 +125,7 @@ async function dumpRedis(port: number): Promise<Dumped[]> {
   }
 }
 
-async function onPostgres(t: Test): Promise<SharedStore> {
+async function onPostgres(t: Owner): Promise<SharedStore> {
   const server = await startPostgres()
   t.teardown(() => server.stop())
   const pool = createPostgresPool(server.url(), { max: 2 })
@@ -155,8 +158,8 @@ async function dumpPostgres(connectionString: string): Promise<Dumped[]> {
       WHERE table_schema NOT IN ('pg_catalog', 'information_schema')`)
     const dumped: Dumped[] = []
     for (const { name } of tables) {
-      const { rows } = await client.query<{ text: string }>(`SELECT r::text AS text FROM ${name} AS r`)
-      dumped.push(...rows.map(({ text }) => ({ key: name, text: `${name} ${text}` })))
+      const { rows } = await client.query<{ row: unknown }>(`SELECT to_jsonb(r) AS row FROM ${name} AS r`)
+      dumped.push(...rows.map(({ row }) => ({ key: name, row })))
     }
     return dumped
   } finally {

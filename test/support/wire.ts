@@ -72,8 +72,8 @@ export class RawUpstream {
         }
         const size = Number(valuesOf(current, 'content-length')[0] ?? 0)
         const chunked = valuesOf(current, 'transfer-encoding').length > 0
-        const whole = chunked ? pending.indexOf('\r\n0\r\n\r\n') + 7 : size
-        if (chunked ? whole === 6 : pending.length < size) return
+        const whole = chunked ? chunkedSize(pending) : size
+        if (whole === -1 || pending.length < whole) return
         current.body = pending.subarray(0, whole)
         if (chunked) current.body = dechunked(current.body)
         pending = pending.subarray(whole)
@@ -83,6 +83,35 @@ export class RawUpstream {
       }
     })
   }
+}
+
+/** Bytes of the chunked body at the beginning of `bytes`, its trailer included; -1: there are more to come. */
+export function chunkedSize(bytes: Buffer): number {
+  for (let at = 0; ; ) {
+    const lineEnd = bytes.indexOf('\r\n', at)
+    if (lineEnd === -1) return -1
+    const size = Number.parseInt(bytes.toString('latin1', at, lineEnd), 16)
+    if (size === 0) {
+      const end = bytes.indexOf('\r\n\r\n', lineEnd)
+      return end === -1 ? -1 : end + 4
+    }
+    at = lineEnd + 2 + size + 2
+    if (at > bytes.length) return -1
+  }
+}
+
+/** The trailer lines of a whole chunked body. */
+export function trailerLines(body: Buffer): string[] {
+  let at = 0
+  for (let size = -1; size !== 0; ) {
+    const lineEnd = body.indexOf('\r\n', at)
+    size = Number.parseInt(body.toString('latin1', at, lineEnd), 16)
+    at = lineEnd + 2 + (size === 0 ? 0 : size + 2)
+  }
+  return body
+    .toString('latin1', at)
+    .split('\r\n')
+    .filter((line) => line !== '')
 }
 
 /** The content of a chunked body. */

@@ -107,10 +107,10 @@ export const recordCases: readonly Case[] = [
     'a record lives until its time and not longer, whether or not a janitor runs (G-06)',
     async ({ store, other = store, advance }) => {
       const key = fresh()
-      await store.create(key, 'value', 1000)
-      await advance(500)
+      await store.create(key, 'value', 2 * shortMs)
+      await advance(shortMs)
       assert.notEqual(await store.read(key), null)
-      await advance(550)
+      await advance(shortMs + 50)
       assert.equal(await store.read(key), null)
       assert.equal(await other.read(key), null)
     },

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ownWatcher } from '../own-watcher.ts'
 import { StoreError, type StoreWatcher } from '../store.ts'
 import { type ListenerOptions, listenOnce } from './listener.ts'
 import { storeError } from './problem.ts'
@@ -21,12 +22,7 @@ export class Changes {
 
   /** @throws StoreError when the channel cannot be had. */
   async watch(watcher: StoreWatcher): Promise<() => void> {
-    // A set holds one object once; two watches with the same watcher end one by one.
-    const own: StoreWatcher = {
-      onChange: (key) => watcher.onChange(key),
-      onGap: () => watcher.onGap(),
-      onResume: () => watcher.onResume(),
-    }
+    const own = ownWatcher(watcher)
     const unwatch = () => {
       this.#watchers.delete(own)
       if (this.#watchers.size === 0) this.close()

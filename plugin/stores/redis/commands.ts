@@ -1,9 +1,9 @@
 import type { Cluster, Redis } from 'ioredis'
+import { TimeoutError, within } from '../../within.ts'
 import { ServerClock } from '../clock.ts'
 import { StoreError } from '../store.ts'
 import { describeProblem } from './problem.ts'
 import type { Script } from './scripts.ts'
-import { TimeoutError, within } from './within.ts'
 
 /** An ioredis client: a single server, Sentinel, or Cluster. */
 export type RedisClient = Redis | Cluster

@@ -1,4 +1,4 @@
-import { TimeoutError } from './within.ts'
+import { TimeoutError } from '../../within.ts'
 
 const known = {
   WRONGPASS: 'the user name or password is wrong',

@@ -1,10 +1,11 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster } from 'ioredis'
+import { within } from '../../within.ts'
+import { ownWatcher } from '../own-watcher.ts'
 import type { StoreWatcher } from '../store.ts'
 import type { RedisClient, RedisCommands } from './commands.ts'
 import type { RedisNames } from './names.ts'
 import { type Subscription, subscriptions } from './subscription.ts'
-import { within } from './within.ts'
 
 /** A beat that does not come round is a gap after at most these two together. */
 const beatIntervalMs = 500
@@ -34,12 +35,7 @@ export class RedisWatch {
 
   /** Resolves once the channel stands. @throws StoreError when it does not in time. */
   async add(watcher: StoreWatcher): Promise<() => void> {
-    // A set holds one object once; two watches with the same watcher end one by one.
-    const own: StoreWatcher = {
-      onChange: (key) => watcher.onChange(key),
-      onGap: () => watcher.onGap(),
-      onResume: () => watcher.onResume(),
-    }
+    const own = ownWatcher(watcher)
     const remove = () => {
       this.#watchers.delete(own)
       if (this.#watchers.size === 0) this.#end()
@@ -85,7 +81,7 @@ export class RedisWatch {
     while (!ended.aborted) {
       // What broke it is no news: it is a gap, or it never stood.
       await this.#hold(ended).catch(() => {})
-      if (!ended.aborted) await delay(retryMs, undefined, { signal: ended, ref: false }).catch(() => {})
+      if (!ended.aborted) await sleep(retryMs, undefined, { signal: ended, ref: false }).catch(() => {})
     }
   }
 
@@ -110,7 +106,7 @@ export class RedisWatch {
       for (;;) {
         await within(stepMs, Promise.all(parts.map((part) => part.beat(this.#commands))), signal)
         this.#stand()
-        await delay(beatIntervalMs, undefined, { signal, ref: false })
+        await sleep(beatIntervalMs, undefined, { signal, ref: false })
       }
     } finally {
       breakIt()
