@@ -8,6 +8,7 @@ export interface Readiness {
   readonly provider: string | null
 }
 
+/** Where the admin listener listens, and whom it asks. */
 export interface AdminOptions {
   readonly host: string
   readonly port: number

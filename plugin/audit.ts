@@ -36,9 +36,12 @@ export interface AuditEvent {
   readonly address?: string
 }
 
-type Listener = (event: AuditEvent) => void
+type Listener = (event: AuditEvent) => void | Promise<void>
 
-/** A typed, append-only channel. A listener that throws is the listener's bug and does not fail the request. */
+/**
+ * A typed, append-only channel. A listener that throws, or rejects, is the listener's bug: it fails no request and
+ * ends no process.
+ */
 export class AuditEvents {
   readonly #emitter = new EventEmitter()
 
@@ -56,17 +59,18 @@ export class AuditEvents {
   emit(event: AuditEvent): void {
     for (const name of [event.event, '*']) {
       for (const listener of this.#emitter.listeners(name)) {
-        try {
-          listener(event)
-        } catch (error) {
-          process.emitWarning(
-            `a listener of ${name} threw: ${(error as Error).message}`,
-            'FastifyPkceWarning',
-          )
-        }
+        void call(listener as Listener, event).catch((error: unknown) => {
+          const said = error instanceof Error ? error.message : 'not an Error'
+          process.emitWarning(`a listener of ${name} threw: ${said}`, 'FastifyPkceWarning')
+        })
       }
     }
   }
+}
+
+/** At once; what the listener throws becomes a rejection, as what it rejects with is one. */
+async function call(listener: Listener, event: AuditEvent): Promise<void> {
+  await listener(event)
 }
 
 /** Records one event: to the log of the request, if there is one, and to the listeners. */

@@ -5,6 +5,7 @@ import { bearerToken, challenge } from './oauth/bearer.ts'
 import type { SessionResolver } from './session/resolver.ts'
 import type { Session } from './session/session.ts'
 
+/** @see createAuthenticate */
 export type Authenticate = (request: FastifyRequest, scopes?: readonly string[]) => Session | Promise<Session>
 
 const NO_SCOPES: readonly string[] = []

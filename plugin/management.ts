@@ -1,5 +1,4 @@
-import type { ActiveGrant, Grant } from './grant/grant.ts'
-import type { StoredGrant } from './grant/grants.ts'
+import { isActive, type StoredGrant } from './grant/grants.ts'
 import { subjectIndex } from './grant/indexes.ts'
 import type { SessionSummary } from './pkce.ts'
 import type { Rooms } from './rooms.ts'
@@ -27,8 +26,8 @@ export async function endSession(
 
 /** The live grants of a subject at our provider. */
 export async function sessionsOf(rooms: Rooms, subject: string): Promise<SessionSummary[]> {
-  const grants = (await grantsOf(rooms, subject)).map(({ grant }) => grant)
-  return grants.filter(isActive).map((grant) => ({
+  const active = (await grantsOf(rooms, subject)).filter(isActive)
+  return active.map(({ grant }) => ({
     grantId: grant.id,
     clientId: grant.clientId,
     subject: grant.subject,
@@ -43,8 +42,4 @@ async function grantsOf({ grants, provider }: Rooms, subject: string): Promise<S
   const ids = await grants.readIndex(subjectIndex(provider.issuer, subject))
   const found = await Promise.all(ids.map((id) => grants.read(id)))
   return found.filter((stored) => stored !== null)
-}
-
-function isActive(grant: Grant): grant is ActiveGrant {
-  return grant.status === 'active'
 }

@@ -48,6 +48,7 @@ export interface Pkce {
   readiness(): Promise<{ store: string | null; provider: string | null }>
 }
 
+/** A live grant, as an administrator may see it. */
 export interface SessionSummary {
   readonly grantId: string
   readonly clientId: string
@@ -55,6 +56,7 @@ export interface SessionSummary {
   readonly scope: readonly string[]
   /** Milliseconds since the epoch, by the store's clock. */
   readonly createdAt: number
+  /** The same; no refresh goes beyond it. */
   readonly expiresAt: number
 }
 

@@ -29,11 +29,16 @@ export class RateWindows {
   readonly #windows = new LRUCache<string, Window>({ max: ADDRESSES_MAX })
   readonly #name: string
   readonly #shared: SharedCounter | undefined
+  readonly #now: () => number
 
-  /** @param name of this limiter among those that share a store. */
-  constructor(name: string, shared: SharedCounter | undefined) {
+  /**
+   * @param name of this limiter among those that share a store.
+   * @param now milliseconds of a clock that is never set: with one that is, a window could last for hours.
+   */
+  constructor(name: string, shared: SharedCounter | undefined, now = () => performance.now()) {
     this.#name = name
     this.#shared = shared
+    this.#now = now
   }
 
   /** `ttl`: milliseconds until the window ends. */
@@ -45,18 +50,18 @@ export class RateWindows {
 
   /** Routes with limits of their own, of which we have none. */
   child(): RateWindows {
-    return new RateWindows(this.#name, this.#shared)
+    return new RateWindows(this.#name, this.#shared, this.#now)
   }
 
   #countHere(address: string, windowMs: number): { current: number; ttl: number } {
-    const now = Date.now()
+    const now = this.#now()
     let window = this.#windows.get(address)
     if (!window || window.startedAt + windowMs <= now) {
       window = { startedAt: now, count: 0 }
       this.#windows.set(address, window)
     }
     window.count += 1
-    return { current: window.count, ttl: window.startedAt + windowMs - now }
+    return { current: window.count, ttl: Math.ceil(window.startedAt + windowMs - now) }
   }
 
   async #countEverywhere(

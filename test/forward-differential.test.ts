@@ -13,7 +13,7 @@ import { until } from './support/wait.ts'
 import { acceptHandshake, frame, handshake } from './support/websocket.ts'
 import { RawUpstream, type RecordedRequest, valuesOf } from './support/wire.ts'
 
-const CASES = 3000
+const CASES = 2000
 const WORKERS = 16
 const SEED = 20_261_122
 

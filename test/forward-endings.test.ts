@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import type { Upstream } from '../gateway/config/schema.ts'
 import type { Session } from '../plugin/index.ts'
@@ -69,10 +70,16 @@ t.test('a client that does not read loses its event stream all the same', async 
     const event = `10000\r\n${'x'.repeat(65_536)}\r\n`
     for (let i = 0; i < 300; i++) socket.write(event)
   })
+  const connected = once(app.server, 'connection') as Promise<[Socket]>
   const client = new WireClient(port).send(head('GET /api/events'))
+  const [serverSide] = await connected
   await client.untilReceived('data: 1')
   client.socket.pause()
-  await new Promise((resolve) => setTimeout(resolve, 200))
+  // Until the buffers of the system are full, too.
+  for (let before = -1; before !== serverSide.bytesWritten; ) {
+    before = serverSide.bytesWritten
+    await new Promise((resolve) => setTimeout(resolve, 300))
+  }
   sessions.end()
   const open = () => new Promise<number>((resolve) => app.server.getConnections((_, count) => resolve(count)))
   while ((await open()) > 0) await new Promise((resolve) => setTimeout(resolve, 50))

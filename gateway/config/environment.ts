@@ -1,8 +1,7 @@
 import type { TSchema } from 'typebox'
 import { nearestOf } from '../../plugin/index.ts'
 import { GatewaySchema } from './schema.ts'
-import type { Setting } from './sources.ts'
-import { propertiesOf, valueOfText } from './text.ts'
+import { propertiesOf, type Setting, valueOfText } from './text.ts'
 
 const PREFIX = 'PKCE_GATEWAY_'
 /** Names the file; it is no key of the configuration. */
@@ -10,8 +9,10 @@ export const CONFIG_VARIABLE = `${PREFIX}CONFIG`
 /** Kubernetes adds these to every pod when a service is called `pkce-gateway`. */
 const SERVICE_LINK = /^PKCE_GATEWAY_(SERVICE_|PORT(_|$))/
 
+/** The process's environment, or a part of it. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
+/** What the variables set, and what is wrong with their names and values. */
 export interface EnvironmentSettings {
   readonly settings: readonly Setting[]
   /** `PKCE_GATEWAY_X: problem`. */

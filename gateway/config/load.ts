@@ -4,7 +4,8 @@ import { type Environment, readEnvironment } from './environment.ts'
 import { readConfigFile } from './file.ts'
 import { ConfigurationError } from './problems.ts'
 import type { GatewayConfig, GatewayInput } from './schema.ts'
-import { mergeSources, type Setting } from './sources.ts'
+import { mergeSources } from './sources.ts'
+import type { Setting } from './text.ts'
 
 /** Where a configuration comes from; each source overrides those above it. */
 export interface ConfigSources {

@@ -9,6 +9,7 @@ import {
 import type { CertificateFiles } from '../certificate.ts'
 import { address, closed, milliseconds, secretFile, strings } from './schema-parts.ts'
 import type { ConfiguredStore } from './store.ts'
+import { StoreSchema } from './store-schema.ts'
 import { type Upstream, UpstreamSchema } from './upstream-schema.ts'
 
 export { type Upstream, UpstreamSchema } from './upstream-schema.ts'
@@ -62,37 +63,6 @@ const Listen = Type.Object(
   },
   { ...closed, default: {} },
 )
-const Store = Type.Object(
-  {
-    type: Type.Optional(
-      Type.Enum(['memory', 'redis', 'postgres'], {
-        default: 'memory',
-        description: 'Where grants are kept.',
-      }),
-    ),
-    url: Type.Optional(
-      Type.String({
-        minLength: 1,
-        description:
-          'Of redis (redis, rediss, redis+sentinel, redis+cluster) and postgres. Holds the password, so it is never shown.',
-      }),
-    ),
-    urlFile: secretFile('url'),
-    listenUrl: Type.Optional(
-      Type.String({
-        minLength: 1,
-        description:
-          'Of postgres: the server itself, for LISTEN, where `url` leads to a pooler such as PgBouncer.',
-      }),
-    ),
-    maxRecords: Type.Optional(Type.Integer({ minimum: 1, default: 100_000, description: 'Of memory.' })),
-    dangerouslyAllowInProduction: Type.Optional(
-      Type.Boolean({ default: false, description: 'Of memory: every session is lost at a restart.' }),
-    ),
-  },
-  { ...closed, default: {} },
-)
-
 const { publicUrl, routePrefix, secrets, tokens, lifetimes, limits, rateLimit } = OptionsSchema.properties
 
 /** The gateway's configuration: the plugin's options, and what is around them. Printed in this order. */
@@ -117,7 +87,7 @@ export const GatewaySchema = Type.Object(
     ),
     secrets,
     secretsFile: secretFile('the secrets, one per line'),
-    store: Type.Optional(Store),
+    store: Type.Optional(StoreSchema),
     tokens,
     lifetimes,
     limits,

@@ -2,16 +2,9 @@ import { dirname } from 'node:path'
 import { type ConfigProblem, formatPath } from '../../plugin/index.ts'
 import { variableName } from './environment.ts'
 import type { ConfigFile } from './file.ts'
+import type { Setting } from './text.ts'
 
 type Path = ConfigProblem['path']
-
-/** One value from the environment or a flag. */
-export interface Setting {
-  readonly path: readonly string[]
-  readonly value: unknown
-  /** The variable's or the flag's name. */
-  readonly origin: string
-}
 
 /** The values of all sources together, and where each of them comes from. */
 export interface MergedSources {

@@ -1,12 +1,12 @@
 import { type ConfigProblem, memoryStore, postgresStore, redisStore, type Store } from '../../plugin/index.ts'
 import { checkPostgres, createPostgresPool, migratePostgres } from '../../plugin/postgres.ts'
 import { checkRedis, createRedisClient, type RedisClient } from '../../plugin/redis.ts'
-import type { GatewayInput } from './schema.ts'
+import type { StoreSettings } from './store-schema.ts'
 
 /** The configured store, and what the gateway does around it. Nothing is connected before `prepare`. */
 export interface ConfiguredStore {
   readonly store: Store
-  /** For the limiter's counters, and for `app.redis`. */
+  /** For `app.redis`: programs that build the gateway share its client. */
   readonly redis?: RedisClient
   /** Looks, before anything listens, whether it can be used. Resolves to warnings. @throws StoreError */
   prepare(): Promise<readonly string[]>
@@ -16,14 +16,15 @@ export interface ConfiguredStore {
   close(): Promise<void>
 }
 
-type Settings = NonNullable<GatewayInput['store']>
-
 /**
  * Makes the configured store, or says why there can be none. The one place that knows the kinds of stores.
  *
  * @param url of redis and postgres, wherever it was configured.
  */
-export function createStore(settings: Settings, url: string | undefined): ConfiguredStore | ConfigProblem {
+export function createStore(
+  settings: StoreSettings,
+  url: string | undefined,
+): ConfiguredStore | ConfigProblem {
   const { type = 'memory', maxRecords, dangerouslyAllowInProduction, listenUrl } = settings
   if (type === 'memory' && url !== undefined) {
     return { path: ['store', 'url'], problem: 'must be absent: the memory store has none' }

@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { close, listen } from './listening.ts'
 import { mask } from './mask.ts'
 
+/** A running echo API. */
 export interface EchoApi {
   /** For an upstream's `target`, e.g. `http://127.0.0.1:5000`. */
   readonly origin: string
@@ -30,13 +31,10 @@ export async function startEchoApi({ port = 0 }: { port?: number } = {}): Promis
     response.setHeader('content-type', 'application/json')
     response.end(`${JSON.stringify(answer, null, 2)}\n`)
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(port, '127.0.0.1', resolve)
-  })
-  const address = server.address() as AddressInfo
+  const ownPort = await listen(server, port)
   return {
-    origin: `http://127.0.0.1:${address.port}`,
-    port: address.port,
+    origin: `http://127.0.0.1:${ownPort}`,
+    port: ownPort,
     get requests() {
       return requests
     },
@@ -46,11 +44,7 @@ export async function startEchoApi({ port = 0 }: { port?: number } = {}): Promis
         listeners.delete(listener)
       }
     },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
+    close: () => close(server),
   }
 }
 

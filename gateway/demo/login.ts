@@ -1,6 +1,7 @@
 /** Cookies as a browser keeps them, by origin and name. Expiry and paths do not matter here. */
 export type CookieJar = Map<string, Map<string, string>>
 
+/** Who signs in, in which browser. */
 export interface LoginOptions {
   username: string
   password: string
@@ -11,7 +12,7 @@ export interface LoginOptions {
 }
 
 /** Far more than any login takes; a loop must end. */
-const maxPages = 20
+const MAX_PAGES = 20
 
 /**
  * A browser without a window: opens `authorizationUrl`, follows redirects, fills in and submits the forms of the
@@ -28,11 +29,11 @@ export async function login(
   const goal = until ?? new URL(authorizationUrl).searchParams.get('redirect_uri')
   if (goal === null) throw new Error('login: the authorization URL has no redirect_uri')
   let next: Step = { url: authorizationUrl }
-  for (let page = 0; page < maxPages; page += 1) {
+  for (let page = 0; page < MAX_PAGES; page += 1) {
     next = await followPage(next, cookieJar, { username, password })
     if (next.url.startsWith(goal)) return { redirectTo: next.url }
   }
-  throw new Error(`login: no end after ${maxPages} pages`)
+  throw new Error(`login: no end after ${MAX_PAGES} pages`)
 }
 
 interface Step {

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { ClientMetadata, Configuration } from 'oidc-provider'
+import { close, listen } from './listening.ts'
 
+/** Who may use the provider, and how long its tokens live. */
 export interface ProviderOptions {
   /** 0: any free port. */
   port: number
@@ -16,6 +17,7 @@ export interface ProviderOptions {
 /** Sees a request before the provider does. True: it has answered, or wants no answer. */
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => boolean | undefined
 
+/** A running provider. */
 export interface DemoProvider {
   readonly issuer: string
   readonly port: number
@@ -37,10 +39,7 @@ export async function startProvider(options: ProviderOptions): Promise<DemoProvi
   const listeners = new Set<RequestListener>()
   const server = createServer()
   // The issuer names the port, so the port comes first.
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(options.port, '127.0.0.1', resolve)
-  })
-  const { port } = server.address() as AddressInfo
+  const port = await listen(server, options.port)
   const issuer = `http://127.0.0.1:${port}`
   const answer = await quietly(async () => {
     const { Provider } = await import('oidc-provider')
@@ -62,11 +61,7 @@ export async function startProvider(options: ProviderOptions): Promise<DemoProvi
         listeners.delete(listener)
       }
     },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
+    close: () => close(server),
   }
 }
 

@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { close, listen } from './listening.ts'
 
 /** Where the app is called back after the login (RFC 8252 §7). */
 export interface RedirectReceiver {
@@ -25,10 +25,7 @@ export async function loopback(): Promise<RedirectReceiver> {
     deliver(new URL(request.url ?? '', origin))
     response.end('Signed in. You may close this page.\n')
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(0, '127.0.0.1', resolve)
-  })
-  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const origin = `http://127.0.0.1:${await listen(server, 0)}`
   return {
     redirectUri: `${origin}/callback`,
     async receive(redirectTo) {
@@ -38,10 +35,6 @@ export async function loopback(): Promise<RedirectReceiver> {
       await (await fetch(redirectTo)).text()
       return delivered
     },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
+    close: () => close(server),
   }
 }

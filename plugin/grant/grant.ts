@@ -103,13 +103,21 @@ const Active = record({
 
 const Ended = record({ ...common, status: Type.Literal('ended'), reason: text, endedAt: time })
 
+/** The browser is at the provider. */
 export type AuthorizingGrant = Readonly<Static<typeof Authorizing>>
+/** Our code has been issued. */
 export type AuthorizedGrant = Readonly<Static<typeof Authorized>>
+/** Our code has been used, and the provider is being asked. */
 export type RedeemingGrant = Readonly<Static<typeof Redeeming>>
+/** The token exchange has succeeded. */
 export type ActiveGrant = Readonly<Static<typeof Active>>
+/** Over for good; remembered for as long as a handle could be shown again. */
 export type EndedGrant = Readonly<Static<typeof Ended>>
+/** Every state of a grant; `status` tells which. */
 export type Grant = AuthorizingGrant | AuthorizedGrant | RedeemingGrant | ActiveGrant | EndedGrant
+/** What the grant remembers of a live access token. */
 export type AccessTokenRecord = Readonly<Static<typeof AccessToken>>
+/** What the grant remembers of its refresh token family. */
 export type RefreshTokenRecord = Readonly<Static<typeof RefreshToken>>
 
 /** Sealed while the browser is at the provider. */
@@ -142,6 +150,7 @@ const validators = {
   ended: Compile(Ended),
 }
 
+/** The text that the store keeps. @see decodeGrant */
 export function encodeGrant(grant: Grant): string {
   return JSON.stringify(grant)
 }

@@ -1,6 +1,13 @@
 import type { ResolvedOptions } from '../options/resolved.ts'
 import type { Store } from '../stores/store.ts'
-import { type AuthorizingGrant, decodeGrant, type EndedGrant, encodeGrant, type Grant } from './grant.ts'
+import {
+  type ActiveGrant,
+  type AuthorizingGrant,
+  decodeGrant,
+  type EndedGrant,
+  encodeGrant,
+  type Grant,
+} from './grant.ts'
 import { subjectIndex } from './indexes.ts'
 import { type EndReason, end, timeToLiveMs } from './transitions.ts'
 
@@ -10,6 +17,12 @@ export interface StoredGrant<T extends Grant = Grant> {
   readonly version: number
 }
 
+/** True for a grant whose token exchange has succeeded, and that is not over. */
+export function isActive(stored: StoredGrant | null): stored is StoredGrant<ActiveGrant> {
+  return stored?.grant.status === 'active'
+}
+
+/** Hears of changes by grant, and of the times when it may not have. @see StoreWatcher */
 export interface GrantWatcher {
   onChange(grantId: string): void
   onGap(): void

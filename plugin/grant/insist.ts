@@ -4,9 +4,12 @@ import type { ActiveGrant } from './grant.ts'
 import type { Grants, StoredGrant } from './grants.ts'
 
 const PAUSE_MS = 250
+/** For a process that stood still until its lease was over: it must still learn whether it has won. */
+const PATIENCE_MS = 2000
 
 /**
- * Writes what a provider refresh has brought, again and again while the store fails, until the lease ends.
+ * Writes what a provider refresh has brought, again and again while the store fails, until the lease ends and for
+ * two seconds at least: the swap is the fence, and refuses whoever comes too late.
  *
  * A provider that rotates its refresh token has forgotten the old one by now. Giving up at the first error would
  * lose the whole session for want of one write. A write whose answer was lost may have happened, and then the
@@ -15,7 +18,7 @@ const PAUSE_MS = 250
  * @param leased the grant as it was when the lease was taken; nobody but an end may change it before `lease.until`.
  * @param generation the hash of the refresh token that is being written.
  * @param write the swap, safe to be made again.
- * @returns false if another writer has won. @throws StoreError when the lease is over and the outcome unknown.
+ * @returns false if another writer has won. @throws StoreError when that time is over and the outcome unknown.
  */
 export async function insist(
   grants: Grants,
@@ -23,7 +26,7 @@ export async function insist(
   generation: string,
   write: () => Promise<boolean>,
 ): Promise<boolean> {
-  const until = leased.grant.lease?.until ?? 0
+  const until = Math.max(leased.grant.lease?.until ?? 0, grants.now() + PATIENCE_MS)
   for (let failed = false; ; ) {
     try {
       if (await write()) return true

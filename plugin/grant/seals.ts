@@ -63,6 +63,7 @@ export function unwrapFor(
   return sealing.unwrap(key, secret, context(owner, holder))
 }
 
+/** Seals the provider's tokens under the grant's data key, for all of its holders. */
 export function sealProviderSecrets(
   sealing: Sealing,
   owner: Owner,

@@ -5,6 +5,7 @@ import type { FormParameters } from './form.ts'
 import { isCodeVerifier } from './pkce.ts'
 import { formatScope, grantScope } from './scope.ts'
 
+/** The grant types of the token endpoint. */
 export type GrantType = 'authorization_code' | 'refresh_token'
 
 /** Our handles have 68 characters; what is longer than this cannot be one and is not hashed. */

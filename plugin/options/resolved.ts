@@ -14,6 +14,7 @@ type Options = Static<typeof OptionsSchema>
 type Provider = Static<typeof ProviderSchema>
 type Client = Static<typeof ClientSchema>
 
+/** The provider, complete. Explicit endpoints are optional: discovery stands in for them. */
 export type ResolvedProvider = Readonly<
   Omit<
     Complete<
@@ -36,8 +37,10 @@ export type ResolvedProvider = Readonly<
 
 /** A registered app. `interaction` undefined: decided by the kind of redirect URI. */
 export type RegisteredClient = Readonly<Complete<Client, 'clientSecret' | 'interaction'>>
+/** Who may introspect (RFC 7662). */
 export type ResourceServer = Readonly<Static<typeof ResourceServerSchema>>
 
+/** Requests of one address in a window. */
 export interface RateLimitGroup {
   readonly max: number
   readonly windowMs: number

@@ -14,6 +14,7 @@ const milliseconds = (defaultMs: number, description: string) =>
 const strings = (description: string, defaults: string[] = []) =>
   Type.Optional(Type.Array(Type.String({ minLength: 1 }), { default: defaults, description }))
 
+/** The identity provider, and how we are registered there. */
 export const ProviderSchema = Type.Object(
   {
     issuer: Type.String({
@@ -96,6 +97,7 @@ export const ProviderSchema = Type.Object(
   closed,
 )
 
+/** A registered app. */
 export const ClientSchema = Type.Object(
   {
     clientId: Type.String({
@@ -139,6 +141,7 @@ export const ClientSchema = Type.Object(
   closed,
 )
 
+/** A resource server that may introspect (RFC 7662 §2.1). */
 export const ResourceServerSchema = Type.Object(
   {
     clientId: Type.String({

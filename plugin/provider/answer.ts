@@ -1,6 +1,7 @@
 import { ProviderError } from '../errors.ts'
 import type { EndpointName } from './fetch.ts'
 
+/** Members of a JSON object, none of them checked. */
 export type JsonObject = Record<string, unknown>
 
 /** Codes that say "this grant, this code, this refresh token": RFC 6749 §5.2, and GitHub's own spellings. */

@@ -43,6 +43,7 @@ export function causeOf(error: unknown): string {
   return error.cause instanceof Error ? error.cause.message : error.reason
 }
 
+/** @see Calls */
 export function createCalls(options: {
   provider: ResolvedProvider
   dispatcher: ProviderDispatcher

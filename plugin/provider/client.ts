@@ -16,6 +16,7 @@ import { createRevocation } from './revocation.ts'
 import { environmentProblems } from './tls-environment.ts'
 import { createTokenEndpoint } from './token-endpoint.ts'
 
+/** What the provider client is made of; clock, random numbers and connections can be replaced. */
 export interface ProviderClientOptions {
   readonly provider: ResolvedProvider
   /** Our redirect URI at the provider. */

@@ -17,6 +17,7 @@ const NULL_BODY = [204, 205, 304]
 
 /** The provider's endpoints as they are called, each with its own limit and breaker. */
 export type EndpointName = keyof typeof MAX_BYTES
+/** @see EndpointName */
 export const endpointNames = Object.keys(MAX_BYTES) as EndpointName[]
 
 /** The part of `fetch` that oauth4webapi uses. */
@@ -40,7 +41,8 @@ export function createFetch(
   return async (url, { method, headers, body }) => {
     const { origin, pathname, search } = new URL(url)
     const deadline = new AbortController()
-    const timer = setTimeout(() => deadline.abort(), timeouts.totalMs)
+    // A process that stood still reads what has arrived meanwhile first: tokens that nobody reads, nobody revokes.
+    const timer = setTimeout(() => setImmediate(() => deadline.abort()), timeouts.totalMs)
     try {
       const request = dispatcher.request({
         origin,

@@ -38,6 +38,7 @@ export interface Provider {
   close(): Promise<void>
 }
 
+/** What an authorization request to the provider says besides what it always says. */
 export interface ProviderAuthorizationRequest {
   state: string
   /** Absent where no id_token is asked for. */
@@ -51,6 +52,7 @@ export interface ProviderAuthorizationRequest {
   prompt: boolean
 }
 
+/** The provider's code, and what binds it to its transaction. */
 export interface ProviderCodeExchange {
   code: string
   codeVerifier?: string | undefined
@@ -59,6 +61,7 @@ export interface ProviderCodeExchange {
   maxAge?: number | undefined
 }
 
+/** A token answer of the provider, checked. */
 export interface ProviderTokens {
   accessToken: string
   /** As the provider spells it, e.g. `Bearer`. */
@@ -72,4 +75,5 @@ export interface ProviderTokens {
   claims?: Claims
 }
 
+/** Claims of a validated id_token, or of userinfo (OIDC Core §5.1). */
 export type Claims = Readonly<Record<string, unknown>>

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { OAuthError } from '../errors.ts'
 import type { ActiveGrant, SuccessorSecrets } from '../grant/grant.ts'
-import type { StoredGrant } from '../grant/grants.ts'
+import { isActive, type StoredGrant } from '../grant/grants.ts'
 import { openFor } from '../grant/seals.ts'
 import { familyOf, type Handle, hashCredential, hashFamily, sameHash } from '../handles.ts'
 import { type TokenResponse, tokenResponse } from '../oauth/token.ts'
@@ -34,25 +34,24 @@ export async function judgeRefresh(
   const stored = await rooms.grants.read(handle.selector)
   if (!stored) throw new OAuthError('refresh_unknown')
   if (stored.grant.status === 'ended') throw new OAuthError('grant_ended')
-  if (stored.grant.status !== 'active') throw new OAuthError('refresh_unknown')
-  const current = stored as StoredGrant<ActiveGrant>
-  const { refreshToken, clientId } = current.grant
+  if (!isActive(stored)) throw new OAuthError('refresh_unknown')
+  const { refreshToken, clientId } = stored.grant
   if (!refreshToken || !sameHash(refreshToken.familyHash, hashFamily(handle)))
     throw new OAuthError('refresh_unknown')
   if (clientId !== client.clientId) throw new OAuthError('refresh_client_mismatch')
 
   const now = rooms.grants.now()
-  if (refreshToken.idleExpiresAt <= now || current.grant.expiresAt <= now)
+  if (refreshToken.idleExpiresAt <= now || stored.grant.expiresAt <= now)
     throw new OAuthError('refresh_expired')
   const hash = hashCredential(handle.value)
-  if (sameHash(refreshToken.hash, hash)) return { current }
+  if (sameHash(refreshToken.hash, hash)) return { current: stored }
 
   const { predecessor } = refreshToken
   if (predecessor && sameHash(predecessor.hash, hash) && predecessor.graceEndsAt > now) {
-    return { successor: repeatSuccessor(rooms, current.grant, handle, predecessor) }
+    return { successor: repeatSuccessor(rooms, stored.grant, handle, predecessor) }
   }
   if (!first) throw new OAuthError('refresh_overtaken')
-  throw await endReused(rooms, request, current, handle)
+  throw await endReused(rooms, request, stored, handle)
 }
 
 /** The answer of the rotation that the app may have missed, with the time that has passed taken off. */

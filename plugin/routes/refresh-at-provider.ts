@@ -33,12 +33,13 @@ export async function refreshAtProvider(
   step: { dataKey: Buffer; client: RegisteredClient; handle: Handle; scope: readonly string[] },
 ): Promise<TokenResponse | null> {
   const { grants, provider, sealing } = rooms
+  // First, so that nobody waits for a lease that is of no use.
+  const secrets = openProviderSecrets(sealing, current.grant, step.dataKey)
+  if (secrets?.refreshToken === undefined) throw new OAuthError('grant_unreadable')
   const owner = randomBytes(8).toString('hex')
   const leased = await grants.replace(current, lease(current.grant, owner, grants.now() + leaseMs(rooms)))
   if (!leased) return null
 
-  const secrets = openProviderSecrets(sealing, leased.grant, step.dataKey)
-  if (secrets?.refreshToken === undefined) throw new OAuthError('grant_unreadable')
   let tokens: ProviderTokens
   try {
     tokens = await provider.refresh({ refreshToken: secrets.refreshToken, subject: leased.grant.subject })

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { narrowCors } from '../cors.ts'
 import type { ActiveGrant } from '../grant/grant.ts'
-import type { Grants, StoredGrant } from '../grant/grants.ts'
+import { type Grants, isActive, type StoredGrant } from '../grant/grants.ts'
 import { relayedTokenIndex } from '../grant/indexes.ts'
 import { familyOf, hashCredential, hashFamily, parseHandle, sameHash } from '../handles.ts'
 import type { FormParameters } from '../oauth/form.ts'
@@ -47,10 +47,11 @@ async function findGrant(
 ): Promise<(Presented & { readonly stored: StoredGrant<ActiveGrant> }) | null> {
   const refresh = parseHandle('refresh', token)
   if (refresh) {
-    const stored = await readActive(grants, refresh.selector)
-    const record = stored?.grant.refreshToken
+    const stored = await grants.read(refresh.selector)
+    if (!isActive(stored)) return null
+    const record = stored.grant.refreshToken
     // Any generation of the family: whoever holds one may end the grant, and a stolen one cannot do more.
-    if (!stored || !record || !sameHash(record.familyHash, hashFamily(refresh))) return null
+    if (!record || !sameHash(record.familyHash, hashFamily(refresh))) return null
     return { stored, holder: 'refresh', secret: familyOf(refresh), key: record.key }
   }
   const access = parseHandle('access', token)
@@ -58,15 +59,11 @@ async function findGrant(
   const hash = hashCredential(token)
   const grantIds = access ? [access.selector] : await grants.readIndex(relayedTokenIndex(hash))
   for (const grantId of grantIds) {
-    const stored = await readActive(grants, grantId)
-    const record = stored?.grant.accessTokens.find((candidate) => sameHash(candidate.hash, hash))
-    if (stored && record)
+    const stored = await grants.read(grantId)
+    if (!isActive(stored)) continue
+    const record = stored.grant.accessTokens.find((candidate) => sameHash(candidate.hash, hash))
+    if (record)
       return { stored, holder: 'access', secret: access?.secret ?? Buffer.from(token), key: record.key }
   }
   return null
-}
-
-async function readActive(grants: Grants, grantId: string): Promise<StoredGrant<ActiveGrant> | null> {
-  const stored = await grants.read(grantId)
-  return stored?.grant.status === 'active' ? (stored as StoredGrant<ActiveGrant>) : null
 }

@@ -2,6 +2,7 @@ import cluster from 'node:cluster'
 import { ownWatcher } from './own-watcher.ts'
 import { type Store, type StoredRecord, StoreError, type StoreWatcher } from './store.ts'
 
+/** Options of `memoryStore`. */
 export interface MemoryStoreOptions {
   /** Records and reservations at most; a full store refuses new ones rather than evict. Default 100,000. */
   maxRecords?: number
@@ -40,10 +41,10 @@ interface Entry extends StoredRecord {
 }
 
 /** Once a second, about a millisecond of work: a million entries are seen within two minutes. */
-const sweepIntervalMs = 1000
-const sweepEntries = 10_000
+const SWEEP_INTERVAL_MS = 1000
+const SWEEP_ENTRIES = 10_000
 /** When full, a new record waits for a smaller look: refusing a flood must stay cheap. */
-const roomEntries = 1000
+const ROOM_ENTRIES = 1000
 
 class MemoryStore implements Store {
   readonly name = 'memory'
@@ -56,7 +57,7 @@ class MemoryStore implements Store {
   readonly #indexes = new Map<string, Map<string, number>>()
   readonly #watchers = new Set<StoreWatcher>()
   readonly #walk = this.#dropExpired()
-  readonly #janitor = setInterval(() => this.#sweep(sweepEntries), sweepIntervalMs).unref()
+  readonly #janitor = setInterval(() => this.#sweep(SWEEP_ENTRIES), SWEEP_INTERVAL_MS).unref()
   #closed = false
 
   constructor(maxRecords: number, now: () => number) {
@@ -152,7 +153,7 @@ class MemoryStore implements Store {
 
   #makeRoom(operation: string, reusesExpired: boolean): void {
     if (reusesExpired || this.#hasRoom()) return
-    this.#sweep(roomEntries)
+    this.#sweep(ROOM_ENTRIES)
     if (!this.#hasRoom()) {
       throw new StoreError(this.name, operation, `full: it holds maxRecords (${this.#maxRecords}) entries`)
     }

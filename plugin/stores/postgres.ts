@@ -3,7 +3,7 @@ import { Changes } from './postgres/changes.ts'
 import { checkServer } from './postgres/check.ts'
 import { PostgresCommands } from './postgres/commands.ts'
 import { type PostgresJanitorOptions, startJanitor } from './postgres/janitor.ts'
-import { defaultSchema, type PostgresSchemaOptions } from './postgres/schema.ts'
+import { DEFAULT_SCHEMA, type PostgresSchemaOptions } from './postgres/schema.ts'
 import { type Statements, statements } from './postgres/statements.ts'
 import type { Store, StoredRecord, StoreWatcher } from './store.ts'
 
@@ -13,6 +13,7 @@ export type { PostgresJanitorOptions } from './postgres/janitor.ts'
 export { createPostgresPool, type OwnPostgresPool, type PostgresPoolOptions } from './postgres/pool.ts'
 export { migratePostgres, type PostgresSchemaOptions, postgresDdl } from './postgres/schema.ts'
 
+/** Options of `postgresStore`. */
 export interface PostgresStoreOptions extends PostgresSchemaOptions {
   /** A `pg.Pool` on the primary. It stays the app's own; the store does not end it. */
   pool: PostgresPool
@@ -48,7 +49,13 @@ class PostgresStore implements Store {
   readonly #changes: Changes
   readonly #endJanitor: () => void
 
-  constructor({ pool, schema = defaultSchema, timeoutMs = 800, listen, janitor = {} }: PostgresStoreOptions) {
+  constructor({
+    pool,
+    schema = DEFAULT_SCHEMA,
+    timeoutMs = 800,
+    listen,
+    janitor = {},
+  }: PostgresStoreOptions) {
     if (!Number.isSafeInteger(timeoutMs) || timeoutMs < 1) {
       throw new RangeError('postgresStore: timeoutMs must be a positive integer')
     }

@@ -7,6 +7,7 @@ import type { Store, StoredRecord, StoreWatcher } from './store.ts'
 
 export type { RedisClient } from './redis/commands.ts'
 
+/** Options of `redisStore`. */
 export interface RedisStoreOptions {
   /** An ioredis 6 client: single, Sentinel or Cluster. It stays the app's own; the store does not close it. */
   client: RedisClient

@@ -59,12 +59,14 @@ export interface Store {
   close(): Promise<void>
 }
 
+/** A live record. */
 export interface StoredRecord {
   readonly value: string
   /** 1 after `create`, and one more after every `replace`. */
   readonly version: number
 }
 
+/** Hears of every `replace`: its key, and the times when it may not have heard. @see Store.watch */
 export interface StoreWatcher {
   onChange(key: string): void
   onGap(): void

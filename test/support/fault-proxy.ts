@@ -20,6 +20,8 @@ export interface FaultProxy {
   cut(): void
   /** Lets nothing pass, and tells nobody. */
   blackHole(): void
+  /** What is on its way never arrives. */
+  lose(): void
   /** Ends every fault, also one that has not struck. */
   heal(): void
   stop(): Promise<void>
@@ -102,6 +104,9 @@ export async function startFaultProxy(serverPort: number): Promise<FaultProxy> {
     cut,
     blackHole() {
       isHole = true
+    },
+    lose() {
+      held = []
     },
     heal() {
       armed = null

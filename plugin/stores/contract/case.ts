@@ -15,6 +15,7 @@ export interface StoreUnderTest {
   close(): Promise<void>
 }
 
+/** One rule of the contract, for any test runner. */
 export interface StoreContractCase {
   readonly title: string
   /** @throws AssertionError when the store does not keep the rule. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Case } from './case.ts'
-import { boundMs, calls, eventually, fresh, longMs, mustFail, mustRead, watcher } from './means.ts'
+import { BOUND_MS, calls, eventually, fresh, LONG_MS, mustFail, mustRead, watcher } from './means.ts'
 
 /** `now`, outages and `close`. */
 export const outageCases: readonly Case[] = [
@@ -17,14 +17,14 @@ export const outageCases: readonly Case[] = [
     },
   ],
   [
-    `outage: every call throws StoreError within ${boundMs} ms, and works again afterwards (G-08)`,
+    `outage: every call throws StoreError within ${BOUND_MS} ms, and works again afterwards (G-08)`,
     async (subject) => {
       const { store, other = store } = subject
       if (subject.break === undefined || subject.heal === undefined) return
       const key = fresh()
       const notes = watcher()
       await store.watch(notes)
-      await store.create(key, 'before', longMs)
+      await store.create(key, 'before', LONG_MS)
       const { version } = await mustRead(store, key)
       await subject.break()
       for (const [operation, call] of calls(store, key, version)) await mustFail(operation, call)
@@ -37,7 +37,7 @@ export const outageCases: readonly Case[] = [
       await eventually('the watch has resumed after the outage', async () => {
         assert.ok(notes.resumed > notes.gaps, 'onResume must follow onGap')
       })
-      assert.ok(await other.replace(key, version, 'after', longMs))
+      assert.ok(await other.replace(key, version, 'after', LONG_MS))
       await notes.seen(key, 1)
       assert.equal((await mustRead(store, key)).value, 'after')
     },
@@ -46,7 +46,7 @@ export const outageCases: readonly Case[] = [
     'close: every later call throws StoreError; closing twice is no error',
     async ({ store }) => {
       const key = fresh()
-      await store.create(key, 'value', longMs)
+      await store.create(key, 'value', LONG_MS)
       const { version } = await mustRead(store, key)
       await store.close()
       for (const [operation, call] of calls(store, key, version)) await mustFail(operation, call)

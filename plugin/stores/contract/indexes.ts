@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Case } from './case.ts'
-import { fresh, longMs, parallel, sameMembers, shortMs } from './means.ts'
+import { fresh, LONG_MS, PARALLEL, SHORT_MS, sameMembers } from './means.ts'
 
 /** `addToIndex`, `readIndex` and `removeFromIndex`. */
 export const indexCases: readonly Case[] = [
@@ -9,10 +9,10 @@ export const indexCases: readonly Case[] = [
     async ({ store, other = store }) => {
       const [one, two] = [fresh(), fresh()]
       assert.deepEqual(await store.readIndex(one), [])
-      await store.addToIndex([one, two], 'a', longMs)
-      await other.addToIndex([one], 'b', longMs)
-      await store.addToIndex([one], 'a', longMs)
-      await store.addToIndex([], 'c', longMs)
+      await store.addToIndex([one, two], 'a', LONG_MS)
+      await other.addToIndex([one], 'b', LONG_MS)
+      await store.addToIndex([one], 'a', LONG_MS)
+      await store.addToIndex([], 'c', LONG_MS)
       sameMembers(await other.readIndex(one), ['a', 'b'])
       assert.deepEqual(await store.readIndex(two), ['a'])
       await store.removeFromIndex([one, two, fresh()], 'a')
@@ -22,11 +22,11 @@ export const indexCases: readonly Case[] = [
     },
   ],
   [
-    `an index: ${parallel} parallel additions lose no member`,
+    `an index: ${PARALLEL} parallel additions lose no member`,
     async ({ store, other = store }) => {
       const index = fresh()
-      const members = Array.from({ length: parallel }, (_, n) => `member-${n}`)
-      await Promise.all(members.map((m, n) => (n % 2 ? store : other).addToIndex([index], m, longMs)))
+      const members = Array.from({ length: PARALLEL }, (_, n) => `member-${n}`)
+      await Promise.all(members.map((m, n) => (n % 2 ? store : other).addToIndex([index], m, LONG_MS)))
       sameMembers(await store.readIndex(index), members)
     },
   ],
@@ -34,12 +34,12 @@ export const indexCases: readonly Case[] = [
     'an index: each member lives for the longest time asked for it, and no longer (G-06)',
     async ({ store, advance }) => {
       const index = fresh()
-      await store.addToIndex([index], 'short', shortMs)
-      await store.addToIndex([index], 'extended', shortMs)
-      await store.addToIndex([index], 'extended', longMs)
-      await store.addToIndex([index], 'not shortened', longMs)
-      await store.addToIndex([index], 'not shortened', shortMs)
-      await advance(shortMs + 50)
+      await store.addToIndex([index], 'short', SHORT_MS)
+      await store.addToIndex([index], 'extended', SHORT_MS)
+      await store.addToIndex([index], 'extended', LONG_MS)
+      await store.addToIndex([index], 'not shortened', LONG_MS)
+      await store.addToIndex([index], 'not shortened', SHORT_MS)
+      await advance(SHORT_MS + 50)
       sameMembers(await store.readIndex(index), ['extended', 'not shortened'])
     },
   ],

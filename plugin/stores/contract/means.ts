@@ -3,14 +3,14 @@ import { randomBytes } from 'node:crypto'
 import { type Store, StoreError, type StoreWatcher } from '../store.ts'
 
 /** How long a store may take to fail, or to notify: a second, and as much again for a busy machine. */
-export const boundMs = 2000
+export const BOUND_MS = 2000
 /** Long enough that nothing expires unless a case says so. */
-export const longMs = 60_000
+export const LONG_MS = 60_000
 /** On a real clock, long enough for the calls before it to be over on a slow machine. */
-export const shortMs = 1000
+export const SHORT_MS = 1000
 /** Outlives two races on a slow server and a busy machine. */
-export const raceMs = 2000
-export const parallel = 200
+export const RACE_MS = 2000
+export const PARALLEL = 200
 
 /** Keys that no other case and no other run uses: real servers keep what was written. */
 export function fresh(): string {
@@ -19,7 +19,7 @@ export function fresh(): string {
 
 /** Which of the parallel callers were told that they won. */
 export async function race(attempt: (n: number) => Promise<boolean>): Promise<number[]> {
-  const won = await Promise.all(Array.from({ length: parallel }, (_, n) => attempt(n)))
+  const won = await Promise.all(Array.from({ length: PARALLEL }, (_, n) => attempt(n)))
   return won.flatMap((yes, n) => (yes ? [n] : []))
 }
 
@@ -37,11 +37,11 @@ export function sameMembers(actual: string[], expected: string[]): void {
 /** Every call that asks the store's server. */
 export function calls(store: Store, key: string, version: number): [string, () => Promise<unknown>][] {
   return [
-    ['create', () => store.create(`${key}:new`, 'value', longMs)],
+    ['create', () => store.create(`${key}:new`, 'value', LONG_MS)],
     ['read', () => store.read(key)],
-    ['replace', () => store.replace(key, version, 'value', longMs)],
-    ['reserve', () => store.reserve(`${key}:new`, longMs)],
-    ['addToIndex', () => store.addToIndex([key], 'member', longMs)],
+    ['replace', () => store.replace(key, version, 'value', LONG_MS)],
+    ['reserve', () => store.reserve(`${key}:new`, LONG_MS)],
+    ['addToIndex', () => store.addToIndex([key], 'member', LONG_MS)],
     ['readIndex', () => store.readIndex(key)],
     ['removeFromIndex', () => store.removeFromIndex([key], 'member')],
     ['check', () => store.check()],
@@ -95,8 +95,8 @@ export async function within<T>(what: string, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
-      () => reject(new assert.AssertionError({ message: `${what} within ${boundMs} ms` })),
-      boundMs,
+      () => reject(new assert.AssertionError({ message: `${what} within ${BOUND_MS} ms` })),
+      BOUND_MS,
     )
   })
   return Promise.race([promise, late]).finally(() => clearTimeout(timer))
@@ -104,7 +104,7 @@ export async function within<T>(what: string, promise: Promise<T>): Promise<T> {
 
 /** Tries until `attempt` succeeds: reconnection takes the time it takes. */
 export async function eventually(what: string, attempt: () => Promise<void>): Promise<void> {
-  const deadline = performance.now() + 10 * boundMs
+  const deadline = performance.now() + 10 * BOUND_MS
   for (;;) {
     try {
       return await attempt()

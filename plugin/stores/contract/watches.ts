@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Case } from './case.ts'
-import { fresh, longMs, mustRead, watcher } from './means.ts'
+import { fresh, LONG_MS, mustRead, watcher } from './means.ts'
 
 /** `watch`: who is notified of what, and by when. */
 export const watchCases: readonly Case[] = [
@@ -11,12 +11,12 @@ export const watchCases: readonly Case[] = [
       const notes = watcher()
       await store.watch(notes)
       assert.ok(notes.resumed > 0, 'onResume must have been called when watch() resolves')
-      await store.create(key, 'value', longMs)
-      await store.create(untouched, 'value', longMs)
+      await store.create(key, 'value', LONG_MS)
+      await store.create(untouched, 'value', LONG_MS)
       for (let write = 1; write <= 3; write += 1) {
         const { version } = await mustRead(store, key)
-        assert.ok(await store.replace(key, version, `value ${write}`, longMs))
-        assert.equal(await store.replace(key, version, 'lost', longMs), false)
+        assert.ok(await store.replace(key, version, `value ${write}`, LONG_MS))
+        assert.equal(await store.replace(key, version, 'lost', LONG_MS), false)
         await notes.seen(key, write)
       }
       const heard = notes.changes.filter((changed) => changed === key || changed === untouched)
@@ -29,11 +29,11 @@ export const watchCases: readonly Case[] = [
       const key = fresh()
       const [here, there] = [watcher(), watcher()]
       await Promise.all([store.watch(here), other.watch(there)])
-      await store.create(key, 'value', longMs)
-      assert.ok(await store.replace(key, (await mustRead(store, key)).version, 'here', longMs))
+      await store.create(key, 'value', LONG_MS)
+      assert.ok(await store.replace(key, (await mustRead(store, key)).version, 'here', LONG_MS))
       await Promise.all([here.seen(key, 1), there.seen(key, 1)])
       assert.equal((await mustRead(other, key)).value, 'here')
-      assert.ok(await other.replace(key, (await mustRead(other, key)).version, 'there', longMs))
+      assert.ok(await other.replace(key, (await mustRead(other, key)).version, 'there', LONG_MS))
       await Promise.all([here.seen(key, 2), there.seen(key, 2)])
       assert.equal((await mustRead(store, key)).value, 'there')
     },
@@ -46,8 +46,8 @@ export const watchCases: readonly Case[] = [
       const unwatch = await store.watch(ended)
       await store.watch(going)
       unwatch()
-      await store.create(key, 'value', longMs)
-      assert.ok(await store.replace(key, (await mustRead(store, key)).version, 'changed', longMs))
+      await store.create(key, 'value', LONG_MS)
+      assert.ok(await store.replace(key, (await mustRead(store, key)).version, 'changed', LONG_MS))
       await going.seen(key, 1)
       assert.ok(!ended.changes.includes(key), 'an ended watch must not be notified')
     },

@@ -13,12 +13,14 @@ export interface PostgresPool {
   readonly options: object
 }
 
+/** What the store needs of a `pg.PoolClient`. */
 export interface PostgresClient {
   on(event: 'error', listener: (error: Error) => void): unknown
   off(event: 'error', listener: (error: Error) => void): unknown
   query(query: Query): Promise<Answer>
 }
 
+/** A statement for `pg`. */
 export interface Query {
   readonly text: string
   /** Prepares the statement once on each connection. */
@@ -26,6 +28,7 @@ export interface Query {
   readonly values?: unknown[]
 }
 
+/** What `pg` answers, as far as it is looked at. */
 export interface Answer {
   readonly rows: Record<string, unknown>[]
   readonly rowCount: number | null

@@ -4,8 +4,8 @@ import { StoreError, type StoreWatcher } from '../store.ts'
 import { type ListenerOptions, listenOnce } from './listener.ts'
 import { storeError } from './problem.ts'
 
-const firstPauseMs = 50
-const longestPauseMs = 2000
+const FIRST_PAUSE_MS = 50
+const LONGEST_PAUSE_MS = 2000
 
 /** One LISTEN connection for all watchers: made for the first, ended after the last, made again when lost. */
 export class Changes {
@@ -56,10 +56,10 @@ export class Changes {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    let pauseMs = firstPauseMs
+    let pauseMs = FIRST_PAUSE_MS
     const events = {
       onStand: () => {
-        pauseMs = firstPauseMs
+        pauseMs = FIRST_PAUSE_MS
         this.#resume()
       },
       onChange: (key: string) => {
@@ -73,7 +73,7 @@ export class Changes {
       this.#gap(error)
       // Not in step: every instance has lost its connection at the same moment.
       await sleep(pauseMs * (0.5 + Math.random()), undefined, { signal }).catch(() => {})
-      pauseMs = Math.min(pauseMs * 2, longestPauseMs)
+      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
     }
   }
 

@@ -2,7 +2,7 @@ import { StoreError } from '../store.ts'
 import type { PostgresPool } from './ask.ts'
 import { PostgresCommands } from './commands.ts'
 import { problems } from './problem.ts'
-import { defaultSchema, type PostgresSchemaOptions, tablesVersion } from './schema.ts'
+import { DEFAULT_SCHEMA, type PostgresSchemaOptions, TABLES_VERSION } from './schema.ts'
 import { expiringTables, type Statements, statements } from './statements.ts'
 
 /**
@@ -16,7 +16,7 @@ import { expiringTables, type Statements, statements } from './statements.ts'
  */
 export async function checkPostgres(
   pool: PostgresPool,
-  { schema = defaultSchema, timeoutMs = 5000 }: PostgresSchemaOptions & { timeoutMs?: number } = {},
+  { schema = DEFAULT_SCHEMA, timeoutMs = 5000 }: PostgresSchemaOptions & { timeoutMs?: number } = {},
 ): Promise<string[]> {
   const commands = new PostgresCommands(pool, timeoutMs)
   const server = await checkServer(commands, 'start', statements(schema))
@@ -49,8 +49,8 @@ export async function checkServer(
     throw new StoreError('postgres', operation, problem)
   }
   if (server.read_only !== false) refuse(problems.readOnly)
-  if (Number(server.version) > tablesVersion) refuse(problems.newer)
-  if (Number(server.version) < tablesVersion) refuse(problems.older)
+  if (Number(server.version) > TABLES_VERSION) refuse(problems.newer)
+  if (Number(server.version) < TABLES_VERSION) refuse(problems.older)
   if (server.permitted !== true) refuse(problems.permission)
   return server
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { PostgresCommands } from './commands.ts'
 import type { Statement } from './statements.ts'
 
+/** How often and how much the janitor deletes. */
 export interface PostgresJanitorOptions {
   /** Mean time between rounds. Default 60,000. */
   intervalMs?: number
@@ -10,7 +11,7 @@ export interface PostgresJanitorOptions {
 }
 
 /** Between two batches, so that a backlog is not one long load. */
-const pauseMs = 20
+const PAUSE_MS = 20
 
 /**
  * Deletes expired rows, batch by batch. It only gives space back: expiry is judged at every call (requirements
@@ -29,7 +30,7 @@ export function startJanitor(
   const sweepAll = async () => {
     for (const sweep of sweeps) {
       while (((await commands.run('janitor', sweep, [batchRows])).rowCount ?? 0) >= batchRows)
-        await pause(pauseMs)
+        await pause(PAUSE_MS)
     }
   }
   const work = async () => {

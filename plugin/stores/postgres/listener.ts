@@ -5,6 +5,7 @@ import { Late } from './ask.ts'
 import type { PostgresCommands } from './commands.ts'
 import { changed, echoed, type Statements } from './statements.ts'
 
+/** What a LISTEN connection is made of. */
 export interface ListenerOptions {
   readonly statements: Statements
   readonly commands: PostgresCommands
@@ -13,13 +14,14 @@ export interface ListenerOptions {
   readonly timeoutMs: number
 }
 
+/** What is heard on it; `onStand` comes once, before any change. */
 export interface ListenerEvents {
   onStand(): void
   onChange(key: string): void
 }
 
 /** With `timeoutMs` on top, how long a connection that has gone silent passes for alive. */
-const probeEveryMs = 1000
+const PROBE_EVERY_MS = 1000
 
 /** Of a channel that would be silent for ever: the echo was sent through the pool and did not come back. */
 const deaf =
@@ -79,7 +81,7 @@ export async function listenOnce(
       onStand()
       for (;;) {
         clearTimeout(deadline)
-        await sleep(probeEveryMs, undefined, { signal: ended.signal })
+        await sleep(PROBE_EVERY_MS, undefined, { signal: ended.signal })
         within(new Late(timeoutMs))
         const startedAt = commands.clock.start()
         const { rows } = await client.query<Record<string, unknown>>(statements.probe)

@@ -3,6 +3,7 @@ import { StoreError } from '../store.ts'
 import type { PostgresPool } from './ask.ts'
 import { storeError } from './problem.ts'
 
+/** Options of `createPostgresPool`. */
 export interface PostgresPoolOptions {
   /** Connections at most. Default 10. */
   max?: number
@@ -19,8 +20,8 @@ export interface OwnPostgresPool extends PostgresPool {
 }
 
 /** Longer than the store waits, so that a statement it gave up does not go on for long. */
-const statementTimeoutMs = 1000
-const connectTimeoutMs = 1000
+const STATEMENT_TIMEOUT_MS = 1000
+const CONNECT_TIMEOUT_MS = 1000
 
 /**
  * A `pg.Pool` with the limits that the store needs: nothing waits for ever, on either side (requirements G-12).
@@ -42,13 +43,13 @@ export function createPostgresPool(
   return new (loadPg().Pool)({
     connectionString: url,
     max,
-    connectionTimeoutMillis: connectTimeoutMs,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
     application_name: 'fastify-pkce',
     ...(!pooler && {
-      statement_timeout: statementTimeoutMs,
-      lock_timeout: statementTimeoutMs,
-      idle_in_transaction_session_timeout: 2 * statementTimeoutMs,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      lock_timeout: STATEMENT_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: 2 * STATEMENT_TIMEOUT_MS,
     }),
   })
 }

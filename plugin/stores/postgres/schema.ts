@@ -3,12 +3,14 @@ import { ask, type PostgresPool } from './ask.ts'
 import { newerTables, storeError } from './problem.ts'
 
 /** The version of the tables that this code reads and writes. */
-export const tablesVersion = 1
-export const defaultSchema = 'pkce'
+export const TABLES_VERSION = 1
+/** The schema of the tables where none is named. */
+export const DEFAULT_SCHEMA = 'pkce'
 
 /** Someone else may be migrating at the same time, and a lock on a busy database takes its time. */
-const migrateTimeoutMs = 60_000
+const MIGRATE_TIMEOUT_MS = 60_000
 
+/** Where the tables are. */
 export interface PostgresSchemaOptions {
   /** The schema that holds the tables and nothing else: lower-case letters, digits and `_`. Default `pkce`. */
   schema?: string
@@ -39,17 +41,17 @@ export async function migratePostgres(
   options: PostgresSchemaOptions = {},
 ): Promise<void> {
   // The pool's own limits are made for requests; these last as long as this transaction.
-  const limits = `SET LOCAL statement_timeout = ${migrateTimeoutMs}; SET LOCAL lock_timeout = ${migrateTimeoutMs}`
+  const limits = `SET LOCAL statement_timeout = ${MIGRATE_TIMEOUT_MS}; SET LOCAL lock_timeout = ${MIGRATE_TIMEOUT_MS}`
   const text = `BEGIN; ${limits}; ${postgresDdl(options)} COMMIT;`
-  await ask(pool, { text }, migrateTimeoutMs).catch((error: unknown) => {
+  await ask(pool, { text }, MIGRATE_TIMEOUT_MS).catch((error: unknown) => {
     throw storeError('migrate', error)
   })
 }
 
 /** What `migratePostgres` runs, for those who run their SQL themselves: one statement, all or nothing. */
-export function postgresDdl({ schema = defaultSchema }: PostgresSchemaOptions = {}): string {
+export function postgresDdl({ schema = DEFAULT_SCHEMA }: PostgresSchemaOptions = {}): string {
   const s = quoteSchema(schema)
-  return `-- fastify-pkce, tables of version ${tablesVersion}. Safe to repeat.
+  return `-- fastify-pkce, tables of version ${TABLES_VERSION}. Safe to repeat.
 -- Afterwards, for a role that is not the owner:
 --   GRANT USAGE ON SCHEMA ${s} TO the_role;
 --   GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${s} TO the_role;
@@ -67,8 +69,8 @@ BEGIN
   END IF;
   SELECT version INTO STRICT installed FROM ${s}.schema_version;
 
-  IF installed > ${tablesVersion} THEN
-    RAISE EXCEPTION 'the tables are of version %, newer than ${tablesVersion}', installed
+  IF installed > ${TABLES_VERSION} THEN
+    RAISE EXCEPTION 'the tables are of version %, newer than ${TABLES_VERSION}', installed
       USING ERRCODE = '${newerTables}';
   END IF;
 

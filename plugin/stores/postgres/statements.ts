@@ -79,6 +79,7 @@ export function statements(schema: string) {
   }
 }
 
+/** @see statements */
 export type Statements = ReturnType<typeof statements>
 
 /** One channel for one schema: channels are the database's, tables the schema's. */

@@ -2,6 +2,7 @@ import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import type { RedisClient } from './commands.ts'
 import { parseRedisUrl } from './url.ts'
 
+/** Where Redis is, and who we are there. */
 export interface RedisClientSettings {
   /**
    * Where Redis is; `rediss` for TLS, with the certificate verified. User name and password percent-encoded.

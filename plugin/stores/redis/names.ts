@@ -10,7 +10,7 @@
  *     pkce:check               written by the readiness check
  *
  * The hash tag in braces puts a record and its channel into one slot, so that one script may write both. There
- * are `tagCount` tags and not one for each key, because a watcher has to subscribe to every channel there is;
+ * are `TAG_COUNT` tags and not one for each key, because a watcher has to subscribe to every channel there is;
  * 256 spread evenly enough over the masters of any Cluster that this was made for. They are used everywhere
  * alike, so that data can move from one kind of Redis to another.
  */
@@ -64,16 +64,16 @@ export class RedisNames {
   }
 }
 
-const tagCount = 256
+const TAG_COUNT = 256
 
 /** Every tag with the Cluster slot that it lies in. */
-export const tags: readonly { tag: number; slot: number }[] = Array.from({ length: tagCount }, (_, tag) => ({
+export const tags: readonly { tag: number; slot: number }[] = Array.from({ length: TAG_COUNT }, (_, tag) => ({
   tag,
   slot: crc16(String(tag)) % 16_384,
 }))
 
 function tagOf(key: string): number {
-  return crc16(key) % tagCount
+  return crc16(key) % TAG_COUNT
 }
 
 /** CRC-16/XMODEM, by which Redis Cluster finds the slot of a hash tag. */

@@ -9,9 +9,9 @@ export interface RedisPlace {
   path: string
 }
 
-const urlForm =
+const URL_FORM =
   /^redis(?<tls>s?)(?:\+(?<kind>sentinel|cluster))?:\/\/(?:(?<username>[^:@/?#]*)(?::(?<password>[^@/?#]*))?@)?(?<hosts>[^@/?#]+)(?:\/(?<path>[\w.-]*))?$/
-const hostForm = /^(?:\[(?<v6>[\da-fA-F:.]+)\]|(?<host>[\w.-]+))(?::(?<port>\d{1,5}))?$/
+const HOST = /^(?:\[(?<v6>[\da-fA-F:.]+)\]|(?<host>[\w.-]+))(?::(?<port>\d{1,5}))?$/
 
 /**
  * Reads the three forms of a Redis URL. Not through `URL`, which knows one host only.
@@ -19,10 +19,10 @@ const hostForm = /^(?:\[(?<v6>[\da-fA-F:.]+)\]|(?<host>[\w.-]+))(?::(?<port>\d{1
  * @throws TypeError for another form; the message does not repeat it.
  */
 export function parseRedisUrl(url: string): RedisPlace {
-  const parts = urlForm.exec(url)?.groups
+  const parts = URL_FORM.exec(url)?.groups
   const kind = (parts?.kind ?? 'single') as RedisPlace['kind']
   const hosts = (parts?.hosts ?? '').split(',').map((text) => {
-    const { v6, host, port } = hostForm.exec(text)?.groups ?? {}
+    const { v6, host, port } = HOST.exec(text)?.groups ?? {}
     return { host: v6 ?? host ?? '', port: Number(port ?? (kind === 'sentinel' ? 26_379 : 6379)) }
   })
   const path = parts?.path ?? ''

@@ -8,9 +8,9 @@ import type { RedisNames } from './names.ts'
 import { type Subscription, subscriptions } from './subscription.ts'
 
 /** A beat that does not come round is a gap after at most these two together. */
-const beatIntervalMs = 500
-const stepMs = 1000
-const retryMs = 250
+const BEAT_INTERVAL_MS = 500
+const STEP_MS = 1000
+const RETRY_MS = 250
 
 /**
  * The channel of change notifications. While anybody watches, it is opened, proved by beats, and when any part
@@ -81,7 +81,7 @@ export class RedisWatch {
     while (!ended.aborted) {
       // What broke it is no news: it is a gap, or it never stood.
       await this.#hold(ended).catch(() => {})
-      if (!ended.aborted) await sleep(retryMs, undefined, { signal: ended, ref: false }).catch(() => {})
+      if (!ended.aborted) await sleep(RETRY_MS, undefined, { signal: ended, ref: false }).catch(() => {})
     }
   }
 
@@ -100,13 +100,13 @@ export class RedisWatch {
     let parts: Subscription[] = []
     try {
       await this.#commands.within('watch', async () => {
-        parts = subscriptions(this.#client, this.#names, stepMs)
+        parts = subscriptions(this.#client, this.#names, STEP_MS)
       })
-      await within(stepMs, Promise.all(parts.map((part) => part.open(onChange, breakIt))), signal)
+      await within(STEP_MS, Promise.all(parts.map((part) => part.open(onChange, breakIt))), signal)
       for (;;) {
-        await within(stepMs, Promise.all(parts.map((part) => part.beat(this.#commands))), signal)
+        await within(STEP_MS, Promise.all(parts.map((part) => part.beat(this.#commands))), signal)
         this.#stand()
-        await sleep(beatIntervalMs, undefined, { signal, ref: false })
+        await sleep(BEAT_INTERVAL_MS, undefined, { signal, ref: false })
       }
     } finally {
       breakIt()
