@@ -8,7 +8,7 @@ const PAUSE_MS = 250
 const PATIENCE_MS = 2000
 
 /**
- * Writes what a provider refresh has brought, again and again while the store fails, until the lease ends and for
+ * Writes what a provider refresh has brought, again and again while the store fails, until the lease ends, and for
  * two seconds at least: the swap is the fence, and refuses whoever comes too late.
  *
  * A provider that rotates its refresh token has forgotten the old one by now. Giving up at the first error would
@@ -26,14 +26,16 @@ export async function insist(
   generation: string,
   write: () => Promise<boolean>,
 ): Promise<boolean> {
-  const until = Math.max(leased.grant.lease?.until ?? 0, grants.now() + PATIENCE_MS)
-  for (let failed = false; ; ) {
+  /** Set by the first failure. */
+  let until: number | undefined
+  for (;;) {
     try {
       if (await write()) return true
-      return failed && (await isStored(grants, leased.grant.id, generation))
+      return until !== undefined && (await isStored(grants, leased.grant.id, generation))
     } catch (error) {
-      if (!(error instanceof StoreError) || grants.now() + PAUSE_MS >= until) throw error
-      failed = true
+      if (!(error instanceof StoreError)) throw error
+      until ??= Math.max(leased.grant.lease?.until ?? 0, grants.now() + PATIENCE_MS)
+      if (grants.now() + PAUSE_MS >= until) throw error
       await sleep(PAUSE_MS)
     }
   }

@@ -43,25 +43,28 @@ const CLOSE_MS = 2000
 export function createProvider(options: ProviderClientOptions): Provider {
   const { provider, callbackUrl, log, now = Date.now, random = Math.random } = options
   const { sleep = (ms) => wait(ms, undefined, { ref: false }), environment = process.env } = options
+  // What has an age, and no date: the host's clock may be set while a breaker is open, or keys are kept.
+  const elapsed = options.now ?? (() => performance.now())
   const pause = (firstMs: number, mostMs: number): Pause => pauseBetween(firstMs, mostMs, random, sleep)
 
   const own = options.dispatcher ? undefined : createDispatcher(provider)
   const dispatcher = options.dispatcher ?? own!
   const client: oauth.Client = { client_id: provider.clientId }
-  const calls = createCalls({ provider, dispatcher, log, now, pause: pause(100, 1000) })
+  const calls = createCalls({ provider, dispatcher, log, now: elapsed, pause: pause(100, 1000) })
   const discovery = createDiscovery({ provider, calls, log, pause: pause(1000, 30_000) })
   const metadata = () => discovery.metadata
   const revocation = createRevocation({ calls, client, metadata, log, pause: pause(500, 5000) })
   const { revoke } = revocation
-  const keys = createKeySet(fetchKeys, now)
+  const keys = createKeySet(fetchKeys, elapsed)
   const validateIdToken = createIdTokenValidator({
     issuer: provider.issuer,
     clientId: provider.clientId,
-    keys,
+    keys: keys.find,
     now,
   })
   const tokenEndpoint = createTokenEndpoint({
     ...{ calls, client, callbackUrl, accepted, validateIdToken, revoke },
+    keysReady: async () => provider.scope.split(' ').includes('openid') && keys.ready(),
     relaysTokens: options.relaysTokens ?? false,
   })
 

@@ -13,6 +13,7 @@ import { readTokens, revocable } from './tokens.ts'
  *
  * @param accepted the metadata; it throws while there is none.
  * @param relaysTokens apps get the access tokens themselves.
+ * @param keysReady makes sure that an id_token could be verified now.
  * @param revoke takes back what was issued and then refused here.
  */
 export function createTokenEndpoint(options: {
@@ -21,10 +22,11 @@ export function createTokenEndpoint(options: {
   callbackUrl: string
   relaysTokens: boolean
   accepted: () => Metadata
+  keysReady: () => Promise<unknown>
   validateIdToken: (idToken: string, expected: ExpectedIdToken) => Promise<Claims>
   revoke: Provider['revoke']
 }): Pick<Provider, 'exchangeCode' | 'refresh'> {
-  const { calls, client, callbackUrl, relaysTokens, accepted, validateIdToken, revoke } = options
+  const { calls, client, callbackUrl, relaysTokens, accepted, keysReady, validateIdToken, revoke } = options
 
   return {
     async exchangeCode({ code, codeVerifier, nonce, maxAge }) {
@@ -35,6 +37,8 @@ export function createTokenEndpoint(options: {
     },
 
     async refresh({ refreshToken, subject }) {
+      // Before anything is sent: a provider that rotates forgets the old token, whether or not its answer can be read.
+      await keysReady()
       const parameters = new URLSearchParams({ refresh_token: refreshToken })
       const answer = await request('refresh_token', parameters, IF_UNSENT)
       return accept(answer, { at: 'refresh', subject })
@@ -68,7 +72,9 @@ export function createTokenEndpoint(options: {
       const claims = await validateIdToken(idToken, { ...expected, accessToken: tokens.accessToken })
       return { ...tokens, claims }
     } catch (error) {
-      const issued = revocable(answer)
+      // A session that is kept needs its refresh token, which may be the one in this answer (D-10).
+      const isKept = expected.at === 'refresh' && error instanceof ProviderError && error.transient
+      const issued = isKept ? undefined : revocable(answer)
       if (issued) revoke(issued)
       throw error
     }
