@@ -1,6 +1,5 @@
 import { request as httpRequest, type OutgoingHttpHeaders } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
-import { mock } from 'node:test'
 import t, { type Test } from 'tap'
 import { parseHandle } from '../plugin/handles.ts'
 import { logSerializers, OAuthError, ProviderError, StoreError } from '../plugin/index.ts'
@@ -141,11 +140,37 @@ t.test('limits by address (J-05, J-07, J-08)', async (t) => {
 
   await t.test('a window ends, and the next one begins with the next request (J-05)', async (t) => {
     const plugin = await startPluginApp(t, { rateLimit: { authorize: { max: 1, windowMs: 400 } } })
-    mock.timers.enable({ apis: ['Date'], now: Date.now() })
-    t.teardown(() => mock.timers.reset())
+    const { now } = performance
+    let passedMs = 0
+    t.intercept(performance, 'now', { value: () => now.call(performance) + passedMs })
     t.same(await statuses(2, () => plugin.app.inject(authorizeUrl)), [302, 429])
-    mock.timers.tick(400)
+    passedMs = 400
     t.same(await statuses(2, () => plugin.app.inject(authorizeUrl)), [302, 429])
+  })
+
+  await t.test('a window lasts as long where the clock of the host is set back', async (t) => {
+    let nowMs = 1000
+    const windows = new RateWindows('token', undefined, () => nowMs)
+    t.same(await count(windows), { current: 1, ttl: 60_000 })
+    t.intercept(Date, 'now', { value: () => 0 })
+    nowMs += 59_999.5
+    t.same(await count(windows), { current: 2, ttl: 1 })
+    nowMs += 1
+    t.same(await count(windows), { current: 1, ttl: 60_000 })
+  })
+
+  await t.test('an address counts once, whichever way a trusted proxy writes it (J-05, J-08)', async (t) => {
+    const plugin = await startPluginApp(
+      t,
+      { rateLimit: { authorize: { max: 2, windowMs: 60_000 } } },
+      { fastify: { trustProxy: ['127.0.0.1'] } },
+    )
+    const from = (forwarded: string) =>
+      plugin.app.inject({ url: authorizeUrl, headers: { 'x-forwarded-for': forwarded } })
+    t.same(await statuses(3, (index) => from(`203.0.113.7:${5000 + index}`)), [302, 302, 429])
+    t.equal((await from('203.0.113.7')).statusCode, 429)
+    t.same(await statuses(3, (index) => from(`[2001:db8::${index}]:443`)), [302, 302, 429])
+    t.same(await statuses(3, (index) => from(`no address ${index}`)), [302, 302, 429], 'one for all of these')
   })
 
   await t.test('metadata, jwks and wrong methods are not counted', async (t) => {
@@ -603,6 +628,8 @@ t.test('without the shared count each instance keeps its own limit, at once (G-0
   const broken = new RateWindows('token', { count: () => Promise.reject(new Error('down')) })
   t.match(await count(broken), { current: 1 })
   t.match(await count(broken), { current: 2 })
+  const foreign = new RateWindows('token', { count: () => 5 as unknown as Promise<never> })
+  t.match(await count(foreign), { current: 1 }, "a custom store's count may be another thing")
   const silent = new RateWindows('token', { count: () => new Promise(() => {}) })
   const startedAt = Date.now()
   t.match(await count(silent), { current: 1 })

@@ -251,6 +251,23 @@ t.test('keys', async (t) => {
     await refused(t, login(mock, 'rsa'), { reason: 'provider_id_token_invalid' }, 'a withdrawn one is not')
   })
 
+  t.test('that cannot be had keep a refresh from being begun, and lose no session (D-10)', async (t) => {
+    const mock = await readyProvider(t)
+    const { nonce, ...claims } = claimsAt(mock.clock.ms)
+    const refresh = () => mock.provider.refresh({ refreshToken: 'r1', subject: 'alice' })
+    mock.as.intercept({ path: '/jwks' }).reply(503, '').times(2)
+    await refused(t, refresh(), { endpoint: 'jwks', transient: true }, 'nothing is sent to /token')
+
+    serveKeys(mock)
+    answerWith(mock, await sign(claims), REFRESH)
+    t.match(await refresh(), { claims: { sub: 'alice' } })
+
+    mock.clock.ms += 30_000
+    answerWith(mock, await sign(claims, rsa.privateKey, { kid: 'new' }), REFRESH)
+    mock.as.intercept({ path: '/jwks' }).reply(503, '').times(2)
+    await refused(t, refresh(), { endpoint: 'jwks', transient: true }, 'nothing is sent to /revoke')
+  })
+
   t.test('are asked for once however many wait, and again after ten minutes (F-13)', async (t) => {
     const mock = await readyProvider(t, {}, without)
     serveKeys(mock).delay(50)

@@ -647,11 +647,14 @@ t.test('code exchange', async (t) => {
   })
 })
 
+/** No id_tokens, and so no keys to fetch. */
+const withoutOpenId = { scope: 'offline_access' }
+
 t.test('refresh', async (t) => {
   t.test(
     'an answer without refresh_token has none, one with it has the new one (RFC 6749 §6, D-11)',
     async (t) => {
-      const { provider, post } = await readyProvider(t)
+      const { provider, post } = await readyProvider(t, withoutOpenId)
       const { refresh_token, ...without } = TOKENS
       post('/token', REFRESH).reply(200, without, JSON_TYPE)
       t.notOk('refreshToken' in (await provider.refresh({ refreshToken: 'r1' })))
@@ -661,7 +664,7 @@ t.test('refresh', async (t) => {
   )
 
   t.test('is tried once more only if nothing was sent (RFC 9110 §9.2.2, D-09)', async (t) => {
-    const { provider, post } = await readyProvider(t)
+    const { provider, post } = await readyProvider(t, withoutOpenId)
     post('/token', REFRESH).replyWithError(new ConnectError('ECONNREFUSED'))
     post('/token', REFRESH).reply(200, TOKENS, JSON_TYPE)
     t.match(await provider.refresh({ refreshToken: 'r1' }), { accessToken: 'at' })
@@ -678,7 +681,7 @@ t.test('refresh', async (t) => {
   })
 
   t.test('invalid_grant is final, 5xx and 429 are not (D-10)', async (t) => {
-    const { provider, post } = await readyProvider(t)
+    const { provider, post } = await readyProvider(t, withoutOpenId)
     post('/token', REFRESH).reply(400, { error: 'invalid_grant' }, JSON_TYPE)
     await refused(t, provider.refresh({ refreshToken: 'r1' }), {
       reason: 'provider_refused_grant',
@@ -781,7 +784,7 @@ t.test('revocation', async (t) => {
 
 t.test('circuit breaker', async (t) => {
   t.test('five failures in a row open it for its endpoint; one probe closes it (F-12)', async (t) => {
-    const { provider, as, post, clock } = await readyProvider(t)
+    const { provider, as, post, clock } = await readyProvider(t, withoutOpenId)
     post('/token', REFRESH).reply(500, '').times(5)
     for (let i = 0; i < 5; i += 1)
       await refused(t, provider.refresh({ refreshToken: 'r1' }), { unsent: false })
@@ -809,19 +812,31 @@ t.test('circuit breaker', async (t) => {
   })
 
   t.test('refusals are answers: they do not open it (F-12)', async (t) => {
-    const { provider, post } = await readyProvider(t)
+    const { provider, post } = await readyProvider(t, withoutOpenId)
     post('/token', REFRESH).reply(400, { error: 'invalid_grant' }, JSON_TYPE).times(6)
     for (let i = 0; i < 6; i += 1)
       await refused(t, provider.refresh({ refreshToken: 'r1' }), { reason: 'provider_refused_grant' })
   })
 
   t.test('no more than 128 calls run at a time (F-12)', async (t) => {
-    const { provider, post } = await readyProvider(t)
+    const { provider, post } = await readyProvider(t, withoutOpenId)
     post('/token', REFRESH).reply(200, TOKENS, JSON_TYPE).delay(50).times(128)
     const results = await Promise.allSettled(
       Array.from({ length: 130 }, () => provider.refresh({ refreshToken: 'r1' })),
     )
     t.equal(results.filter(({ status }) => status === 'fulfilled').length, 128)
     t.match(results.at(-1), { reason: { reason: 'provider_unavailable', unsent: true } })
+  })
+
+  t.test('the pause is five seconds also where the clock of the host is set back (F-12)', async (t) => {
+    const { provider, post } = await readyProvider(t, withoutOpenId, {}, { now: undefined })
+    const call = () => provider.refresh({ refreshToken: 'r1' })
+    post('/token', REFRESH).reply(500, '').times(5)
+    for (let i = 0; i < 5; i += 1) await refused(t, call(), { unsent: false })
+    const { now } = performance
+    t.intercept(Date, 'now', { value: () => 0 })
+    t.intercept(performance, 'now', { value: () => now.call(performance) + 5000 })
+    post('/token', REFRESH).reply(200, TOKENS, JSON_TYPE)
+    t.match(await call(), { accessToken: 'at' })
   })
 })

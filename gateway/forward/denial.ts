@@ -20,8 +20,9 @@ export function deny(
   if (error instanceof OAuthError) {
     const { reason, statusCode } = error
     if (statusCode < 500) {
-      const time = new Date().toISOString()
-      sessions.events.emit({ event: 'forward.denied', time, reason, requestId: id, address: request.ip })
+      const line = { event: 'forward.denied' as const, reason, requestId: id, address: request.ip }
+      request.log.info(line, line.event)
+      sessions.events.emit({ ...line, time: new Date().toISOString() })
     }
     answerOAuthError(raw, reply.raw, id, error, cors)
     return

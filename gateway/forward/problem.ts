@@ -1,7 +1,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { OAuthError } from '../../plugin/index.ts'
-import { endAndClose, hasUnreadBody } from './closing.ts'
+import { endAndClose, hasUnreadBody, markClosing } from './closing.ts'
 import { answerFor, type Refusal } from './errors.ts'
 
 /** RFC 9457 problem details; `code` and `detail` are constants, `requestId` finds the log lines. */
@@ -76,7 +76,10 @@ function answer(
   body: string | undefined,
 ): void {
   const unread = hasUnreadBody(request)
-  if (close || unread) head.push('connection', 'close')
+  if (close || unread) {
+    head.push('connection', 'close')
+    markClosing(request.socket)
+  }
   response.writeHead(status, head)
   if (unread) endAndClose(request, response, body)
   else response.end(body)

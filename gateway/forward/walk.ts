@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import type { Pkce } from '../../plugin/index.ts'
 import type { Upstream } from '../config/schema.ts'
+import { isClosing } from './closing.ts'
 import { allowedCookies } from './cookies.ts'
 import { preflightFields } from './cors.ts'
 import { deny } from './denial.ts'
@@ -54,6 +55,11 @@ export class Walk {
 
   /** Target and framing (400), host (421), route (404); then the rooms of the plugin, or an upstream. */
   take(request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
+    // Sent behind a request whose answer closes the connection: running it would do what nobody is told of.
+    if (isClosing(request.raw.socket)) {
+      reply.hijack()
+      return
+    }
     const headers = new RequestHeaders(request.raw, this.#rules)
     const refusal =
       headers.framing ?? refuseTarget(request.raw.url ?? '') ?? refuseHost(headers.host, this.#hosts)
@@ -63,6 +69,7 @@ export class Walk {
     if (refusal !== null) refuse(request, reply, refusal)
     else if (route !== undefined) this.#toUpstream(route, headers, request, reply)
     else if (request.is404) refuse(request, reply, 'route_unknown')
+    else if (headers.fault !== null) refuse(request, reply, headers.fault)
     else done()
   }
 

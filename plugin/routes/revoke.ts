@@ -6,6 +6,7 @@ import { relayedTokenIndex } from '../grant/indexes.ts'
 import { familyOf, hashCredential, hashFamily, parseHandle, sameHash } from '../handles.ts'
 import type { FormParameters } from '../oauth/form.ts'
 import { parseTokenParameter } from '../oauth/token.ts'
+import type { RegisteredClient } from '../options/resolved.ts'
 import type { Rooms } from '../rooms.ts'
 import { clientOf } from './client.ts'
 import { endPresented, type Presented } from './end-presented.ts'
@@ -29,9 +30,10 @@ export function revokeRoute(scope: FastifyInstance, rooms: Rooms): void {
       const presented = await findGrant(
         rooms.grants,
         parseTokenParameter(parameters),
+        client,
         options.tokens === 'relay',
       )
-      if (presented?.stored.grant.clientId === client.clientId) {
+      if (presented) {
         await endPresented(rooms, request, presented.stored, 'revoked', presented)
       }
       return {}
@@ -39,16 +41,20 @@ export function revokeRoute(scope: FastifyInstance, rooms: Rooms): void {
   })
 }
 
-/** The live grant behind an access or refresh token, by what the token is; the hint is not needed (RFC 7009 §2.1). */
+/**
+ * The client's live grant behind an access or refresh token, by what the token is; the hint is not needed
+ * (RFC 7009 §2.1). A provider may give one token to several grants of a user, and only one of them is this client's.
+ */
 async function findGrant(
   grants: Grants,
   token: string,
+  { clientId }: RegisteredClient,
   relayed: boolean,
 ): Promise<(Presented & { readonly stored: StoredGrant<ActiveGrant> }) | null> {
   const refresh = parseHandle('refresh', token)
   if (refresh) {
     const stored = await grants.read(refresh.selector)
-    if (!isActive(stored)) return null
+    if (!isActive(stored) || stored.grant.clientId !== clientId) return null
     const record = stored.grant.refreshToken
     // Any generation of the family: whoever holds one may end the grant, and a stolen one cannot do more.
     if (!record || !sameHash(record.familyHash, hashFamily(refresh))) return null
@@ -60,7 +66,7 @@ async function findGrant(
   const grantIds = access ? [access.selector] : await grants.readIndex(relayedTokenIndex(hash))
   for (const grantId of grantIds) {
     const stored = await grants.read(grantId)
-    if (!isActive(stored)) continue
+    if (!isActive(stored) || stored.grant.clientId !== clientId) continue
     const record = stored.grant.accessTokens.find((candidate) => sameHash(candidate.hash, hash))
     if (record)
       return { stored, holder: 'access', secret: access?.secret ?? Buffer.from(token), key: record.key }

@@ -161,6 +161,32 @@ t.test('requests behind one another on a connection get their own answers, in or
   t.same(statuses, [...Array<string>(50).fill('401'), '200', '200'])
 })
 
+t.test(
+  'a request behind an answer that closes the connection is not run (RFC 9112 §9.6, H-33)',
+  async (t) => {
+    const { requests } = stack.api
+    const unread = head('POST /api/x HTTP/1.1', HOST, 'Content-Length: 2')
+    const conflict = head('GET /api/x HTTP/1.1', HOST, BEARER, 'Connection: x-auth-subject')
+    for (const first of [`${unread}ab`, conflict]) {
+      const client = new WireClient(stack.port)
+      client.send(`${first}${head('DELETE /api/orders/7 HTTP/1.1', HOST, BEARER)}`)
+      const received = (await client.untilClose()).toString('latin1')
+      t.equal([...received.matchAll(/HTTP\/1\.1 /g)].length, 1, 'one answer')
+    }
+    t.equal(stack.api.requests, requests, 'UP=0')
+  },
+)
+
+t.test('a repeated Content-Type is refused at the token endpoint too (Appendix C)', async (t) => {
+  const answer = await exchange(stack.port, post('/oauth2/token', 'grant_type=x', FORM, FORM))
+  t.equal(answer.status, 400)
+})
+
+t.test('a denied forward is in the log, by its reason (J-04)', async (t) => {
+  await exchange(stack.port, get('/api/orders'))
+  t.match(stack.log(), /"event":"forward\.denied","reason":"token_absent"/)
+})
+
 t.test('a client that asks and never reads is not answered without end (K-04)', async (t) => {
   const client = new WireClient(stack.port)
   t.teardown(() => client.socket.destroy())
