@@ -70,7 +70,7 @@ export async function startGateway(
 /** A store that cannot be used at start is somebody's mistake: it is told, and a supervisor tries again. */
 function storeProblem(error: unknown): never {
   if (!(error instanceof StoreError)) throw error
-  throw new StartError(`${error.message}: check store.url, and that the server is up`, { cause: error })
+  throw new StartError(`store.url: ${error.message}`, { cause: error })
 }
 
 /** How often connections that have become idle are looked for while the last requests end. */

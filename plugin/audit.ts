@@ -36,7 +36,8 @@ export interface AuditEvent {
   readonly address?: string
 }
 
-type Listener = (event: AuditEvent) => void | Promise<void>
+/** What it returns counts only if it is a promise that rejects. */
+type Listener = (event: AuditEvent) => unknown
 
 /**
  * A typed, append-only channel. A listener that throws, or rejects, is the listener's bug: it fails no request and

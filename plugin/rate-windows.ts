@@ -70,8 +70,9 @@ export class RateWindows {
     windowMs: number,
     own: { current: number; ttl: number },
   ): Promise<{ current: number; ttl: number }> {
-    const counted = shared.count(`${this.#name}:${address}`, windowMs)
-    const all = await within(SHARED_TIMEOUT_MS, counted).catch(() => null)
+    // Asynchronous whatever it is: a store of somebody else may mean another thing by `count`, and throw at once.
+    const count = async () => shared.count(`${this.#name}:${address}`, windowMs)
+    const all = await within(SHARED_TIMEOUT_MS, count()).catch(() => null)
     return all && all.count > own.current ? { current: all.count, ttl: all.ttlMs } : own
   }
 }

@@ -169,7 +169,7 @@ t.test('a handshake finds a target that answers, too', async (t) => {
 t.test('a request that finds every connection in use waits for a while, then 503 (K-06)', async (t) => {
   const { all, targets } = await apis(t, 1)
   all[0]!.respond = SILENCE
-  const timeouts = { connectMs: 200, headersMs: 5000, idleMs: 5000 }
+  const timeouts = { connectMs: 1000, headersMs: 5000, idleMs: 5000 }
   const { port, ask, logged } = await gateway(t, { target: targets[0]!, connections: 2, timeouts })
   const busy = [1, 2].map(() => new WireClient(port).send(head('GET /api/a')))
   await until(() => all[0]!.requests.length === 2)

@@ -630,6 +630,12 @@ t.test('without the shared count each instance keeps its own limit, at once (G-0
   t.match(await count(broken), { current: 2 })
   const foreign = new RateWindows('token', { count: () => 5 as unknown as Promise<never> })
   t.match(await count(foreign), { current: 1 }, "a custom store's count may be another thing")
+  const throwing = new RateWindows('token', {
+    count() {
+      throw new TypeError('two arguments too many')
+    },
+  })
+  t.match(await count(throwing), { current: 1 })
   const silent = new RateWindows('token', { count: () => new Promise(() => {}) })
   const startedAt = Date.now()
   t.match(await count(silent), { current: 1 })

@@ -440,7 +440,7 @@ t.test('lifetimes stay within what the protocol promises (B-10)', async (t) => {
     ['refreshGraceSeconds', 301],
     ['refreshIdleSeconds', 0],
     ['sessionSeconds', 0],
-    ['tombstoneSeconds', 0],
+    ['tombstoneSeconds', 59],
     ['sessionSeconds', -1],
   ] as const) {
     oneProblem(

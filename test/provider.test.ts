@@ -829,7 +829,7 @@ t.test('circuit breaker', async (t) => {
   })
 
   t.test('the pause is five seconds also where the clock of the host is set back (F-12)', async (t) => {
-    const { provider, post } = await readyProvider(t, withoutOpenId, {}, { now: undefined })
+    const { provider, post } = await readyProvider(t, withoutOpenId, {}, { now: undefined as never })
     const call = () => provider.refresh({ refreshToken: 'r1' })
     post('/token', REFRESH).reply(500, '').times(5)
     for (let i = 0; i < 5; i += 1) await refused(t, call(), { unsent: false })

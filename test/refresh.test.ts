@@ -1,5 +1,6 @@
 import type { LightMyRequestResponse } from 'fastify'
 import t, { type Test } from 'tap'
+import { parseHandle } from '../plugin/handles.ts'
 import { newPair, type PluginApp, REDIRECT_URI, startPluginApp, type Tokens } from './support/plugin-app.ts'
 import { type Behaviour, json } from './support/stub-provider.ts'
 import { deferred, until } from './support/wait.ts'
@@ -642,6 +643,41 @@ t.test('relay mode: a provider that answers with the same access token again', a
     next.refresh_token,
     'grace',
   )
+})
+
+t.test(
+  'provider tokens that do not open: refused at once, every time, and no lease is taken (G-05)',
+  async (t) => {
+    const plugin = await loggedIn(t)
+    const refreshToken = plugin.tokens.refresh_token
+    const key = `grant:${parseHandle('refresh', refreshToken)?.selector}`
+    const stored = await plugin.store.read(key)
+    if (!stored) throw new Error('the grant is there')
+    const grant = { ...JSON.parse(stored.value), sealed: 'A'.repeat(64) }
+    await plugin.store.replace(key, stored.version, JSON.stringify(grant), 7_200_000)
+    plugin.store.advance(NEAR_EXPIRY)
+    refused(t, await plugin.refresh(refreshToken), 400, 'invalid_grant')
+    refused(t, await plugin.refresh(refreshToken), 400, 'invalid_grant')
+    t.equal(refreshes(plugin), 0)
+  },
+)
+
+t.test('keys that cannot be had at a refresh: 503, and the session is kept (D-10)', async (t) => {
+  const jwksAt = (path: string) => ({ metadata: (issuer: string) => ({ jwks_uri: `${issuer}${path}` }) })
+  const plugin = await startPluginApp(t, {}, jwksAt('/userinfo'))
+  const { refresh_token } = await plugin.login()
+  plugin.store.advance(NEAR_EXPIRY)
+  plugin.provider.behave.userinfo = say(503, {})
+  plugin.provider.behave.token = async (request, response) =>
+    json(response, 200, {
+      access_token: 'renewed',
+      refresh_token: request.form.get('refresh_token'),
+      expires_in: 3600,
+      id_token: await plugin.provider.idToken(),
+    })
+  refused(t, await plugin.refresh(refresh_token), 503, 'temporarily_unavailable')
+  await plugin.app.close()
+  t.equal(plugin.provider.count('/revoke'), 0, 'the refresh token that the session still needs')
 })
 
 t.test('the store fails at any call of a refresh: nothing is lost (G-08)', async (t) => {

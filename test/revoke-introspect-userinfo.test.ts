@@ -83,22 +83,25 @@ t.test(
       refused(t, await plugin.refresh(plugin.tokens.refresh_token), 400, 'invalid_grant')
     })
 
-    t.test('a relayed access token that the provider gave to two clients: each ends its own grant', async (t) => {
-      const plugin = await startPluginApp(t, { tokens: 'relay' })
-      plugin.provider.behave.token = (_request, response) =>
-        json(response, 200, {
-          access_token: 'same',
-          refresh_token: 'r',
-          token_type: 'Bearer',
-          expires_in: 3600,
-        })
-      const first = await plugin.login()
-      const second = await plugin.login({ client_id: 'other' })
-      emptyObject(t, await plugin.post('revoke', { token: 'same', client_id: 'other' }))
-      const refresh = await plugin.refresh(second.refresh_token, { client_id: 'other' })
-      refused(t, refresh, 400, 'invalid_grant')
-      t.equal((await plugin.refresh(first.refresh_token)).statusCode, 200)
-    })
+    t.test(
+      'a relayed access token that the provider gave to two clients: each ends its own grant',
+      async (t) => {
+        const plugin = await startPluginApp(t, { tokens: 'relay' })
+        plugin.provider.behave.token = (_request, response) =>
+          json(response, 200, {
+            access_token: 'same',
+            refresh_token: 'r',
+            token_type: 'Bearer',
+            expires_in: 3600,
+          })
+        const first = await plugin.login()
+        const second = await plugin.login({ client_id: 'other' })
+        emptyObject(t, await plugin.post('revoke', { token: 'same', client_id: 'other' }))
+        const refresh = await plugin.refresh(second.refresh_token, { client_id: 'other' })
+        refused(t, refresh, 400, 'invalid_grant')
+        t.equal((await plugin.refresh(first.refresh_token)).statusCode, 200)
+      },
+    )
 
     t.test('without a refresh token of the provider its access token is revoked there', async (t) => {
       const plugin = await startPluginApp(t)

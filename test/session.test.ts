@@ -584,6 +584,24 @@ t.test('an audit listener that throws does not fail the request', async (t) => {
   t.match(await warned, { message: /a bug of the listener/ })
 })
 
+t.test('an audit listener that rejects, or throws no error, fails nothing either', async (t) => {
+  const plugin = await startPluginApp(t)
+  const warned: string[] = []
+  const onWarning = ({ message }: Error) => warned.push(message)
+  process.on('warning', onWarning)
+  t.teardown(() => process.off('warning', onWarning))
+  plugin.app.pkce.events.on('session.activated', async () => {
+    throw new Error('the database is down')
+  })
+  plugin.app.pkce.events.on('*', () => {
+    throw undefined
+  })
+  t.match(await plugin.login(), { access_token: /^pka_/ })
+  await until(() => warned.length === 2)
+  t.match(warned.join(), /not an Error/)
+  t.match(warned.join(), /the database is down/)
+})
+
 t.test('an audit event and its log line say the same, and the line names its time once', async (t) => {
   const plugin = await loggedIn(t)
   const event = plugin.events[0]!

@@ -131,7 +131,16 @@ async function races(t: Test, stack: Instances): Promise<void> {
       const before = stack.tokenCalls()
       const letGo = slow()
       setTimeout(letGo, 300)
-      const answers = await parallel(50, () => app.refresh(refresh_token))
+      const busy: string[] = []
+      const answers = await parallel(50, async () => {
+        for (;;) {
+          const answer = await app.refresh(refresh_token)
+          if (answer.status !== 503) return answer
+          // A machine that is too busy to answer in time says so, and the app tries again.
+          busy.push(answer.text)
+        }
+      })
+      if (busy.length > 0) t.comment(`${busy.length} answers of 503, e.g. ${busy[0]}`)
       t.same(tally(answers), { 200: 50 })
       t.equal(new Set(answers.map(({ json }) => json.refresh_token)).size, 1)
       t.equal(new Set(answers.map(({ json }) => json.access_token)).size, 1)

@@ -47,6 +47,7 @@ export function describeProblem(error: unknown): string {
   )
   const word = words?.find((candidate): candidate is keyof typeof known => Object.hasOwn(known, candidate))
   if (word !== undefined) return `${known[word]} (${word})`
+  if (error.message.startsWith('Socket timeout')) return 'no answer in time'
   if (error.message.includes('All sentinels are unreachable'))
     return 'no Sentinel answers, or none knows the master'
   if (error.message.includes('cluster support disabled')) return 'the server is not a node of a Cluster'
