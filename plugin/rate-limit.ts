@@ -4,7 +4,6 @@ import { limitedAddress } from './address.ts'
 import { OAuthError } from './errors.ts'
 import { RateWindows, type SharedCounter } from './rate-windows.ts'
 import type { Rooms } from './rooms.ts'
-import type { Store } from './stores/store.ts'
 
 /** One limiter for all routes of the scope, by address, before any body is read (J-05, J-07). */
 export async function limitRate(
@@ -15,7 +14,7 @@ export async function limitRate(
   const { rateLimit: limits, store } = rooms.options
   if (limits === false) return
   const group = limits[name]
-  const shared = 'count' in store ? (store as Store & SharedCounter) : undefined
+  const shared = store.count ? (store as SharedCounter) : undefined
   await scope.register(rateLimit, {
     global: true,
     hook: 'onRequest',

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import type { Store } from './stores/store.ts'
 import { within } from './within.ts'
 
 interface Window {
@@ -6,10 +7,8 @@ interface Window {
   count: number
 }
 
-/** A store that can also count for all instances, as the Redis store does. @throws when it cannot answer. */
-export interface SharedCounter {
-  count(counter: string, windowMs: number): Promise<{ count: number; ttlMs: number }>
-}
+/** A store that can count for all instances. */
+export type SharedCounter = Pick<Required<Store>, 'count'>
 
 type Callback = (error: Error | null, result?: { current: number; ttl: number }) => void
 

@@ -1,5 +1,6 @@
 import type { StoreContractCase, StoreUnderTest } from './contract/case.ts'
 import { outageCases } from './contract/clock-and-outage.ts'
+import { countCases } from './contract/counts.ts'
 import { indexCases } from './contract/indexes.ts'
 import { nameCases } from './contract/names.ts'
 import { recordCases } from './contract/records.ts'
@@ -7,7 +8,7 @@ import { watchCases } from './contract/watches.ts'
 
 export type { StoreContractCase, StoreUnderTest } from './contract/case.ts'
 
-const cases = [...recordCases, ...nameCases, ...indexCases, ...watchCases, ...outageCases]
+const cases = [...recordCases, ...nameCases, ...indexCases, ...countCases, ...watchCases, ...outageCases]
 
 /**
  * The rules of `Store` as a list of cases for any test runner:

@@ -46,6 +46,12 @@ export interface Store {
   removeFromIndex(indexes: readonly string[], member: string): Promise<void>
 
   /**
+   * Optional: counts one more under `counter` and tells how many there have been since its window of `windowMs`
+   * began, and how long it still lasts. With it, limits count across instances; without, each has its own.
+   */
+  count?(counter: string, windowMs: number): Promise<{ count: number; ttlMs: number }>
+
+  /**
    * Reports every `replace` on any instance. The watcher's `onResume` is called once the channel stands, at
    * the latest when the returned promise resolves; from `onGap` until the next `onResume` notifications may
    * be lost. Returns the function that ends the watch.

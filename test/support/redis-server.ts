@@ -1,12 +1,15 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect as connectTo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
+import { startTied, type TiedProcess } from './tied-process.ts'
 
 const binary = process.env.REDIS_SERVER_BIN ?? 'redis-server'
+/** Of a server, and of a Sentinel. */
+const READY = /Ready to accept connections|\+monitor master/
 
 /** Why the tests of this file must be skipped, or false. Give it to `t.test` as `skip`. */
 export const noRedis: string | false =
@@ -28,11 +31,6 @@ export interface RedisServer {
   /** Ends it and removes its folder. */
   stop(): Promise<void>
 }
-
-const running = new Set<ChildProcess>()
-process.on('exit', () => {
-  for (const server of running) server.kill('SIGKILL')
-})
 
 /** Starts redis-server with further arguments, e.g. `--requirepass`. Resolves when it accepts connections. */
 export async function startRedis(args: string[] = []): Promise<RedisServer> {
@@ -72,44 +70,28 @@ sentinel failover-timeout main 4000
 }
 
 async function server(port: number, folder: string, args: () => string[]): Promise<RedisServer> {
-  let child = await start(args())
+  const start = () => startTied([binary, ...args()], READY, {}, { lastSignal: 'KILL' })
+  let child: TiedProcess | undefined = await start()
   const kill = async () => {
-    if (!running.delete(child)) return
-    const exit = once(child, 'exit')
-    child.kill('SIGKILL')
-    await exit
+    await child?.end('SIGKILL')
+    child = undefined
   }
+  const signal = (name: NodeJS.Signals) => child && process.kill(child.pid, name)
   return {
     port,
     url: `redis://127.0.0.1:${port}`,
-    pause: () => child.kill('SIGSTOP'),
-    resume: () => child.kill('SIGCONT'),
+    pause: () => signal('SIGSTOP'),
+    resume: () => signal('SIGCONT'),
     kill,
     async restart() {
       await kill()
-      child = await start(args())
+      child = await start()
     },
     async stop() {
       await kill()
       rmSync(folder, { recursive: true, force: true })
     },
   }
-}
-
-async function start(args: string[]): Promise<ChildProcess> {
-  const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  running.add(child)
-  let said = ''
-  for await (const chunk of child.stdout.iterator({ destroyOnReturn: false })) {
-    said += chunk
-    if (/Ready to accept connections|\+monitor master/.test(said)) {
-      child.stdout.resume()
-      return child
-    }
-  }
-  running.delete(child)
-  child.kill('SIGKILL')
-  throw new Error(`redis-server did not start: ${said}`)
 }
 
 /** Three masters that share the slots, each with the data of its part only. */

@@ -34,7 +34,7 @@ export interface Tie {
  */
 export async function startTied(
   command: string[],
-  ready: string,
+  ready: string | RegExp,
   user: ServerUser,
   { lastSignal = 'INT', onLine = () => {} }: Tie = {},
 ): Promise<TiedProcess> {
@@ -59,7 +59,7 @@ export async function startTied(
       log.push(line)
       if (log.length > 3) log.shift()
       onLine(line)
-      if (line.includes(ready)) resolve()
+      if (typeof ready === 'string' ? line.includes(ready) : ready.test(line)) resolve()
     }
     for (const input of [child.stdout, child.stderr]) createInterface({ input }).on('line', hear)
   })
