@@ -4,10 +4,8 @@ import { leaks } from '../support/credentials.ts'
 import type { FaultStack } from '../support/fault-stack.ts'
 import type { Answer } from '../support/native-app.ts'
 import type { SharedStore } from '../support/shared-store.ts'
-import { startWalkStack } from './walk.ts'
+import { OUTAGE_MS, startWalkStack, timed } from './walk.ts'
 
-/** A store that does not answer is a 503 within this time (G-11). */
-const OUTAGE_MS = 1000
 /** Within this time an instance knows that it hears no notifications, and serves nothing from its cache (G-17). */
 const GAP_MS = 2200
 
@@ -49,9 +47,8 @@ export async function storeIsLost(
   if (silently) await new Promise((resolve) => setTimeout(resolve, GAP_MS))
   for (const round of ['at first', 'and in the middle']) {
     const answers = Object.entries(doors).map(async ([door, ask]) => {
-      const startedAt = performance.now()
-      const answer = await ask()
-      return { door, status: answer.status, tookMs: performance.now() - startedAt }
+      const { answer, tookMs } = await timed(ask)
+      return { door, status: answer.status, tookMs }
     })
     for (const { door, status, tookMs } of await Promise.all(answers)) {
       t.equal(status, 503, `${door}: 503, ${round}`)

@@ -1,4 +1,5 @@
 /** Every step of the walk, each with the store lost before, during and after it: one suite for every shared store. */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Test } from 'tap'
 import { leaks } from '../support/credentials.ts'
 import type { Fault } from '../support/fault-proxy.ts'
@@ -169,7 +170,18 @@ async function forwarding({ native }: FaultStack) {
 const TOTAL_MS = 1000
 const LEASE_MS = TOTAL_MS + 5000
 /** A store that does not answer is a 503 within this time (G-11). */
-const OUTAGE_MS = 1000
+export const OUTAGE_MS = 1000
+
+/** What a request gets, and after how long, less the time for which this process stood still. */
+export async function timed(request: () => Promise<Answer>): Promise<{ answer: Answer; tookMs: number }> {
+  const delay = monitorEventLoopDelay({ resolution: 10 })
+  delay.enable()
+  const startedAt = performance.now()
+  const answer = await request()
+  const tookMs = performance.now() - startedAt
+  delay.disable()
+  return { answer, tookMs: tookMs - (Number.isFinite(delay.max) ? delay.max / 1e6 : 0) }
+}
 
 /** A gateway with a short deadline at the provider, so that leases are short too. */
 export function startWalkStack(t: Test, store: SharedStore): Promise<FaultStack> {
@@ -189,9 +201,13 @@ const words = {
 export async function walkFaults(t: Test, store: SharedStore): Promise<void> {
   // Nearly all of their time is spent waiting.
   t.jobs = 4
+  // One after the other: what a gateway compiles at its start would keep the others from hearing their store.
+  let starting: Promise<unknown> = Promise.resolve()
   for (const step of steps) {
     t.test(`the store is lost: ${step.title} (G-08, G-11)`, { buffered: true }, async (t) => {
-      const stack = await startWalkStack(t, store)
+      const started = starting.then(() => startWalkStack(t, store))
+      starting = started.catch(() => {})
+      const stack = await started
       // A question whose answer is lost is one that was not asked.
       const faults =
         step.operation === 'read' ? (['before', 'hole'] as const) : (['before', 'after', 'hole'] as const)
@@ -208,13 +224,11 @@ async function lose(t: Test, stack: FaultStack, step: Step, fault: keyof typeof 
   stack.counts()
 
   const struck = stack.strike(step.operation, fault, step.nth)
-  const startedAt = performance.now()
-  const answering = attempt()
+  const answering = timed(attempt)
   await struck
   // Those who insist must be able to see it back.
   if (step.status === 200) setTimeout(() => stack.proxy.heal(), fault === 'hole' ? 1000 : 300)
-  const answer = await answering
-  const tookMs = performance.now() - startedAt
+  const { answer, tookMs } = await answering
   t.equal(answer.status, step.status ?? 503, answer.text)
   if (answer.status === 503) {
     t.ok(answer.headers.has('retry-after'))

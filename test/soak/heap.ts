@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { WebSocket } from 'undici'
 import type { Instance } from '../support/instances.ts'
 
-/** For `NODE_OPTIONS`: an inspector for each process, on a port of its own, which it tells on stderr. */
+/** For `node`: an inspector on a port of its own, which it tells on stderr. */
 export const INSPECTED = '--inspect=127.0.0.1:0'
 
 /** The JavaScript heap in use, in bytes, after a full collection. */

@@ -19,6 +19,8 @@ export class Ledger {
   readonly outcomes = new Map<string, number>()
   /** What must not be: each is a failure of the soak. */
   readonly violations: string[] = []
+  /** Authorization requests, whatever became of them: each may have made a record. */
+  logins = 0
   readonly #faults: FaultWindow[] = []
 
   /** Counts a thing that happened. */

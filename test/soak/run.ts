@@ -13,6 +13,8 @@ export interface SoakOptions {
   /** From the beginning of one fault to that of the next. */
   readonly faultEveryMs: number
   readonly sampleEveryMs: number
+  /** Waits in the end until every key has expired. */
+  readonly untilExpired: boolean
 }
 
 /** What one sample shows. The heap is that of the instance that is never restarted. */
@@ -21,6 +23,8 @@ export interface Sample {
   readonly heapBytes: number
   readonly residentBytes: number
   readonly keys: number
+  /** Logins begun so far. */
+  readonly logins: number
 }
 
 export interface SoakReport {
@@ -32,6 +36,8 @@ export interface SoakReport {
   /** The longest life of any key, in seconds. */
   readonly longestKeySeconds: number
   readonly providerExchanges: number
+  /** After the last of them should have expired, if that was awaited. */
+  readonly keysLeft: number | undefined
 }
 
 /** All lives are short, so that expiry is part of it. A used code is remembered for a minute at least. */
@@ -43,6 +49,8 @@ const lifetimes = {
   sessionSeconds: 60,
   tombstoneSeconds: 60,
 }
+/** Of every key, and a little more. */
+export const LONGEST_MS = 62_000
 /** The provider's tokens live so long; half of it later a refresh asks the provider. */
 const PROVIDER_SECONDS = 4
 
@@ -50,15 +58,10 @@ export async function soak(owner: Owner, options: SoakOptions): Promise<SoakRepo
   // What an instance of it has acknowledged, a restart brings back: nothing may be lost.
   const server = await startRedis(['--appendonly', 'yes', '--appendfsync', 'always'])
   owner.teardown(() => server.stop())
-  const nodeOptions = process.env.NODE_OPTIONS
-  process.env.NODE_OPTIONS = [nodeOptions, INSPECTED].filter(Boolean).join(' ')
-  owner.teardown(() => {
-    if (nodeOptions === undefined) delete process.env.NODE_OPTIONS
-    else process.env.NODE_OPTIONS = nodeOptions
-  })
   const stack = await startInstances(owner, {
     store: onlyRedis(server),
     provider: 'stub',
+    nodeArgs: [INSPECTED],
     change: (config) => ({
       ...config,
       lifetimes,
@@ -131,6 +134,7 @@ export async function soak(owner: Owner, options: SoakOptions): Promise<SoakRepo
         heapBytes: await heapAfterCollection(steady!),
         residentBytes: residentBytes(steady!),
         keys: await admin.dbsize(),
+        logins: ledger.logins,
       })
     }
   }
@@ -158,7 +162,23 @@ export async function soak(owner: Owner, options: SoakOptions): Promise<SoakRepo
     eternalKeys: lives.filter(({ ms }) => ms === -1).map(({ key }) => key),
     longestKeySeconds: Math.max(0, ...lives.map(({ ms }) => ms)) / 1000,
     providerExchanges: exchanged.length,
+    keysLeft: options.untilExpired ? await keysLeft(admin) : undefined,
   }
+}
+
+/** Samples with more keys than one for each login within the life of a key, and one index for each user. */
+export function tooManyKeys(samples: readonly Sample[], users: number): Sample[] {
+  return samples.filter(({ atSeconds, keys, logins }) => {
+    const before = samples.findLast((sample) => sample.atSeconds < atSeconds - LONGEST_MS / 1000)
+    // The readiness check has a key, too.
+    return keys > logins - (before?.logins ?? 0) + users + 1
+  })
+}
+
+/** After the longest life that there is. */
+async function keysLeft(admin: Redis): Promise<number> {
+  await new Promise((resolve) => setTimeout(resolve, LONGEST_MS))
+  return (await admin.keys('*')).length
 }
 
 function onlyRedis(server: RedisServer): SharedStore {

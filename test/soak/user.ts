@@ -76,6 +76,7 @@ export class User {
 
   async #authorize(): Promise<(Attempt & { code: string }) | null> {
     const attempt = this.#app.begin()
+    this.#ledger.logins += 1
     const from = performance.now()
     if (chance(0.05)) {
       const result = await patiently(() => send(attempt.url))

@@ -74,11 +74,14 @@ export async function startFaultStack(
 ): Promise<FaultStack> {
   const serverUrl = new URL(store.settings.url ?? '')
   const proxy = await startFaultProxy(Number(serverUrl.port))
+  t.teardown(() => proxy.stop())
   serverUrl.port = String(proxy.port)
   const port = await freePort()
   const publicUrl = `http://127.0.0.1:${port}`
   const provider = await startStubProvider()
+  t.teardown(() => provider.close())
   const api = await startEchoApi()
+  t.teardown(() => api.close())
   const demo = demoConfiguration({
     publicUrl,
     port,
@@ -101,12 +104,12 @@ export async function startFaultStack(
   const lines: string[] = []
   const traffic = recordTraffic(t)
   const ports = new Set([port, Number(new URL(provider.issuer).port), api.port])
+  t.teardown(() => config.store.close())
+  await config.store.prepare()
   const gateway = await buildGateway(config, { logStream: { write: (line) => lines.push(line) } })
   t.teardown(async () => {
     proxy.heal()
     await gateway.close()
-    await config.store.close()
-    await Promise.all([proxy.stop(), provider.close(), api.close()])
   })
   await gateway.listen({ host: '127.0.0.1', port })
   const events: AuditEvent[] = []

@@ -30,6 +30,8 @@ export interface InstancesOptions {
   /** Of the real one. */
   readonly providerOptions?: Omit<ProviderOptions, 'port' | 'clients'>
   readonly change?: Change
+  /** For `node`, e.g. `--inspect=127.0.0.1:0`. */
+  readonly nodeArgs?: readonly string[]
 }
 
 /** A request past the round robin. */
@@ -85,7 +87,7 @@ export interface Instances extends Pick<GatewayStack, 'publicUrl' | 'signIn'> {
  * @returns why the store cannot be had here, for `skip`; it has been said on stderr too.
  */
 export async function startInstances(t: Owner, options: InstancesOptions): Promise<Instances | string> {
-  const { count = 3, change = (config) => config } = options
+  const { count = 3, change = (config) => config, nodeArgs = [] } = options
   const store = typeof options.store === 'string' ? await startSharedStore(t, options.store) : options.store
   if (typeof store === 'string') return store
 
@@ -125,7 +127,8 @@ export async function startInstances(t: Owner, options: InstancesOptions): Promi
     limits: { transactionsPerAddress: 100_000 },
     log: { level: 'info' },
   }
-  for (let index = 0; index < count; index++) running.push(new Process(index, base, publicUrl, folder))
+  for (let index = 0; index < count; index++)
+    running.push(new Process(index, base, publicUrl, folder, nodeArgs))
   await Promise.all(running.map((instance) => instance.start(change)))
 
   return {
@@ -205,12 +208,20 @@ class Process implements Instance {
   adminUrl = ''
   readonly #file: string
   readonly #host: string
+  readonly #nodeArgs: readonly string[]
   readonly #lines: string[] = []
   #config: GatewayInput
   #process: TiedProcess | undefined
 
-  constructor(index: number, config: GatewayInput, publicUrl: string, folder: string) {
+  constructor(
+    index: number,
+    config: GatewayInput,
+    publicUrl: string,
+    folder: string,
+    nodeArgs: readonly string[],
+  ) {
     this.index = index
+    this.#nodeArgs = nodeArgs
     this.#config = config
     this.#host = new URL(publicUrl).host
     this.#file = join(folder, `gateway-${index}.yaml`)
@@ -279,7 +290,7 @@ class Process implements Instance {
     this.#config = await change(this.#config, this.index)
     // JSON is YAML.
     writeFileSync(this.#file, JSON.stringify(this.#config))
-    const command = [process.execPath, await compiledGateway(), '--config', this.#file]
+    const command = [process.execPath, ...this.#nodeArgs, await compiledGateway(), '--config', this.#file]
     const started = await startTied(
       command,
       '"gateway ready"',

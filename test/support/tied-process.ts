@@ -38,8 +38,8 @@ export async function startTied(
   user: ServerUser,
   { lastSignal = 'INT', onLine = () => {} }: Tie = {},
 ): Promise<TiedProcess> {
-  // The shell becomes the server. What it leaves behind ends the server when our end of stdin closes.
-  const script = `exec 3<&0; (read -r _ <&3; kill -${lastSignal} $$) >/dev/null 2>&1 & exec "$@" 3<&-`
+  // As it ships: tap's hooks would follow it, and slow it down. The shell becomes the server. What it leaves behind ends the server when our end of stdin closes.
+  const script = `unset NODE_OPTIONS; exec 3<&0; (read -r _ <&3; kill -${lastSignal} $$) >/dev/null 2>&1 & exec "$@" 3<&-`
   const child: ChildProcessByStdio<Writable, Readable, Readable> = spawn(
     '/bin/sh',
     ['-c', script, 'sh', ...command],
