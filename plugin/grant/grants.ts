@@ -37,6 +37,7 @@ export class Grants {
   readonly #provider: string
   readonly #lifetimes: ResolvedOptions['lifetimes']
   readonly #waiting = new Map<string, Set<() => void>>()
+  readonly #watchers = new Set<GrantWatcher>()
 
   /** @param provider the issuer whose grants these are. */
   constructor(store: Store, provider: string, lifetimes: ResolvedOptions['lifetimes']) {
@@ -71,7 +72,11 @@ export class Grants {
   async replace<T extends Grant>(current: StoredGrant, next: T): Promise<StoredGrant<T> | null> {
     const { version } = current
     const won = await this.#store.replace(KEY + next.id, version, encodeGrant(next), this.#timeToLiveMs(next))
-    return won ? { grant: next, version: version + 1 } : null
+    if (!won) return null
+    // Here at once: the store's own notification may still be on its way when the answer goes out.
+    for (const watcher of this.#watchers) watcher.onChange(next.id)
+    this.#wake(next.id)
+    return { grant: next, version: version + 1 }
   }
 
   /**
@@ -127,17 +132,27 @@ export class Grants {
   }
 
   /** Passes the store's change notifications on by grant. @returns the end of the watch. @throws StoreError */
-  watch(watcher: GrantWatcher): Promise<() => void> {
-    return this.#store.watch({
+  async watch(watcher: GrantWatcher): Promise<() => void> {
+    const end = await this.#store.watch({
       onChange: (key) => {
         if (!key.startsWith(KEY)) return
         const grantId = key.slice(KEY.length)
         watcher.onChange(grantId)
-        for (const wake of [...(this.#waiting.get(grantId) ?? [])]) wake()
+        this.#wake(grantId)
       },
       onGap: () => watcher.onGap(),
       onResume: () => watcher.onResume(),
     })
+    this.#watchers.add(watcher)
+    return () => {
+      this.#watchers.delete(watcher)
+      end()
+    }
+  }
+
+  /** Whoever waits for a change of the grant looks again. */
+  #wake(grantId: string): void {
+    for (const wake of [...(this.#waiting.get(grantId) ?? [])]) wake()
   }
 
   #timeToLiveMs(grant: Grant): number {

@@ -125,6 +125,22 @@ const steps: Step[] = [
     done: { status: 200, live: 0 },
   },
   {
+    title: 'a code is replayed, the swap to ended',
+    operation: 'replace',
+    prepare: replaying,
+    asked: { revoke: 1 },
+    undone: { ...REFUSED, asked: { revoke: 1 } },
+    done: REFUSED,
+  },
+  {
+    title: 'an old refresh token is used again, the swap to ended',
+    operation: 'replace',
+    prepare: reusing,
+    asked: { revoke: 1 },
+    undone: { ...REFUSED, asked: { revoke: 1 } },
+    done: REFUSED,
+  },
+  {
     title: 'forward, the session is read',
     operation: 'read',
     prepare: forwarding,
@@ -158,6 +174,20 @@ async function refreshingAtProvider(stack: FaultStack) {
 async function revoking({ native }: FaultStack) {
   const { refresh_token } = await native.login()
   return () => native.revoke(refresh_token)
+}
+
+async function replaying(stack: FaultStack) {
+  const redeem = await codeInHand(stack)
+  await redeem()
+  return redeem
+}
+
+/** Two generations later. */
+async function reusing({ native }: FaultStack) {
+  const { refresh_token } = await native.login()
+  const next = (await native.refresh(refresh_token)).json as unknown as Tokens
+  await native.refresh(next.refresh_token)
+  return () => native.refresh(refresh_token)
 }
 
 /** With a token that no request has carried yet. */
