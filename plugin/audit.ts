@@ -74,6 +74,9 @@ async function call(listener: Listener, event: AuditEvent): Promise<void> {
   await listener(event)
 }
 
+/** What an event tells of its request. */
+export type AuditedRequest = Pick<FastifyRequest, 'id' | 'ip' | 'log'>
+
 /** Records one event: to the log of the request, if there is one, and to the listeners. */
 export class Audit {
   readonly events = new AuditEvents()
@@ -86,7 +89,7 @@ export class Audit {
   record(
     event: AuditEventName,
     about: {
-      request?: FastifyRequest | undefined
+      request?: AuditedRequest | undefined
       grantId?: string | undefined
       clientId?: string | undefined
       reason?: Reason | EndReason | undefined

@@ -1,12 +1,20 @@
 import type { FastifyRequest } from 'fastify'
-import type { Audit } from './audit.ts'
+import type { Audit, AuditedRequest } from './audit.ts'
 import { OAuthError, StoreError } from './errors.ts'
 import { bearerToken, challenge } from './oauth/bearer.ts'
 import type { SessionResolver } from './session/resolver.ts'
 import type { Session } from './session/session.ts'
 
+/** What the check looks at: any `FastifyRequest` is one. */
+export type ProtectedRequest = AuditedRequest & {
+  readonly raw: Pick<FastifyRequest['raw'], 'rawHeaders' | 'url'>
+}
+
 /** @see createAuthenticate */
-export type Authenticate = (request: FastifyRequest, scopes?: readonly string[]) => Session | Promise<Session>
+export type Authenticate = (
+  request: ProtectedRequest,
+  scopes?: readonly string[],
+) => Session | Promise<Session>
 
 const NO_SCOPES: readonly string[] = []
 
@@ -44,7 +52,7 @@ export function createAuthenticate(sessions: SessionResolver, audit: Audit, real
   }
 
   /** With its challenge; an outage of the store is a 503, never "not signed in". */
-  function refusal(error: unknown, request: FastifyRequest): unknown {
+  function refusal(error: unknown, request: ProtectedRequest): unknown {
     if (error instanceof StoreError) {
       audit.record('store.unavailable', { request })
       return new OAuthError('store_unavailable', { cause: error })

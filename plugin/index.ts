@@ -6,6 +6,7 @@ import fp from 'fastify-plugin'
 import { plugin } from './plugin.ts'
 
 export type { AuditEvent, AuditEventName, AuditEvents } from './audit.ts'
+export type { ProtectedRequest } from './authenticate.ts'
 export {
   ConfigError,
   type ConfigProblem,

@@ -1,5 +1,6 @@
-import type { FastifyRequest, onRequestHookHandler } from 'fastify'
+import type { onRequestHookHandler } from 'fastify'
 import type { AuditEvents } from './audit.ts'
+import type { ProtectedRequest } from './authenticate.ts'
 import type { Session } from './session/session.ts'
 
 /** What the plugin adds to the instance: `app.pkce`. */
@@ -20,7 +21,7 @@ export interface Pkce {
    * The same check as a call, synchronous when the session is cached.
    * @throws OAuthError as `requireSession`.
    */
-  authenticate(request: FastifyRequest, scopes?: readonly string[]): Session | Promise<Session>
+  authenticate(request: ProtectedRequest, scopes?: readonly string[]): Session | Promise<Session>
 
   /**
    * Calls `listener` once when the session has ended: revoked, replaced, expired, or not to be confirmed for five

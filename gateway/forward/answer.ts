@@ -1,30 +1,16 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { ServerResponse } from 'node:http'
 import type { Session } from '../../plugin/index.ts'
+import type { ClientRequest } from './client-request.ts'
 import { endAndClose } from './closing.ts'
 import { type UploadError, UpstreamError } from './errors.ts'
 import { writeInformational } from './informational.ts'
 import { type Access, PublicRoute } from './policy.ts'
-import { answerRefusal } from './problem.ts'
 import { isEventStream, responseHead, responseTrailers } from './response-headers.ts'
 import type { Stream, StreamEnd } from './streams.ts'
 import type { UpstreamRoute } from './upstream.ts'
 
 /** How long a client may take to read the end of an event stream that we end. */
 const LINGER_MS = 1000
-
-/** What is forwarded, beside the request itself. */
-export interface ForwardedRequest {
-  /** Flat list, complete but for host, credentials and framing. */
-  readonly fields: string[]
-  /** -1: not announced. */
-  readonly contentLength: number
-  readonly hasBody: boolean
-  /** The client's own, for the log. */
-  readonly clientRequestId: string | undefined
-  /** Fields that the answer gets in any case, e.g. CORS; null for none. */
-  readonly answerFields: Readonly<Record<string, string>> | null
-}
 
 /**
  * The way of an upstream's answer to the client: head, body at the client's pace, trailer; or what went wrong.
@@ -36,12 +22,8 @@ export abstract class Answer implements Stream {
   /** Of the upstream request. */
   abstract readonly path: string
   protected readonly route: UpstreamRoute
-  protected readonly request: IncomingMessage
+  protected readonly request: ClientRequest
   protected readonly response: ServerResponse
-  protected readonly requestId: string
-  readonly #log: FastifyRequest['log']
-  readonly #clientRequestId: string | undefined
-  readonly #answerFields: ForwardedRequest['answerFields']
   #resume: (() => void) | null = null
   #stalled: NodeJS.Timeout | null = null
   /** Bytes of the body that are still to come; negative: unknown. */
@@ -52,22 +34,12 @@ export abstract class Answer implements Stream {
   /** Nothing more happens: the answer has ended, or one side is gone. */
   #done = false
 
-  constructor(
-    route: UpstreamRoute,
-    access: Access,
-    request: FastifyRequest,
-    reply: FastifyReply,
-    { answerFields, clientRequestId }: ForwardedRequest,
-  ) {
+  constructor(route: UpstreamRoute, access: Access, request: ClientRequest) {
     this.session = access instanceof PublicRoute ? undefined : access
     this.route = route
-    this.request = request.raw
-    this.response = reply.raw
-    this.requestId = request.id
-    this.#log = request.log
-    this.#clientRequestId = clientRequestId
-    this.#answerFields = answerFields
-    reply.raw.on('close', () => this.#closed())
+    this.request = request
+    this.response = request.response
+    this.response.on('close', () => this.#closed())
   }
 
   /** The client is still sending. */
@@ -86,12 +58,13 @@ export abstract class Answer implements Stream {
   onHeaders(status: number, raw: Buffer[], resume: () => void): boolean {
     if (this.#done) return true
     if (status < 200) {
-      writeInformational(this.request, this.response, status, raw)
+      writeInformational(this.request.raw, this.response, status, raw)
       return true
     }
     const { fields, contentLength } = responseHead(raw, status, this.route, this.path)
-    fields.push('x-request-id', this.requestId)
-    for (const name in this.#answerFields) fields.push(name, this.#answerFields[name]!)
+    const { id, answerFields } = this.request
+    fields.push('x-request-id', id)
+    for (const name in answerFields) fields.push(name, answerFields[name]!)
     if (this.uploading) fields.push('connection', 'close')
     try {
       this.response.writeHead(status, fields)
@@ -99,7 +72,7 @@ export abstract class Answer implements Stream {
       throw new UpstreamError('answer_malformed', cause)
     }
     // Nothing follows, whatever length is announced (RFC 9112 §6.3).
-    if (contentLength === 0 || status === 204 || status === 304 || this.request.method === 'HEAD') {
+    if (contentLength === 0 || status === 204 || status === 304 || this.request.raw.method === 'HEAD') {
       this.#end(undefined)
       return true
     }
@@ -170,13 +143,10 @@ export abstract class Answer implements Stream {
   /** Says to the client what can still be said. */
   protected fail(error: UploadError | UpstreamError): void {
     if (!this.settle(true)) return
-    if (error instanceof UpstreamError) this.#log.warn(this.#logFields(error), 'upstream failed')
+    if (error instanceof UpstreamError) this.request.log.warn(this.#logFields(error), 'upstream failed')
     // The head is out: only a broken connection tells the client that the answer is not whole.
     if (this.response.headersSent) this.response.destroy()
-    else {
-      const fields = this.#answerFields ?? undefined
-      answerRefusal(this.request, this.response, this.requestId, error.refusal, fields)
-    }
+    else this.request.refuse(error.refusal)
   }
 
   /** With the last piece where its length is known: one write less. */
@@ -186,7 +156,7 @@ export abstract class Answer implements Stream {
     // Answered before the upload has ended: the rest is not wanted (RFC 9112 §9.3).
     if (uploading) {
       this.stopUpload()
-      endAndClose(this.request, this.response, chunk)
+      endAndClose(this.request.raw, this.response, chunk)
     } else this.response.end(chunk)
   }
 
@@ -205,8 +175,8 @@ export abstract class Answer implements Stream {
   }
 
   #logFields(err: Error) {
-    const [requestId, clientRequestId] = [this.requestId, this.#clientRequestId]
-    return { requestId, clientRequestId, upstream: this.route.name, err }
+    const { id: requestId, headers } = this.request
+    return { requestId, clientRequestId: headers.clientRequestId, upstream: this.route.name, err }
   }
 }
 

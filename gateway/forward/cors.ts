@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify'
+import type { IncomingMessage } from 'node:http'
 import type { Pkce } from '../../plugin/index.ts'
 import type { UpstreamRoute } from './upstream.ts'
 
@@ -12,7 +12,7 @@ const FIELD_NAMES = /^[!#$%&'*+\-.^_`|~0-9A-Za-z, ]{1,1024}$/
  * Source: Fetch §3.2.2; requirements H-28.
  */
 export function preflightFields(
-  request: FastifyRequest,
+  request: IncomingMessage,
   route: UpstreamRoute,
   sessions: Pick<Pkce, 'corsHeaders'>,
 ): Record<string, string> | null {
@@ -20,8 +20,8 @@ export function preflightFields(
     origin,
     'access-control-request-method': method,
     'access-control-request-headers': requested,
-  } = request.raw.headers
-  if (request.raw.method !== 'OPTIONS' || origin === undefined || method === undefined) return null
+  } = request.headers
+  if (request.method !== 'OPTIONS' || origin === undefined || method === undefined) return null
   const allowed = sessions.corsHeaders(origin)
   if (allowed['access-control-allow-origin'] === undefined) return null
   return {

@@ -1,5 +1,5 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import { OAuthError, type Pkce, StoreError } from '../../plugin/index.ts'
+import type { ClientRequest } from './client-request.ts'
 import { answerOAuthError, answerRefusal } from './problem.ts'
 
 /**
@@ -11,11 +11,9 @@ import { answerOAuthError, answerRefusal } from './problem.ts'
 export function deny(
   error: unknown,
   sessions: Pick<Pkce, 'corsHeaders' | 'events'>,
-  request: FastifyRequest,
-  reply: FastifyReply,
+  request: ClientRequest,
 ): void {
-  reply.hijack()
-  const { raw, id } = request
+  const { raw, response, id } = request
   const cors = sessions.corsHeaders(raw.headers.origin)
   if (error instanceof OAuthError) {
     const { reason, statusCode } = error
@@ -24,11 +22,11 @@ export function deny(
       request.log.info(line, line.event)
       sessions.events.emit({ ...line, time: new Date().toISOString() })
     }
-    answerOAuthError(raw, reply.raw, id, error, cors)
+    answerOAuthError(raw, response, id, error, cors)
     return
   }
   const unavailable = error instanceof StoreError
   request.log.error({ requestId: id, err: error }, 'session check failed')
   const fields = unavailable ? { ...cors, 'retry-after': '5' } : cors
-  answerRefusal(raw, reply.raw, id, unavailable ? 'unavailable' : 'internal', fields)
+  answerRefusal(raw, response, id, unavailable ? 'unavailable' : 'internal', fields)
 }

@@ -1,6 +1,6 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
-import { Answer, type ForwardedRequest } from './answer.ts'
+import { Answer } from './answer.ts'
+import type { ClientRequest } from './client-request.ts'
 import { isConnectFailure, UploadError, UpstreamError } from './errors.ts'
 import { upstreamTarget } from './path.ts'
 import type { Access } from './policy.ts'
@@ -18,29 +18,22 @@ export class Exchange extends Answer implements Dispatcher.DispatchHandler {
   readonly #upload: Upload | null
   readonly #fields: string[]
   readonly #hostAt: number
-  readonly #upgrade: string | null
   #attempts = 0
   #waiting: NodeJS.Timeout | null = null
   /** Null until there is a connection: nothing has been sent. */
   #abort: ((error?: Error) => void) | null = null
 
-  /** @param upgrade the protocol to ask for; null for an ordinary request. */
-  constructor(
-    route: UpstreamRoute,
-    access: Access,
-    request: FastifyRequest,
-    reply: FastifyReply,
-    forwarded: ForwardedRequest,
-    upgrade: string | null,
-  ) {
-    super(route, access, request, reply, forwarded)
+  /** @param fields of the upstream request, as a flat list, but for its Host. */
+  constructor(route: UpstreamRoute, access: Access, request: ClientRequest, fields: string[]) {
+    super(route, access, request)
     this.path = upstreamTarget(request.raw.url ?? '/', route.prefix, route.base)
     this.target = route.targets.pick()
-    this.#upload = forwarded.hasBody ? new Upload(request.raw, route.bodyLimitBytes, route.idleMs) : null
+    this.#upload = request.headers.hasBody
+      ? new Upload(request.raw, route.bodyLimitBytes, route.idleMs)
+      : null
     this.#upload?.on('error', (error) => this.onError(error))
-    this.#fields = forwarded.fields
-    this.#hostAt = this.#fields.push('host', this.target.authority) - 1
-    this.#upgrade = upgrade
+    this.#fields = fields
+    this.#hostAt = fields.push('host', this.target.authority) - 1
   }
 
   send(): void {
@@ -51,10 +44,10 @@ export class Exchange extends Answer implements Dispatcher.DispatchHandler {
     target.pool.dispatch(
       {
         path: this.path,
-        method: this.request.method as Dispatcher.HttpMethod,
+        method: this.request.raw.method as Dispatcher.HttpMethod,
         headers: this.#fields,
         body: this.#upload,
-        upgrade: this.#upgrade,
+        upgrade: this.upgrade,
       },
       this,
     )
@@ -82,7 +75,7 @@ export class Exchange extends Answer implements Dispatcher.DispatchHandler {
   #notConnected(error: Error): void {
     const { targets, retries } = this.route
     this.target.failed()
-    const { method = '' } = this.request
+    const { method = '' } = this.request.raw
     const attemptsMax = Math.max(2, targets.size)
     if (!retries || this.#upload !== null || !IDEMPOTENT.has(method) || this.#attempts >= attemptsMax) {
       this.fail(UpstreamError.connecting(error))
@@ -98,6 +91,11 @@ export class Exchange extends Answer implements Dispatcher.DispatchHandler {
   #waitForConnection(): void {
     const expire = () => this.fail(new UpstreamError('no_connection'))
     this.#waiting = setTimeout(expire, this.route.connectMs)
+  }
+
+  /** The protocol to ask for; null for an ordinary request. */
+  protected get upgrade(): string | null {
+    return null
   }
 
   protected get uploading(): boolean {

@@ -1,43 +1,46 @@
-import { METHODS } from 'node:http'
 import type { FastifyInstance } from 'fastify'
+import type { Pkce } from '../../plugin/index.ts'
+import type { Upstream } from '../config/schema.ts'
+import { Routes } from './routes.ts'
 import { OpenStreams } from './streams.ts'
 import { acceptUpgrades } from './upgrade.ts'
 import { UpstreamRoute } from './upstream.ts'
 import { Walk, type WalkOptions } from './walk.ts'
 
-/**
- * Puts the walk of every request on the instance, and its forwarded routes.
- *
- * Call it before any other route is registered: the hook covers what is registered after it, 404s included.
- * Source: requirements H-01, H-02, H-09.
- */
-export function registerForwarding(app: FastifyInstance, options: WalkOptions): void {
-  const walk = new Walk(options)
-  const streams = new OpenStreams(options.sessions)
-  app.addHook('onRequest', (request, reply, done) => walk.take(request, reply, done))
+export type ForwardingOptions = Pick<WalkOptions, 'publicUrl' | 'allowedHosts' | 'trustProxy'> & {
+  readonly upstreams: readonly Upstream[]
+  readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'events' | 'onSessionEnd'>
+}
 
-  const methods = METHODS.filter((method) => method !== 'CONNECT')
-  for (const method of methods) {
-    if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
-  }
-  for (const upstream of options.upstreams) {
-    const route = new UpstreamRoute(upstream, options.publicUrl, streams)
-    for (const url of [route.prefix || '/', `${route.prefix}/*`]) {
-      app.route({
-        url,
-        method: methods,
-        config: { upstream: route },
-        exposeHeadRoute: false,
-        // A child logger for each request would cost more than the lookup of the session.
-        childLoggerFactory: (logger) => logger,
-        handler: () => {
-          throw new Error('the walk has been bypassed')
-        },
-      })
-    }
-    app.addHook('onClose', () => route.targets.close())
-  }
-  if (options.upstreams.some(({ websocket }) => websocket !== false)) acceptUpgrades(app)
-  app.addHook('preClose', async () => streams.drain())
-  app.addHook('onClose', async () => streams.close())
+/**
+ * Lets the requests of the instance's server in: each takes its walk, to an upstream or to one of its own routes.
+ *
+ * Call it before any route is registered: what it has not heard of is a 404.
+ * @param app from `publicListener`. Source: requirements H-01, H-02, H-09.
+ */
+export function registerForwarding(app: FastifyInstance, options: ForwardingOptions): void {
+  const { publicUrl, upstreams, sessions } = options
+  const streams = new OpenStreams(sessions)
+  const upstreamRoutes = upstreams.map((upstream) => new UpstreamRoute(upstream, publicUrl, streams))
+  const routes = new Routes(upstreamRoutes)
+  const walk = new Walk({
+    ...options,
+    identityHeaders: upstreams.flatMap((upstream) => Object.keys(upstream.identityHeaders)),
+    routes,
+    rooms: app.routing,
+    log: app.log,
+  })
+  app.addHook('onRoute', ({ url }) => routes.addRoom(url))
+  const take = walk.take.bind(walk)
+  app.server.on('request', take)
+  if (upstreams.some(({ websocket }) => websocket !== false)) acceptUpgrades(app.server, take)
+
+  app.addHook('preClose', async () => {
+    walk.drain()
+    streams.drain()
+  })
+  app.addHook('onClose', async () => {
+    streams.close()
+    await Promise.all(upstreamRoutes.map((route) => route.targets.close()))
+  })
 }

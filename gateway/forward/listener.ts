@@ -1,18 +1,13 @@
-import { randomUUID } from 'node:crypto'
-import type { ServerResponse } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
-import Fastify, {
-  type FastifyError,
-  type FastifyInstance,
-  type FastifyRequest,
-  type FastifyServerOptions,
-  LogController,
-} from 'fastify'
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { readCertificate } from '../certificate.ts'
 import type { GatewayConfig } from '../config/schema.ts'
 import { loggerOptions } from '../log.ts'
 import type { Refusal } from './errors.ts'
 import { answerRefusal, writeRefusal } from './problem.ts'
+import { newRequestId } from './request-id.ts'
 import { UpgradableRequest } from './upgrade.ts'
 
 const MAX_HEADER_BYTES = 16 * 1024
@@ -42,26 +37,28 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
     // Node looks at the two timeouts only this often (P-18).
     connectionsCheckingInterval: Math.min(headersMs, MAX_CHECK_INTERVAL_MS),
     requestTimeout: requestMs,
+    keepAliveTimeout: keepAliveMs,
     // A missing Host is ours to refuse, in the same form as everything else.
     requireHostHeader: false,
     ...(config.upstreams.some(({ websocket }) => websocket !== false) && {
       IncomingMessage: UpgradableRequest,
     }),
   }
-  const transport = tls
-    ? { https: { ...server, ...readCertificate(tls), handshakeTimeout: headersMs } }
-    : { http: server }
   const app = Fastify({
-    ...(transport as { http: typeof server }),
+    // Without Fastify's handler: requests enter by the walk, and none does before there is one.
+    serverFactory: () =>
+      tls
+        ? createTlsServer({ ...server, ...readCertificate(tls), handshakeTimeout: headersMs })
+        : createServer(server),
+    ...(tls && { https: {} }),
     // Fastify's type wants more fields of a request and an error than we log.
     logger: loggerOptions(config.log.level, options.logStream) as FastifyServerOptions['logger'] & object,
-    logController: new LogController({ disableRequestLogging: isForwarded }),
-    genReqId: () => randomUUID(),
+    genReqId: newRequestId,
     trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
     exposeHeadRoutes: false,
     bodyLimit: BODY_LIMIT_BYTES,
-    keepAliveTimeout: keepAliveMs,
-    requestTimeout: requestMs,
+    // Who has connected before the end is still answered; an exchange cannot be repeated.
+    return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
       answerRefusal(request.raw, reply.raw, request.id, frameworkRefusal(error))
     },
@@ -74,7 +71,7 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
       }
       // The rest of a request that is being answered: a second answer would be taken for the next one's.
       if (isAnswering(socket)) socket.destroySoon()
-      else writeRefusal(socket, randomUUID(), parserRefusal(error.code))
+      else writeRefusal(socket, newRequestId(), parserRefusal(error.code))
     },
   })
   app.setErrorHandler((error: FastifyError, request, reply) => {
@@ -89,16 +86,12 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
   })
   // Node's own answer is bare: without `no-store`, and in no form of ours.
   app.server.on('checkExpectation', (request, response) => {
-    answerRefusal(request, response, randomUUID(), 'expectation_unknown')
+    answerRefusal(request, response, newRequestId(), 'expectation_unknown')
   })
   app.server.on('connect', (_request, socket) => {
-    writeRefusal(socket as Socket, randomUUID(), 'method_not_allowed')
+    writeRefusal(socket as Socket, newRequestId(), 'method_not_allowed')
   })
   return app
-}
-
-function isForwarded(request: FastifyRequest): boolean {
-  return request.routeOptions.config.upstream !== undefined
 }
 
 /** Node itself asks the same way before it answers a parser error. */

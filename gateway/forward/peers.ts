@@ -26,19 +26,30 @@ export class TrustedPeers {
    */
   forwardedFor(socket: Socket, received: string | undefined): string {
     const address = peerAddress(socket)
-    return received !== undefined && this.#any && this.#trusts(socket, address)
+    return received !== undefined && this.#any && this.#trustsPeer(socket, address)
       ? `${received}, ${address}`
       : address
   }
 
-  #trusts(socket: Socket, address: string): boolean {
+  /** The address that a request came from: the last of them that is not a trusted proxy's own. */
+  clientAddress(socket: Socket, received: string | undefined): string {
+    const chain = this.forwardedFor(socket, received).split(',')
+    const last = chain.findLast((address) => !this.#trusts(address.trim())) ?? chain[0]!
+    return last.trim()
+  }
+
+  #trustsPeer(socket: Socket, address: string): boolean {
     let trusted = this.#judged.get(socket)
     if (trusted === undefined) {
-      const version = isIP(address)
-      trusted = version !== 0 && this.#networks.check(address, version === 6 ? 'ipv6' : 'ipv4')
+      trusted = this.#trusts(address)
       this.#judged.set(socket, trusted)
     }
     return trusted
+  }
+
+  #trusts(address: string): boolean {
+    const version = isIP(address)
+    return version !== 0 && this.#networks.check(address, version === 6 ? 'ipv6' : 'ipv4')
   }
 }
 

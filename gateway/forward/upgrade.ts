@@ -1,8 +1,13 @@
-import { randomUUID } from 'node:crypto'
-import { IncomingMessage, ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http'
+import {
+  IncomingMessage,
+  type Server,
+  ServerResponse,
+  validateHeaderName,
+  validateHeaderValue,
+} from 'node:http'
 import type { Socket } from 'node:net'
-import type { FastifyInstance } from 'fastify'
 import { writeRefusal } from './problem.ts'
+import { newRequestId } from './request-id.ts'
 
 /** The protocol name as one of the members of an Upgrade field (RFC 9110 §7.8). */
 export const WEBSOCKET = /(?:^|[\s,])websocket(?:$|[\s,/])/i
@@ -87,13 +92,16 @@ export function switchingHead(fields: readonly string[]): Buffer {
   return Buffer.from(`${text}\r\n`, 'latin1')
 }
 
-/** Sends upgrade requests on the same walk as every other request. */
-export function acceptUpgrades(app: FastifyInstance): void {
-  app.server.on('upgrade', (request: IncomingMessage, stream, head: Buffer) => {
+/** Gives upgrade requests to `take`, the walk of every other request. */
+export function acceptUpgrades(
+  server: Server,
+  take: (request: IncomingMessage, response: ServerResponse) => void,
+): void {
+  server.on('upgrade', (request: IncomingMessage, stream, head: Buffer) => {
     const socket = stream as Socket & { _httpMessage?: ServerResponse | null }
     // Pipelined behind a request that is being answered: nobody upgrades so, and two answers could mix.
     if (socket._httpMessage) socket.destroy()
-    else if (head.length > 0) writeRefusal(socket, randomUUID(), 'request_malformed')
-    else app.routing(request, new UpgradeResponse(request, socket))
+    else if (head.length > 0) writeRefusal(socket, newRequestId(), 'request_malformed')
+    else take(request, new UpgradeResponse(request, socket))
   })
 }

@@ -1,189 +1,156 @@
-import type { IncomingMessage } from 'node:http'
-import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { FastifyBaseLogger } from 'fastify'
 import type { Pkce } from '../../plugin/index.ts'
-import type { Upstream } from '../config/schema.ts'
+import { ClientRequest, type Surroundings } from './client-request.ts'
 import { isClosing } from './closing.ts'
-import { allowedCookies } from './cookies.ts'
 import { preflightFields } from './cors.ts'
 import { deny } from './denial.ts'
 import type { Refusal } from './errors.ts'
-import type { FieldRules } from './field-rules.ts'
+import { Exchange } from './exchange.ts'
 import { refuseHost, servedHosts } from './host.ts'
-import { forward } from './http.ts'
 import { refuseTarget } from './path.ts'
 import { TrustedPeers } from './peers.ts'
 import { type Access, PublicRoute } from './policy.ts'
-import { answerEmpty, answerRefusal } from './problem.ts'
-import { RequestHeaders } from './request-headers.ts'
-import { type RequestFieldRule, requestFieldRules } from './request-rules.ts'
+import { answerEmpty } from './problem.ts'
+import { requestFieldRules } from './request-rules.ts'
+import type { Routes } from './routes.ts'
 import type { UpstreamRoute } from './upstream.ts'
-import { forwardWebSocket } from './websocket.ts'
+import { upstreamFields } from './upstream-fields.ts'
+import { WebSocketExchange } from './websocket.ts'
 import { isOriginAllowed, refuseHandshake, VERSION_FIELDS } from './websocket-handshake.ts'
-
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** Set on the routes that are forwarded. */
-    upstream?: UpstreamRoute
-  }
-}
 
 export interface WalkOptions {
   readonly publicUrl: string
   readonly allowedHosts: readonly string[]
   /** Addresses and CIDRs. */
   readonly trustProxy: readonly string[]
-  readonly upstreams: readonly Upstream[]
+  /** Lower-case names of fields that only we may set. */
+  readonly identityHeaders: readonly string[]
+  readonly routes: Routes
+  /** The way into the plugin's rooms: Fastify. */
+  readonly rooms: (request: IncomingMessage, response: ServerResponse) => void
   /** Where sessions come from: `app.pkce`. */
-  readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'events' | 'onSessionEnd'>
+  readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'events'>
+  readonly log: FastifyBaseLogger
 }
 
-/** The checks of a request, in their order (requirements H-02 to H-09). */
+/**
+ * The way of every request, in the order of its checks: from the parser to a room of the plugin, or to an upstream.
+ *
+ * It stands before Fastify, so that nothing can be reached past it, and so that a forwarded request pays for no
+ * framework. Source: requirements H-02 to H-09.
+ */
 export class Walk {
-  readonly #rules: FieldRules<RequestFieldRule>
+  readonly #surroundings: Surroundings
   readonly #hosts: ReadonlySet<string>
-  readonly #peers: TrustedPeers
   readonly #scheme: string
+  readonly #routes: Routes
+  readonly #rooms: WalkOptions['rooms']
   readonly #sessions: WalkOptions['sessions']
+  #draining = false
 
-  constructor({ publicUrl, allowedHosts, trustProxy, upstreams, sessions }: WalkOptions) {
-    this.#rules = requestFieldRules(upstreams.flatMap((upstream) => Object.keys(upstream.identityHeaders)))
-    this.#hosts = servedHosts(publicUrl, allowedHosts)
-    this.#peers = new TrustedPeers(trustProxy)
+  constructor(options: WalkOptions) {
+    const { publicUrl, log } = options
+    const rules = requestFieldRules(options.identityHeaders)
+    this.#surroundings = { rules, peers: new TrustedPeers(options.trustProxy), log }
+    this.#hosts = servedHosts(publicUrl, options.allowedHosts)
     this.#scheme = publicUrl.startsWith('https:') ? 'https' : 'http'
-    this.#sessions = sessions
+    this.#routes = options.routes
+    this.#rooms = options.rooms
+    this.#sessions = options.sessions
   }
 
-  /** Target and framing (400), host (421), route (404); then the rooms of the plugin, or an upstream. */
-  take(request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
+  /** From now on every answer is the last of its connection. */
+  drain(): void {
+    this.#draining = true
+  }
+
+  take(raw: IncomingMessage, response: ServerResponse): void {
     // Sent behind a request whose answer closes the connection: running it would do what nobody is told of.
-    if (isClosing(request.raw.socket)) {
-      reply.hijack()
+    if (isClosing(raw.socket)) return
+    const request = new ClientRequest(raw, response, this.#surroundings)
+    try {
+      this.#check(request)
+    } catch (error) {
+      request.log.error({ requestId: request.id, err: error }, 'request failed')
+      request.refuse('internal')
+    }
+  }
+
+  /** Framing and target (400), host (421), route (404). */
+  #check(request: ClientRequest): void {
+    const { headers, raw, response } = request
+    const target = raw.url ?? ''
+    // An ignored upgrade: Node reads nothing that follows such a request in the same piece.
+    if (headers.upgrade || this.#draining) response.shouldKeepAlive = false
+    const refusal = headers.framing ?? refuseTarget(target) ?? refuseHost(headers.host, this.#hosts)
+    if (refusal !== null) {
+      request.refuse(refusal)
       return
     }
-    const headers = new RequestHeaders(request.raw, this.#rules)
-    const refusal =
-      headers.framing ?? refuseTarget(request.raw.url ?? '') ?? refuseHost(headers.host, this.#hosts)
-    const route = request.routeOptions.config.upstream
-    // An ignored upgrade. Node reads nothing that follows such a request in the same piece.
-    if (headers.upgrade) reply.raw.shouldKeepAlive = false
-    if (refusal !== null) refuse(request, reply, refusal)
-    else if (route !== undefined) this.#toUpstream(route, headers, request, reply)
-    else if (request.is404) refuse(request, reply, 'route_unknown')
-    else if (headers.fault !== null) refuse(request, reply, headers.fault)
-    else done()
+    const destination = this.#routes.find(target)
+    if (destination === undefined) request.refuse('route_unknown')
+    else if (destination !== 'room') this.#toUpstream(request, destination)
+    else if (headers.fault !== null) request.refuse(headers.fault)
+    else this.#rooms(raw, response)
   }
 
   /** Method (405), then policy: a public route, or a session with every scope (401, 403, 400, 503). */
-  #toUpstream(
-    route: UpstreamRoute,
-    headers: RequestHeaders,
-    request: FastifyRequest,
-    reply: FastifyReply,
-  ): void {
-    if (!route.methods.has(request.raw.method ?? '')) {
-      this.#otherMethod(route, request, reply)
-    } else if (headers.websocket && !isOriginAllowed(headers.origin, route)) {
-      refuse(request, reply, 'origin_not_allowed')
-    } else if (route.publicRoute !== null) {
-      this.#pass(route, route.publicRoute, headers, request, reply)
-    } else {
-      this.#authenticate(route, headers, request, reply)
-    }
+  #toUpstream(request: ClientRequest, route: UpstreamRoute): void {
+    const { headers, raw } = request
+    if (!route.methods.has(raw.method ?? '')) this.#otherMethod(request, route)
+    else if (headers.websocket && !isOriginAllowed(headers.origin, route))
+      request.refuse('origin_not_allowed')
+    else if (route.publicRoute !== null) this.#pass(request, route, route.publicRoute)
+    else this.#authenticate(request, route)
   }
 
   /** A preflight is answered here (Fetch §3.2.2); every other method that the route lacks is refused. */
-  #otherMethod(route: UpstreamRoute, request: FastifyRequest, reply: FastifyReply): void {
-    const preflight = preflightFields(request, route, this.#sessions())
-    if (preflight === null) {
-      refuse(request, reply, 'method_not_allowed', { allow: route.allow })
-    } else {
-      reply.hijack()
-      answerEmpty(request.raw, reply.raw, 204, { ...preflight, 'x-request-id': request.id })
-    }
+  #otherMethod(request: ClientRequest, route: UpstreamRoute): void {
+    const preflight = preflightFields(request.raw, route, this.#sessions())
+    if (preflight === null) request.refuse('method_not_allowed', { allow: route.allow })
+    else answerEmpty(request.raw, request.response, 204, { ...preflight, 'x-request-id': request.id })
   }
 
   /** At once if the session is cached: then no promise is made. */
-  #authenticate(
-    route: UpstreamRoute,
-    headers: RequestHeaders,
-    request: FastifyRequest,
-    reply: FastifyReply,
-  ): void {
+  #authenticate(request: ClientRequest, route: UpstreamRoute): void {
+    const sessions = this.#sessions()
     try {
-      const session = this.#sessions().authenticate(request, route.scopes)
+      const session = sessions.authenticate(request, route.scopes)
       if (session instanceof Promise) {
         session
-          .then((resolved) => this.#pass(route, resolved, headers, request, reply))
-          .catch((error: unknown) => deny(error, this.#sessions(), request, reply))
-      } else {
-        this.#pass(route, session, headers, request, reply)
-      }
+          .then((resolved) => this.#pass(request, route, resolved))
+          .catch((error: unknown) => deny(error, sessions, request))
+      } else this.#pass(request, route, session)
     } catch (error) {
-      deny(error, this.#sessions(), request, reply)
+      deny(error, sessions, request)
     }
   }
 
   /** Header rules (400), then on its way. */
-  #pass(
-    route: UpstreamRoute,
-    access: Access,
-    headers: RequestHeaders,
-    request: FastifyRequest,
-    reply: FastifyReply,
-  ): void {
-    reply.hijack()
+  #pass(request: ClientRequest, route: UpstreamRoute, access: Access): void {
+    const { headers } = request
     // The client may have left while its session was looked up.
-    if (reply.raw.destroyed) return
-    const session = access instanceof PublicRoute ? undefined : access
-    const answerFields =
-      headers.origin === undefined ? null : this.#sessions().corsHeaders(headers.origin, session)
-    const refusal = headers.fault ?? refuseMessage(headers, route, request.raw)
+    if (request.response.destroyed) return
+    if (headers.origin !== undefined) {
+      const session = access instanceof PublicRoute ? undefined : access
+      request.answerFields = this.#sessions().corsHeaders(headers.origin, session)
+    }
+    const refusal = headers.fault ?? refuseMessage(request, route)
     if (refusal !== null) {
-      const versions = refusal === 'websocket_version' ? VERSION_FIELDS : undefined
-      refuse(request, reply, refusal, { ...answerFields, ...versions })
+      request.refuse(refusal, refusal === 'websocket_version' ? VERSION_FIELDS : undefined)
       return
     }
-    const fields = this.#upstreamFields(route, headers, request)
-    const { contentLength, hasBody, clientRequestId } = headers
-    const forwarded = { fields, contentLength, hasBody, clientRequestId, answerFields }
-    if (headers.websocket) forwardWebSocket(route, access, request, reply, forwarded)
-    else forward(route, access, request, reply, forwarded)
-  }
-
-  /** What passed, and what we say ourselves (requirements H-13, H-17, Appendix C). */
-  #upstreamFields(route: UpstreamRoute, headers: RequestHeaders, request: FastifyRequest): string[] {
-    const fields = headers.passed
-    fields.push('x-forwarded-for', this.#peers.forwardedFor(request.raw.socket, headers.forwardedFor))
-    fields.push('x-forwarded-proto', this.#scheme, 'x-forwarded-host', headers.host ?? '')
-    fields.push('x-request-id', request.id)
-    if (headers.acceptsTrailers) fields.push('te', 'trailers')
-    if (headers.cookie !== undefined) {
-      const cookie = allowedCookies(headers.cookie, route.requestCookies)
-      if (cookie !== null) fields.push('cookie', cookie)
-    }
-    return fields
+    const fields = upstreamFields(request, route, access, this.#surroundings.peers, this.#scheme)
+    if (headers.websocket) new WebSocketExchange(route, access, request, fields).send()
+    else new Exchange(route, access, request, fields).send()
   }
 }
 
 /** What a message to this upstream may not be (H-18, H-19, H-29). */
-function refuseMessage(
-  headers: RequestHeaders,
-  route: UpstreamRoute,
-  request: IncomingMessage,
-): Refusal | null {
-  if (headers.websocket) return route.websocket ? refuseHandshake(request, headers) : 'upgrade_unsupported'
+function refuseMessage({ headers, raw }: ClientRequest, route: UpstreamRoute): Refusal | null {
+  if (headers.websocket) return route.websocket ? refuseHandshake(raw, headers) : 'upgrade_unsupported'
   if (!headers.hasBody) return null
-  const { method } = request
-  if (method === 'GET' || method === 'HEAD') return 'body_not_allowed'
+  if (raw.method === 'GET' || raw.method === 'HEAD') return 'body_not_allowed'
   return headers.contentLength > route.bodyLimitBytes ? 'body_too_large' : null
-}
-
-function refuse(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  refusal: Refusal,
-  fields?: Readonly<Record<string, string>>,
-): void {
-  reply.hijack()
-  answerRefusal(request.raw, reply.raw, request.id, refusal, fields)
 }

@@ -1,6 +1,7 @@
 /** Compiled by the type check, never run: what must not compile does not (requirements H-03). */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { type ForwardedRequest, forward } from '../../gateway/forward/http.ts'
+import type { FastifyInstance } from 'fastify'
+import type { ClientRequest } from '../../gateway/forward/client-request.ts'
+import { Exchange } from '../../gateway/forward/exchange.ts'
 import { PublicRoute } from '../../gateway/forward/policy.ts'
 import type { UpstreamRoute } from '../../gateway/forward/upstream.ts'
 import pkce, { memoryStore, type PkceOptions, type Session } from '../../plugin/index.ts'
@@ -56,25 +57,23 @@ export async function register(app: FastifyInstance): Promise<void> {
 }
 
 declare const route: UpstreamRoute
-declare const request: FastifyRequest
-declare const reply: FastifyReply
-declare const forwarded: ForwardedRequest
+declare const request: ClientRequest
 declare const session: Session
 
 /** The forwarder takes a session or a public route, and nothing that merely looks like one. */
 export function forwardings(): void {
-  forward(route, session, request, reply, forwarded)
-  forward(route, new PublicRoute('/status'), request, reply, forwarded)
+  new Exchange(route, session, request, [])
+  new Exchange(route, new PublicRoute('/status'), request, [])
   // @ts-expect-error no session
-  forward(route, undefined, request, reply, forwarded)
+  new Exchange(route, undefined, request, [])
   // @ts-expect-error null is no session
-  forward(route, null, request, reply, forwarded)
+  new Exchange(route, null, request, [])
   // @ts-expect-error a promise of a session is no session
-  forward(route, Promise.resolve(session), request, reply, forwarded)
+  new Exchange(route, Promise.resolve(session), request, [])
   // @ts-expect-error a copy of the fields is no session
-  forward(route, { ...session }, request, reply, forwarded)
+  new Exchange(route, { ...session }, request, [])
   // @ts-expect-error neither is an object with a prefix a public route
-  forward(route, { prefix: '/status' }, request, reply, forwarded)
+  new Exchange(route, { prefix: '/status' }, request, [])
 }
 
 // @ts-expect-error only validateAuthorizationRequest makes a verified request

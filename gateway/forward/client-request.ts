@@ -1,0 +1,49 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { FastifyBaseLogger } from 'fastify'
+import type { ProtectedRequest } from '../../plugin/index.ts'
+import type { Refusal } from './errors.ts'
+import type { FieldRules } from './field-rules.ts'
+import type { TrustedPeers } from './peers.ts'
+import { answerRefusal } from './problem.ts'
+import { RequestHeaders } from './request-headers.ts'
+import { newRequestId } from './request-id.ts'
+import type { RequestFieldRule } from './request-rules.ts'
+
+/** What all requests have in common. */
+export interface Surroundings {
+  readonly rules: FieldRules<RequestFieldRule>
+  readonly peers: TrustedPeers
+  readonly log: FastifyBaseLogger
+}
+
+/** A request on its walk: as received, what its header says, and the response that it will get. */
+export class ClientRequest implements ProtectedRequest {
+  readonly raw: IncomingMessage
+  readonly response: ServerResponse
+  readonly id: string
+  readonly headers: RequestHeaders
+  /** Fields that the answer gets in any case, e.g. CORS; null for none. */
+  answerFields: Readonly<Record<string, string>> | null = null
+  readonly #surroundings: Surroundings
+
+  constructor(raw: IncomingMessage, response: ServerResponse, surroundings: Surroundings) {
+    this.raw = raw
+    this.response = response
+    this.id = newRequestId()
+    this.headers = new RequestHeaders(raw, surroundings.rules)
+    this.#surroundings = surroundings
+  }
+
+  /** The client's address: the peer's, or what trusted proxies say. */
+  get ip(): string {
+    return this.#surroundings.peers.clientAddress(this.raw.socket, this.headers.forwardedFor)
+  }
+
+  get log(): FastifyBaseLogger {
+    return this.#surroundings.log
+  }
+
+  refuse(refusal: Refusal, fields?: Readonly<Record<string, string>>): void {
+    answerRefusal(this.raw, this.response, this.id, refusal, { ...this.answerFields, ...fields })
+  }
+}

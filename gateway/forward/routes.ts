@@ -1,0 +1,55 @@
+import type { UpstreamRoute } from './upstream.ts'
+
+/** What a path leads to: an upstream, a room of the plugin's (`'room'`), or nothing. */
+export type Destination = UpstreamRoute | 'room' | undefined
+
+/**
+ * The way from a path to its destination: exact bytes, no pattern, no decoding (requirements H-01, H-08, H-09).
+ *
+ * A room always wins against an upstream, so no prefix can swallow the token endpoint.
+ */
+export class Routes {
+  /** The longest prefix first. */
+  readonly #upstreams: readonly UpstreamRoute[]
+  readonly #rooms = new Set<string>()
+  /** Upstreams below which there are rooms: for them the path is looked up. */
+  readonly #shared = new Set<UpstreamRoute>()
+
+  constructor(upstreams: readonly UpstreamRoute[]) {
+    this.#upstreams = upstreams.toSorted((a, b) => b.prefix.length - a.prefix.length)
+  }
+
+  /** @throws Error for a path with parameters: it could not be told from an upstream's. */
+  addRoom(path: string): void {
+    if (/[:*]/.test(path))
+      throw new Error(`the route ${path} has parameters: its prefix must be an upstream's`)
+    this.#rooms.add(path)
+    const upstream = this.#upstreamOf(path)
+    if (upstream !== undefined) this.#shared.add(upstream)
+  }
+
+  /** @param target in origin-form and canonical. */
+  find(target: string): Destination {
+    const upstream = this.#upstreamOf(target)
+    if (upstream !== undefined && !this.#shared.has(upstream)) return upstream
+    return this.#rooms.has(pathOf(target)) ? 'room' : upstream
+  }
+
+  #upstreamOf(target: string): UpstreamRoute | undefined {
+    for (const upstream of this.#upstreams) {
+      const { prefix } = upstream
+      if (target.startsWith(prefix) && isSegmentEnd(target.charCodeAt(prefix.length))) return upstream
+    }
+    return undefined
+  }
+}
+
+/** `/`, `?`, or the end of the string. */
+function isSegmentEnd(code: number): boolean {
+  return code === 0x2f || code === 0x3f || Number.isNaN(code)
+}
+
+function pathOf(target: string): string {
+  const queryAt = target.indexOf('?')
+  return queryAt === -1 ? target : target.slice(0, queryAt)
+}
