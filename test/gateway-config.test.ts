@@ -1,4 +1,5 @@
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { parse, stringify } from 'yaml'
@@ -9,6 +10,7 @@ import { printConfig } from '../gateway/config/print.ts'
 import { ConfigurationError } from '../gateway/config/problems.ts'
 import type { GatewayInput } from '../gateway/config/schema.ts'
 import { ConfigError } from '../plugin/index.ts'
+import { selfSigned } from './support/certificate.ts'
 
 const secret = 'hunter2-hunter2-hunter2'
 
@@ -57,7 +59,7 @@ function load(path: string | undefined, environment: Environment = {}, args: str
 
 t.test('the defaults are the documented ones (design, Gateway configuration; SC-06)', async (t) => {
   const { config } = load(file(t, { ...minimal(), upstreams: [upstream] }))
-  const { plugin: registered, store, ...around } = config
+  const { plugin: registered, store, portable: _, ...around } = config
   const { store: inPlugin, ...plugin } = registered
   t.equal(inPlugin?.name, 'memory')
   t.equal(inPlugin, store.store)
@@ -113,6 +115,7 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
         timeouts: { headersMs: 15_000, requestMs: 0, keepAliveMs: 72_000 },
       },
       admin: { host: '127.0.0.1', port: 9090 },
+      workers: 1,
       allowedHosts: [],
       trustProxy: [],
       upstreams: [
@@ -559,6 +562,35 @@ t.test('what can be built but hardly be meant gives a warning', async (t) => {
   ])
 })
 
+t.test('workers: a number, or one for each core; by the environment too', async (t) => {
+  const shared = { ...minimal(), secrets: [sealing], store: { type: 'redis', url: 'redis://127.0.0.1:1' } }
+  const workers = (value: unknown, environment: Environment = {}) =>
+    load(file(t, { ...shared, workers: value }), environment).config.workers
+  t.equal(workers(3), 3)
+  t.equal(workers('auto'), availableParallelism())
+  t.equal(workers(3, { PKCE_GATEWAY_WORKERS: '2' }), 2)
+  t.equal(workers(3, { PKCE_GATEWAY_WORKERS: 'auto' }), availableParallelism())
+  for (const value of [0, 257, 1.5, '2', 'many', true, [2]]) {
+    matchAll(t, problemsOf(file(t, { ...shared, workers: value })), [
+      /^file:\d+:\d+ workers: must be (at least 1|at most 256|a whole number or auto)$/,
+    ])
+  }
+  t.same(problemsOf(file(t, shared), { PKCE_GATEWAY_WORKERS: 'many' }), [
+    'PKCE_GATEWAY_WORKERS: must be a whole number or auto',
+  ])
+})
+
+t.test(
+  'several workers are refused with the memory store, which none of them could share (G-13)',
+  async (t) => {
+    for (const workers of [2, 'auto']) {
+      t.same(problemsOf(file(t, `workers: ${workers}\n${stringify(minimal())}`)), [
+        'file:1:1 workers: must be 1 with the memory store, which no other process can see; or set store.type to redis or postgres',
+      ])
+    }
+  },
+)
+
 t.test('the listeners must differ (H-31)', async (t) => {
   const same = { listen: { host: '0.0.0.0', port: 9090 }, admin: { host: '127.0.0.1', port: 9090 } }
   matchAll(t, problemsOf(file(t, { ...minimal(), ...same })), [/admin\.port: must differ from listen's$/])
@@ -602,6 +634,64 @@ t.test('every secret can be named by a file; one trailing line break is not part
     /b holds a secret and can be read by every user/,
   ])
 })
+
+t.test(
+  'another process makes the same configuration of its portable form, whatever becomes of files',
+  async (t) => {
+    const folder = t.testdir({
+      a: secret,
+      b: `${secret}b`,
+      c: `${secret}c`,
+      list: `${'a'.repeat(43)}\n${'b'.repeat(43)}\n`,
+      url: 'redis://127.0.0.1:1',
+      ...Object.fromEntries(
+        Object.entries(selfSigned('gateway.example')).map(([name, pem]) => [`${name}.pem`, pem]),
+      ),
+      'gateway.yaml': stringify({
+        ...minimal(),
+        publicUrl: 'https://gateway.example',
+        listen: { port: 0, tls: { certFile: 'cert.pem', keyFile: 'key.pem' } },
+        workers: 3,
+        provider: { issuer: 'http://127.0.0.1:4000', clientId: 'gateway', clientSecretFile: 'a' },
+        clients: [{ ...minimal().clients[0], authentication: 'client_secret_basic', clientSecretFile: 'b' }],
+        resourceServers: [{ clientId: 'rs', clientSecretFile: 'c' }],
+        secretsFile: 'list',
+        store: { type: 'redis', urlFile: 'url' },
+        allowedHosts: ['API.example'],
+        upstreams: [
+          upstream,
+          {
+            ...upstream,
+            prefix: '/api/long',
+            websocket: true,
+            identityHeaders: { 'X-Sub': 'sub' },
+            methods: ['GET'],
+          },
+          {
+            ...upstream,
+            prefix: '/open',
+            public: true,
+            target: ['http://127.0.0.1:1/', 'http://127.0.0.1:2'],
+          },
+        ],
+        rateLimit: false,
+        limits: { transactions: 7 },
+      }),
+    })
+    const { config, effective } = load(join(folder, 'gateway.yaml'))
+    t.notMatch(printConfig(effective), secret)
+    for (const name of ['b', 'c', 'list', 'url', 'gateway.yaml']) rmSync(join(folder, name))
+
+    const again = gatewayConfig(JSON.parse(JSON.stringify(config.portable)))
+    const comparable = ({ portable: _, warnings: __, store: ___, plugin, ...around }: typeof config) => {
+      const { store, provider, ...options } = plugin
+      return { ...around, ...options, provider: { ...provider, clientSecret: null }, store: store?.name }
+    }
+    t.same(comparable(again), { ...comparable(config), workers: 1 })
+    writeFileSync(join(folder, 'a'), 'rotated')
+    t.equal(await (again.plugin.provider.clientSecret as () => Promise<string>)(), 'rotated')
+  },
+)
 
 t.test('a secret file relative to the working directory when the environment names it', async (t) => {
   const folder = t.testdir({ secret: 'from the environment', 'gateway.yaml': stringify(minimal()) })

@@ -1,18 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { EventEmitter, once } from 'node:events'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import {
-  Agent,
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  request,
-  type ServerResponse,
-} from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { Agent, request } from 'node:http'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { connect } from 'node:tls'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
@@ -22,129 +12,16 @@ import { runCommand, type Started } from '../gateway/command.ts'
 import type { GatewayInput } from '../gateway/config/schema.ts'
 import { loggerOptions, readable } from '../gateway/log.ts'
 import { selfSigned } from './support/certificate.ts'
-
-const publicHost = '127.0.0.1:3000'
-const secret = 'hunter2-hunter2'
-
-/** A usable configuration on free ports; nothing listens at the provider's. */
-function values(more: Partial<GatewayInput> = {}): GatewayInput {
-  return {
-    publicUrl: `http://${publicHost}`,
-    listen: { port: 0 },
-    admin: { port: 0 },
-    provider: { issuer: 'http://127.0.0.1:1', clientId: 'gateway', clientSecret: secret },
-    clients: [
-      { clientId: 'com.example.app', redirectUris: ['com.example.app:/callback'], interaction: 'none' },
-    ],
-    ...more,
-  }
-}
-
-function configFile(t: Test, content: GatewayInput): string {
-  const path = join(t.testdir({}), 'gateway.yaml')
-  writeFileSync(path, stringify(content))
-  return path
-}
-
-/** A child process that runs the command, its output by line. */
-class Command {
-  readonly child: ChildProcess
-  readonly stdout: string[] = []
-  readonly stderr: string[] = []
-  readonly #lines = new EventEmitter()
-  readonly exited: Promise<number | null>
-
-  constructor(
-    t: Test,
-    args: readonly string[],
-    environment: Record<string, string> = {},
-    nodeArgs: string[] = [],
-  ) {
-    this.child = spawn(
-      process.execPath,
-      ['--import=ts-blank-space/register', ...nodeArgs, 'gateway/main.ts', ...args],
-      { env: { PATH: process.env.PATH, ...environment }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] },
-    )
-    for (const name of ['stdout', 'stderr'] as const) {
-      createInterface({ input: this.child[name]! }).on('line', (line) => {
-        this[name].push(line)
-        this.#lines.emit('line')
-      })
-    }
-    this.exited = once(this.child, 'close').then(([status]) => status)
-    t.teardown(async () => {
-      this.child.kill('SIGKILL')
-      await this.exited
-    })
-  }
-
-  /** The log line with this message, once it is there. */
-  async logged(msg: string): Promise<Record<string, unknown>> {
-    for (;;) {
-      const line = this.log().find((one) => one.msg === msg)
-      if (line) return line
-      const ended = await Promise.race([once(this.#lines, 'line'), this.exited])
-      if (!Array.isArray(ended)) throw new Error(`exited ${ended} before "${msg}": ${this.stderr.join('\n')}`)
-    }
-  }
-
-  log(): Record<string, unknown>[] {
-    return this.stdout.map((line) => JSON.parse(line))
-  }
-
-  async ready(): Promise<{ url: string; adminUrl: string }> {
-    const { address, adminAddress } = await this.logged('gateway ready')
-    return { url: String(address), adminUrl: String(adminAddress) }
-  }
-}
-
-interface Answer {
-  readonly status: number
-  readonly headers: IncomingMessage['headers']
-  readonly body: string
-}
-
-/** One request, by default on a connection of its own. */
-function send(
-  url: string,
-  { method = 'GET', headers = {}, body = '', agent = new Agent() } = {},
-): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const outgoing = request(
-      url,
-      { method, headers: { host: publicHost, ...headers }, agent },
-      async (response) => {
-        let text = ''
-        for await (const chunk of response) text += chunk
-        resolve({ status: response.statusCode!, headers: response.headers, body: text })
-      },
-    )
-    outgoing.on('error', reject)
-    outgoing.end(body)
-  })
-}
-
-/** A server of the test's; `origin` is its URL. */
-async function serve(t: Test, listener: RequestListener): Promise<string> {
-  const server = createServer(listener).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    server.close()
-    server.closeAllConnections()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
-
-/** A server that holds each answer until the test gives it, but for those in `atOnce`. */
-async function slowServer(t: Test, atOnce: Record<string, unknown> = {}) {
-  const held = new EventEmitter()
-  const origin = await serve(t, (incoming, response) => {
-    const answer = atOnce[incoming.url ?? '']
-    if (answer) response.setHeader('content-type', 'application/json').end(JSON.stringify(answer))
-    else incoming.resume().on('end', () => held.emit('request', response))
-  })
-  return { origin, next: async () => (await once(held, 'request'))[0] as ServerResponse }
-}
+import {
+  Command,
+  configFile,
+  publicHost,
+  secret,
+  send,
+  serve,
+  slowServer,
+  values,
+} from './support/gateway-command.ts'
 
 t.test('wrong usage exits with 2 and says what is wrong (design, Gateway configuration)', async (t) => {
   const cases: [string[], RegExp][] = [
@@ -248,6 +125,19 @@ t.test('a port in use exits with 1 and says which, and what to do (design)', asy
   }
 })
 
+t.test('several workers with the memory store: exit 78, and what to do (G-13)', async (t) => {
+  const path = configFile(t, values({ workers: 2 }))
+  for (const args of [[], ['--config-test']]) {
+    const { status, stdout, stderr } = await inProcess(t, [...args, '--config', path])
+    t.equal(status, 78)
+    t.equal(stdout, '')
+    t.match(
+      stderr,
+      /^pkce-gateway: invalid configuration\n\S+gateway\.yaml:\d+:1 workers: must be 1 with the memory store, .* redis or postgres\n$/,
+    )
+  }
+})
+
 t.test('an unreachable provider: up, healthy and not ready (design, H-31)', async (t) => {
   const command = new Command(t, ['--config', configFile(t, values()), '--log-level', 'error'])
   const { url, adminUrl } = await command.ready()
@@ -345,7 +235,7 @@ t.test('a second signal ends the process at once with 1 (design)', async (t) => 
 t.test('an uncaught exception is logged as fatal and ends the process with 1', async (t) => {
   const trap =
     "data:text/javascript,process.once('message', (m) => { throw Object.assign(new Error(m.text), m) })"
-  const command = new Command(t, ['--config', configFile(t, values())], {}, [`--import=${trap}`])
+  const command = new Command(t, ['--config', configFile(t, values())], { nodeArgs: [`--import=${trap}`] })
   await command.ready()
   command.child.send({ text: 'boom', body: secret })
   t.equal(await command.exited, 1)

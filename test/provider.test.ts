@@ -762,10 +762,9 @@ t.test('revocation', async (t) => {
   t.test('waiting for them is bounded, and so is their number (K-01)', async (t) => {
     const never = new Promise<never>(() => {})
     const { lines, log } = recordingLog()
-    const calls = { sendAuthenticated: () => never } as unknown as Calls
+    const calls = { post: () => never } as unknown as Calls
     const { revoke, settled } = createRevocation({
       calls,
-      client: { client_id: 'backend' },
       metadata: () => metadata,
       pause: async () => {},
       log,

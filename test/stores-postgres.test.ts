@@ -13,6 +13,7 @@ import {
   postgresStore,
 } from '../plugin/stores/postgres.ts'
 import type { Store, StoreWatcher } from '../plugin/stores/store.ts'
+import { startFaultProxy } from './support/fault-proxy.ts'
 import { type PgBouncer, startPgBouncer } from './support/pgbouncer.ts'
 import { type PostgresServer, startPostgres } from './support/postgres-server.ts'
 
@@ -350,6 +351,30 @@ function faultTests(server: PostgresServer, admin: pg.Pool): void {
       await terminate(admin, '%UPDATE%pg_notify%')
       await release()
       t.same(await store.read('cut'), { value: 'before', version: 1 })
+    },
+  )
+
+  t.test(
+    'the first watch waits for a LISTEN connection that is slow to come, and not for ever',
+    async (t) => {
+      const proxy = await startFaultProxy(Number(new URL(server.url()).port))
+      t.teardown(() => proxy.stop())
+      const slow = new URL(server.url())
+      slow.hostname = '127.0.0.1'
+      slow.port = String(proxy.port)
+      const watched = async () => {
+        const { store } = await openStore(t, server, { listen: slow.href })
+        await store.check()
+        const watcher = watcherOf()
+        return { ...(await timed(store.watch(watcher))), heard: watcher.heard }
+      }
+      proxy.blackHole()
+      const { error, tookMs } = await watched()
+      t.match(error, { name: 'StoreError', message: /no answer within 800 ms/ })
+      t.ok(tookMs > 2000 && tookMs < 2 * promptMs, `${tookMs} ms`)
+
+      setTimeout(proxy.heal, 1200)
+      t.match(await watched(), { error: undefined, heard: ['resume'] })
     },
   )
 

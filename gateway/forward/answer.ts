@@ -11,6 +11,8 @@ import type { UpstreamRoute } from './upstream.ts'
 
 /** How long a client may take to read the end of an event stream that we end. */
 const LINGER_MS = 1000
+/** A body of less is copied, because that costs less than a second buffer for the kernel. */
+const JOINED_BYTES_MAX = 4096
 
 /**
  * The way of an upstream's answer to the client: head, body at the client's pace, trailer; or what went wrong.
@@ -28,6 +30,7 @@ export abstract class Answer implements Stream {
   #stalled: NodeJS.Timeout | null = null
   /** Bytes of the body that are still to come; negative: unknown. */
   #remaining = -1
+  #head: readonly string[] = []
   /** Among the open streams. */
   #isOpen = false
   #isEventStream = false
@@ -78,7 +81,8 @@ export abstract class Answer implements Stream {
     }
     this.#remaining = contentLength
     this.#resume = resume
-    process.nextTick(flushHead, this, fields)
+    this.#head = fields
+    this.route.streams.begun(this)
     return true
   }
 
@@ -103,14 +107,14 @@ export abstract class Answer implements Stream {
   }
 
   /**
-   * Called when the answer has not ended with its first piece: the head goes out by itself when no body came along
-   * with it, e.g. at the beginning of an event stream; and the answer may be a long one.
+   * The answer has not ended with its first piece: the head goes out by itself when no body came along with it,
+   * e.g. at the beginning of an event stream; and the answer may be a long one.
    */
-  flushHead(fields: readonly string[]): void {
+  flushHead(): void {
     if (this.#done || this.response.destroyed) return
     // `flushHeaders` would send bytes above ASCII as UTF-8.
     this.response.write('', 'latin1')
-    this.#isEventStream = isEventStream(fields)
+    this.#isEventStream = isEventStream(this.#head)
     this.#isOpen = true
     if (this.#isEventStream) this.route.streams.add(this)
     else this.route.streams.addIfLong(this)
@@ -157,6 +161,9 @@ export abstract class Answer implements Stream {
     if (uploading) {
       this.stopUpload()
       endAndClose(this.request.raw, this.response, chunk)
+    } else if (chunk !== undefined && chunk.length < JOINED_BYTES_MAX) {
+      // As text, byte for byte, it leaves in one piece with the head.
+      this.response.end(chunk.toString('latin1'), 'latin1')
     } else this.response.end(chunk)
   }
 
@@ -178,8 +185,4 @@ export abstract class Answer implements Stream {
     const { id: requestId, headers } = this.request
     return { requestId, clientRequestId: headers.clientRequestId, upstream: this.route.name, err }
   }
-}
-
-function flushHead(answer: Answer, fields: readonly string[]): void {
-  answer.flushHead(fields)
 }

@@ -22,6 +22,7 @@ export function servedHosts(publicUrl: string, allowedHosts: readonly string[]):
  * Source: RFC 9110 §7.2, §15.5.20; requirements H-13.
  */
 export function refuseHost(host: string | undefined, served: ReadonlySet<string>): Refusal | null {
-  if (host === undefined || !HOST.test(host)) return 'host_malformed'
-  return served.has(host) || served.has(host.toLowerCase()) ? null : 'host_unknown'
+  if (host === undefined) return 'host_malformed'
+  if (served.has(host) || served.has(host.toLowerCase())) return null
+  return HOST.test(host) ? 'host_unknown' : 'host_malformed'
 }

@@ -75,6 +75,7 @@ export function responseHead(
 ): ResponseHead {
   const fields: string[] = []
   let contentLength = -1
+  let announced = ''
   let framed = false
   let connection: string | undefined
   for (let i = 0; i < raw.length; i += 2) {
@@ -87,6 +88,7 @@ export function responseHead(
       case 'content-length':
         if (contentLength !== -1 || !/^\d+$/.test(value)) throw new UpstreamError('answer_malformed')
         contentLength = Number(value)
+        announced = value
         break
       case 'transfer-encoding':
         framed = true
@@ -111,7 +113,7 @@ export function responseHead(
   }
   if (framed && contentLength !== -1) throw new UpstreamError('answer_malformed')
   removeFields(fields, connectionOptions(connection))
-  if (contentLength !== -1 && status !== 204) fields.push('content-length', String(contentLength))
+  if (contentLength !== -1 && status !== 204) fields.push('content-length', announced)
   // The upstream refused the provider's token: not a reason for the app to drop its session here.
   if (status === 401) fields.push('www-authenticate', 'Bearer realm="upstream"')
   if (route.isPrivate) fields.push('cache-control', 'private, no-store', 'vary', 'Authorization, Cookie')

@@ -15,11 +15,19 @@ export interface Stream {
   end(reason: StreamEnd): void
 }
 
+/** An answer of which only the head has come so far. */
+export interface Beginning {
+  /** To be called once the pieces that came together with the head have been taken. */
+  flushHead(): void
+}
+
 /** All open streams, each ended when its session ends, and told when the gateway stops (requirements H-30, K-07). */
 export class OpenStreams {
   readonly #sessions: () => Pick<Pkce, 'onSessionEnd'>
   readonly #open = new Map<Stream, () => void>()
   readonly #perGrant = new Map<string, number>()
+  /** Answers whose head came in this turn of the event loop. */
+  readonly #begun: Beginning[] = []
   /** Answers that were open at the last beat, and those that have been opened since. */
   #older = new Set<Stream>()
   #younger = new Set<Stream>()
@@ -37,6 +45,15 @@ export class OpenStreams {
   /** True if the session's grant may not open another one. */
   isFull(session: Session | undefined): boolean {
     return session !== undefined && (this.#perGrant.get(session.grantId) ?? 0) >= MAX_PER_GRANT
+  }
+
+  /** Looks at the answer again when all that has arrived by now is read: most are over by then. */
+  begun(answer: Beginning): void {
+    if (this.#begun.push(answer) === 1) setImmediate(this.#flushHeads)
+  }
+
+  readonly #flushHeads = (): void => {
+    for (const answer of this.#begun.splice(0)) answer.flushHead()
   }
 
   add(stream: Stream): void {

@@ -42,7 +42,7 @@ export function selfSigned(name: string, validTo = new Date(Date.now() + 3_600_0
   )
   const signature = sign('sha256', signed, privateKey)
   const certificate = sequence(signed, ECDSA_SHA256, der(0x03, Buffer.from([0]), signature))
-  const lines = certificate.toString('base64').replace(/.{64}/g, '$&\n')
+  const lines = certificate.toString('base64').replace(/.{64}(?!$)/g, '$&\n')
   return {
     cert: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`,
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
