@@ -64,6 +64,35 @@ t.test('an event stream ends whole with its session, on both sides (H-30)', asyn
   client.socket.destroy()
 })
 
+t.test('an upload that takes long ends with its session, before any answer (H-30)', async (t) => {
+  const { port, api, sessions } = await setUp(t, () => {}, { bodyLimitBytes: 1_000_000 })
+  api.early = true
+  const client = new WireClient(port).send(`${head('POST /api/files', 'Content-Length: 1000')}half`)
+  t.teardown(() => client.socket.destroy())
+  await once(api.events, 'head')
+  await until(() => sessions.listeners.size === 1)
+  const gone = once(api.events, 'close')
+  sessions.end()
+  await gone
+  t.equal((await client.untilClose()).length, 0)
+  t.equal(sessions.listeners.size, 0)
+})
+
+t.test(
+  'an upload that is answered by an event stream is watched once, and forgotten at its end',
+  async (t) => {
+    const { port, api, sessions } = await setUp(t, eventStream, { bodyLimitBytes: 1_000_000 })
+    const client = new WireClient(port).send(`${head('POST /api/files', 'Content-Length: 4')}half`)
+    t.teardown(() => client.socket.destroy())
+    await client.untilReceived('data: 1')
+    await until(() => sessions.listeners.size === 1)
+    await new Promise((resolve) => setTimeout(resolve, 2500))
+    t.equal(sessions.listeners.size, 1)
+    for (const socket of api.sockets) socket.end('0\r\n\r\n')
+    await until(() => sessions.listeners.size === 0)
+  },
+)
+
 t.test('a client that does not read loses its event stream all the same', async (t) => {
   const { port, sessions, app } = await setUp(t, (socket) => {
     eventStream(socket, { requestLine: '', headerLines: [], body: Buffer.alloc(0) })

@@ -115,9 +115,19 @@ export abstract class Answer implements Stream {
     // `flushHeaders` would send bytes above ASCII as UTF-8.
     this.response.write('', 'latin1')
     this.#isEventStream = isEventStream(this.#head)
+    if (!this.#isEventStream) this.endWithSession()
+    else {
+      this.#isOpen = true
+      this.route.streams.delete(this)
+      this.route.streams.add(this)
+    }
+  }
+
+  /** Should it take long, it is over when its session is. */
+  protected endWithSession(): void {
+    if (this.#isOpen) return
     this.#isOpen = true
-    if (this.#isEventStream) this.route.streams.add(this)
-    else this.route.streams.addIfLong(this)
+    this.route.streams.addIfLong(this)
   }
 
   /**

@@ -39,6 +39,7 @@ export class Exchange extends Answer implements Dispatcher.DispatchHandler {
   send(): void {
     const { target } = this
     this.#attempts++
+    if (this.#upload !== null) this.endWithSession()
     target.pending++
     if (target.pending > target.connections) this.#waitForConnection()
     target.pool.dispatch(
