@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './heap.ts'
 import closeWithGrace from 'close-with-grace'
 import { runCommand } from './command.ts'
 
