@@ -11,8 +11,6 @@ import type { UpstreamRoute } from './upstream.ts'
 
 /** How long a client may take to read the end of an event stream that we end. */
 const LINGER_MS = 1000
-/** A body of less is copied, because that costs less than a second buffer for the kernel. */
-const JOINED_BYTES_MAX = 4096
 
 /**
  * The way of an upstream's answer to the client: head, body at the client's pace, trailer; or what went wrong.
@@ -171,9 +169,6 @@ export abstract class Answer implements Stream {
     if (uploading) {
       this.stopUpload()
       endAndClose(this.request.raw, this.response, chunk)
-    } else if (chunk !== undefined && chunk.length < JOINED_BYTES_MAX) {
-      // As text, byte for byte, it leaves in one piece with the head.
-      this.response.end(chunk.toString('latin1'), 'latin1')
     } else this.response.end(chunk)
   }
 
