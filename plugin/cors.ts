@@ -49,17 +49,19 @@ export class Cors {
 
   /** Puts the headers on every answer of this scope, errors included, and answers preflights before anything else. */
   install(scope: FastifyInstance): void {
-    scope.addHook('onRequest', async (request, reply) => {
-      if (this.preflightHeaders(request, METHODS)) return reply.code(204).send()
-      return undefined
+    if (this.#origins.size === 0) return
+    scope.addHook('onRequest', (request, reply, done) => {
+      if (this.preflightHeaders(request, METHODS)) reply.code(204).send()
+      else done()
     })
     // At the end, when the client is known, and behind whatever the app's own hooks have said of CORS.
-    scope.addHook('onSend', async (request, reply) => {
+    scope.addHook('onSend', (request, reply, payload, done) => {
       const { origin } = request.headers
       const { vary, ...headers } =
         this.preflightHeaders(request, METHODS) ?? this.headers(origin, clients.get(request))
       if (vary !== undefined) addVary(reply, vary)
       reply.headers(headers)
+      done(null, payload)
     })
   }
 }
@@ -68,7 +70,7 @@ const METHODS = 'GET, POST'
 
 /** From here on only the client's own origins may read the answer. */
 export function narrowCors(request: FastifyRequest, client: RegisteredClient): void {
-  clients.set(request, client)
+  if (request.headers.origin !== undefined) clients.set(request, client)
 }
 
 function addVary(reply: FastifyReply, name: string): void {

@@ -1,4 +1,5 @@
-import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
+import { randomBytes } from './random.ts'
 
 /** The four credentials that we issue, by the letter in their prefix (requirements C-24). */
 export type HandleType = 'state' | 'code' | 'access' | 'refresh'

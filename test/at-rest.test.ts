@@ -1,6 +1,10 @@
+import { hkdfSync } from 'node:crypto'
+import fc from 'fast-check'
 import t, { type Test } from 'tap'
-import { openFor, sealFor } from '../plugin/grant/seals.ts'
-import { newSelector } from '../plugin/handles.ts'
+import type { ActiveGrant } from '../plugin/grant/grant.ts'
+import { openFor, openProviderSecrets, sealFor, sealProviderSecrets } from '../plugin/grant/seals.ts'
+import { newSelector, parseHandle } from '../plugin/handles.ts'
+import { deriveKey } from '../plugin/hkdf.ts'
 import { Sealing } from '../plugin/sealing.ts'
 import { type PluginApp, startPluginApp, type Tokens, VERIFIER } from './support/plugin-app.ts'
 import { json } from './support/stub-provider.ts'
@@ -96,50 +100,126 @@ for (const tokens of ['opaque', 'relay'] as const) {
 }
 
 t.test('the dump and the server secret together open nothing (G-04)', async (t) => {
-  const { plugin } = await journeys(t, 'opaque')
+  const { plugin, credentials } = await journeys(t, 'opaque')
   const { tried, opened } = tryToOpen(plugin.store.written, SECRET)
   t.same(opened, [])
   t.ok(tried > 1000)
+
+  t.test('and with one live handle, what is its own', async (t) => {
+    for (const [type, name, holder] of [
+      ['state', 'live: state', 'state'],
+      ['code', 'live: code', 'code'],
+      ['code', 'live: code', 'used-code'],
+      ['access', 'live: access', 'access'],
+    ] as const) {
+      const { secret, selector } = parseHandle(type, credentials.get(name)!)!
+      const rows = plugin.store.written.filter((row) => row.includes(selector))
+      t.ok(tryToOpen(rows, SECRET, [secret]).opened.includes(`${holder} of ${selector}`), holder)
+    }
+  })
+})
+
+t.test('a key is derived by HKDF-SHA-256 (RFC 5869 §2, Appendix A; G-04)', async (t) => {
+  const bytes = (first: number, length: number) => Buffer.from(Array.from({ length }, (_, i) => first + i))
+  const secret = Buffer.alloc(22, 0x0b)
+  const none = Buffer.alloc(0)
+  t.equal(
+    deriveKey(secret, bytes(0x00, 13), bytes(0xf0, 10)).toString('hex'),
+    '3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf',
+    'A.1, first 32 bytes',
+  )
+  t.equal(
+    deriveKey(bytes(0x00, 80), bytes(0x60, 80), bytes(0xb0, 80)).toString('hex'),
+    'b11e398dc80327a1c8e7f78c596a49344f012eda2d4efad8a050cc4c19afa97c',
+    'A.2, first 32 bytes: inputs longer than a block',
+  )
+  t.equal(
+    deriveKey(secret, none, none).toString('hex'),
+    '8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d',
+    'A.3, first 32 bytes: no salt, no info',
+  )
+  for (const length of [63, 64, 65]) {
+    const expected = Buffer.from(hkdfSync('sha256', secret, bytes(0, length), none, 32))
+    t.same(deriveKey(secret, bytes(0, length), none), expected, `a salt of ${length} bytes`)
+  }
+  const input = fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array))
+  fc.assert(
+    fc.property(input, input, input, (secret, salt, info) =>
+      deriveKey(secret, salt, info).equals(Buffer.from(hkdfSync('sha256', secret, salt, info, 32))),
+    ),
+  )
 })
 
 t.test('a seal opens with its own secret, context and server secret only (G-03, G-04)', async (t) => {
   const sealing = new Sealing([SECRET])
-  const dataKey = sealing.newDataKey()
+  const rotated = new Sealing([Buffer.alloc(32, 8), SECRET])
+  const retired = new Sealing([Buffer.alloc(32, 8)])
   const secret = Buffer.alloc(32, 1)
-  const wrapped = sealing.wrap(dataKey, secret, 'context')
-  t.same(sealing.unwrap(wrapped, secret, 'context'), dataKey)
-  t.equal(sealing.unwrap(wrapped, Buffer.alloc(32, 2), 'context'), null)
-  t.equal(sealing.unwrap(wrapped, secret, 'another context'), null)
-  t.equal(new Sealing([Buffer.alloc(32, 8)]).unwrap(wrapped, secret, 'context'), null)
-  t.same(
-    new Sealing([Buffer.alloc(32, 8), SECRET]).unwrap(wrapped, secret, 'context'),
-    dataKey,
-    'all open (G-05)',
-  )
-  for (const garbage of [
-    '',
-    '.',
-    'x',
-    wrapped.slice(0, -2),
-    wrapped.slice(9),
-    `${wrapped.slice(0, 9)}${'A'.repeat(80)}`,
-  ]) {
-    t.equal(sealing.unwrap(garbage, secret, 'context'), null, garbage)
-  }
+  const context = { grantId: 'grant', text: 'a text with the grant' }
+  const others = [
+    { ...context, grantId: 'another' },
+    { ...context, text: 'another' },
+  ]
+  const plain = Buffer.from('plain')
 
-  const sealed = sealing.sealJson(dataKey, { a: 1 }, 'row 1')
-  t.same(sealing.openJson(dataKey, sealed, 'row 1'), { a: 1 })
-  t.equal(sealing.openJson(dataKey, sealed, 'row 2'), null)
-  t.equal(sealing.openJson(sealing.newDataKey(), sealed, 'row 1'), null)
-  const bytes = Buffer.from(sealed, 'base64url')
-  for (let i = 0; i < bytes.length; i++) {
-    const flipped = Buffer.from(bytes)
-    flipped[i]! ^= 1
-    if (sealing.openJson(dataKey, flipped.toString('base64url'), 'row 1') !== null)
-      t.fail(`byte ${i} is not authenticated`)
-  }
-  t.not(sealing.sealJson(dataKey, { a: 1 }, 'row 1'), sealed, 'a fresh nonce for every write')
+  t.test('what is sealed for one holder', async (t) => {
+    const sealed = sealing.sealFor(secret, plain, context)
+    t.same(sealing.openFor(secret, sealed, context), plain)
+    t.same(rotated.openFor(secret, sealed, context), plain, 'all secrets open (G-05)')
+    t.not(rotated.sealFor(secret, plain, context).slice(0, 8), sealed.slice(0, 8), 'the first seals')
+    t.equal(retired.openFor(secret, sealed, context), null)
+    const renamed = retired.sealFor(secret, plain, context).slice(0, 9) + sealed.slice(9)
+    t.equal(retired.openFor(secret, renamed, context), null, 'the name of a server secret is not the secret')
+    t.equal(sealing.openFor(Buffer.alloc(32, 2), sealed, context), null)
+    for (const other of others) t.equal(sealing.openFor(secret, sealed, other), null)
+    for (const garbage of garbled(sealed)) {
+      t.equal(sealing.openFor(secret, garbage, context), null, garbage)
+    }
+  })
+
+  t.test('a data key that is wrapped for a holder, and what is sealed under it', async (t) => {
+    const dataKey = sealing.newDataKey()
+    t.equal(dataKey.length, 32)
+    const sealed = sealing.seal(dataKey, plain, context)
+    t.same(sealing.open(dataKey, sealed, context), plain)
+    for (const text of ['another', '']) t.equal(sealing.open(dataKey, sealed, { ...context, text }), null)
+    t.equal(sealing.open(sealing.newDataKey(), sealed, context), null)
+
+    const wrapped = sealing.wrap(dataKey, secret, context)
+    t.same(sealing.unwrap(wrapped, secret, context), dataKey)
+    t.same(rotated.unwrap(wrapped, secret, context), dataKey)
+    t.equal(retired.unwrap(wrapped, secret, context), null)
+    const opens = (key: Buffer | null) => key !== null && sealing.open(key, sealed, context) !== null
+    t.ok(opens(sealing.unwrap(wrapped, secret, context)))
+    t.notOk(opens(sealing.unwrap(wrapped, Buffer.alloc(32, 2), context)))
+    for (const other of others) t.notOk(opens(sealing.unwrap(wrapped, secret, other)))
+    for (const garbage of garbled(wrapped)) t.notOk(opens(sealing.unwrap(garbage, secret, context)), garbage)
+    const masks = others.map((other) => sealing.wrap(dataKey, secret, other))
+    t.equal(new Set([wrapped, ...masks]).size, 3, 'no mask serves twice')
+  })
+
+  t.test('every byte is authenticated, and every write has a fresh nonce', async (t) => {
+    const dataKey = sealing.newDataKey()
+    const sealed = sealing.seal(dataKey, plain, context)
+    const bytes = Buffer.from(sealed, 'base64url')
+    for (let i = 0; i < bytes.length; i++) {
+      const flipped = Buffer.from(bytes)
+      flipped[i]! ^= 1
+      if (sealing.open(dataKey, flipped.toString('base64url'), context)) {
+        t.fail(`byte ${i} is not authenticated`)
+      }
+    }
+    t.not(sealing.seal(dataKey, plain, context), sealed)
+    t.not(sealing.seal(dataKey, plain, context).slice(0, 16), sealed.slice(0, 16))
+  })
 })
+
+/** Texts that are not quite `sealed`, whose first nine characters name the server secret. */
+function garbled(sealed: string): string[] {
+  const [name, rest] = [sealed.slice(0, 9), sealed.slice(9)]
+  const shorter = [name, rest.slice(0, -2), `${name}${rest.slice(0, -2)}`, `${name}${rest.slice(2)}`]
+  return ['', '.', 'x', ...shorter, `${sealed}AAAA`, `${name}${'A'.repeat(80)}`, `${name}${'A'.repeat(43)}`]
+}
 
 t.test('a seal is bound to its grant, its client and its purpose, whatever the secret (G-03)', async (t) => {
   const sealing = new Sealing([SECRET])
@@ -151,6 +231,13 @@ t.test('a seal is bound to its grant, its client and its purpose, whatever the s
   t.equal(openFor(sealing, { ...owner, clientId: 'other' }, 'code', secret, sealed), null)
   t.equal(openFor(sealing, owner, 'state', secret, sealed), null)
   t.equal(openFor(sealing, owner, 'code', Buffer.alloc(32, 2), sealed), null)
+
+  const dataKey = sealing.newDataKey()
+  const tokens = { accessToken: 'a', tokenType: 'Bearer' }
+  const grant = { ...owner, sealed: sealProviderSecrets(sealing, owner, dataKey, tokens) } as ActiveGrant
+  t.same(openProviderSecrets(sealing, grant, dataKey), tokens)
+  t.equal(openProviderSecrets(sealing, { ...grant, id: 'grant-2' }, dataKey), null)
+  t.equal(openProviderSecrets(sealing, { ...grant, clientId: 'other' }, dataKey), null)
 })
 
 t.test('what is moved between two grants does not open (G-03)', async (t) => {

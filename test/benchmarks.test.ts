@@ -1,14 +1,21 @@
 /** The benchmarks as their users run them: the command, the compiled servers, one tiny round. They must not rot. */
 import { execFile, execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { readAllocation } from '../benchmarks/allocation.ts'
+import { echo } from '../benchmarks/echo.ts'
+import { EventReader, TEXT } from '../benchmarks/event-stream.ts'
+import { Tunnel } from '../benchmarks/load/tunnel.ts'
 import { compare } from '../benchmarks/report/compare.ts'
 import type { Report } from '../benchmarks/report/report.ts'
 import { changed, rounds } from '../benchmarks/statistics.ts'
+import { serverFrame } from '../benchmarks/websocket.ts'
+import { noRedis } from './support/redis-server.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const command = join(root, 'build/benchmarks/run.js')
@@ -62,6 +69,76 @@ t.test('a smoke run gives a whole report without an error', async (t) => {
   t.match(stdout, /the gateway, default options/)
   t.match(compare(report, report), /same {2}forward-get: gateway .* \(0\.0 %\)/)
   t.match(readFileSync(join(out, 'results.md'), 'utf8'), /^## forward-get$/m)
+})
+
+t.test('event streams and WebSockets are measured without an error', async (t) => {
+  const out = t.testdir()
+  const cases = ['--case', 'event-streams', '--case', 'websocket-echo', '--peer', 'gateway']
+  const { code, stderr } = await bench(...cases, '--rounds', '1', '--seconds', '0.2', '--out', out)
+  t.equal(code, 0, stderr)
+  const { raw } = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8')) as Report
+  for (const name of ['event-streams', 'websocket-echo']) {
+    const slices = raw[name]?.slices ?? []
+    t.equal(slices.length, 3, name)
+    t.ok(slices.every(({ errors, requests, latency }) => errors === 0 && requests > 0 && latency.p50 > 0))
+  }
+})
+
+t.test('where a session is to be read from Redis, each token is used once', { skip: noRedis }, async (t) => {
+  const out = t.testdir()
+  const only = ['--case', 'forward-session', '--peer', 'gateway-redis-cold']
+  const { code, stderr } = await bench(...only, '--rounds', '1', '--seconds', '0.2', '--out', out)
+  t.equal(code, 0, stderr)
+  const { raw } = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8')) as Report
+  const cold = raw['forward-session']?.slices.find(({ name }) => name === 'gateway-redis-cold')
+  t.equal(cold?.errors, 0)
+  // 3,000 tokens, each used once; the first third is the warm-up.
+  t.equal(cold?.requests, 2000)
+})
+
+t.test('an event that is missing, doubled or changed is an error', async (t) => {
+  const event = (id: number, text = TEXT) => `id: ${id}\ndata: ${process.hrtime.bigint()} ${text}\n\n`
+  const reader = () => new EventReader()
+  const inPieces = reader()
+  const both = event(1) + event(2)
+  t.same(inPieces.read(both.slice(0, 100)), [], 'not yet complete')
+  t.equal(inPieces.read(both.slice(100)).length, 2)
+  t.throws(() => reader().read(event(2)), /event 1 is not as sent/)
+  t.throws(() => reader().read(event(1) + event(1)), /event 2 is not as sent/)
+  t.throws(() => reader().read(event(1, TEXT.replace('coffee', 'coffin'))), /event 1 is not as sent/)
+})
+
+t.test('an echo that is not what was sent is an error', async (t) => {
+  const request = { method: 'GET', path: '/echo', headers: {} } as const
+  const outcome = async (accept: (socket: Socket, head: string) => void) => {
+    const server = createServer((socket) => {
+      socket.once('data', (head) => accept(socket, head.toString('latin1')))
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    t.teardown(() => server.close())
+    const { port } = server.address() as AddressInfo
+    return new Promise<string>((resolve) => {
+      const tunnel = new Tunnel(port, request, 'a message', {
+        opened: (opened) => opened.send(),
+        echoed: () => resolve('echoed'),
+        failed: (_, why) => resolve(why),
+      })
+      t.teardown(() => tunnel.close())
+    })
+  }
+  t.equal(await outcome(echo), 'echoed')
+  const another = (socket: Socket) => socket.write(serverFrame(Buffer.from('b message')))
+  t.equal(
+    await outcome((socket, head) => {
+      echo(socket, head)
+      socket.removeAllListeners('data').on('data', () => another(socket))
+    }),
+    'an echo is not what was sent',
+  )
+  t.equal(
+    await outcome((socket) => socket.end('HTTP/1.1 401 Unauthorized\r\n\r\n')),
+    'HTTP/1.1 401 Unauthorized',
+  )
 })
 
 t.test('what is not there is refused, with what there is; exit status 2', async (t) => {

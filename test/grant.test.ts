@@ -31,6 +31,7 @@ import {
   sameHash,
 } from '../plugin/handles.ts'
 import { memoryStore } from '../plugin/index.ts'
+import { randomBytes } from '../plugin/random.ts'
 import { newPair, type PluginApp, startPluginApp, type Tokens } from './support/plugin-app.ts'
 import { json } from './support/stub-provider.ts'
 
@@ -61,8 +62,12 @@ const authorizing: AuthorizingGrant = {
   stateHash: HASH,
   browserHash: HASH,
   sealed: 'sealed-transaction',
-  key: 'key-of-state',
 }
+/** What stays with the grant until the app has redeemed its code. */
+const REQUEST = [
+  ...['v', 'id', 'provider', 'clientId', 'createdAt', 'status'],
+  ...['redirectUri', 'codeChallenge', 'scope', 'providerScope', 'maxAgeSeconds'],
+]
 const accessToken = (name: string, expiresAt = 600_000) => ({
   hash: name.padEnd(43, '_'),
   key: `key-of-${name}`,
@@ -80,7 +85,6 @@ const authorized = authorize(authorizing, {
   codeHash: HASH,
   codeExpiresAt: 60_000,
   sealed: 'sealed-exchange',
-  key: 'k',
 })
 const redeeming = redeem(authorized)
 const active = activate(redeeming, {
@@ -101,7 +105,7 @@ const leased = lease(
     ...active,
     refreshToken: {
       ...active.refreshToken!,
-      predecessor: { hash: HASH, graceEndsAt: 1, sealed: 's', key: 'k' },
+      predecessor: { hash: HASH, graceEndsAt: 1, sealed: 's' },
     },
   },
   'owner',
@@ -120,7 +124,7 @@ t.test('transitions are pure: the same again, and the grant before is as it was'
   const all: [string, () => Grant][] = [
     [
       'authorize',
-      () => authorize(deepFreeze(authorizing), { codeHash: HASH, codeExpiresAt: 1, sealed: 's', key: 'k' }),
+      () => authorize(deepFreeze(authorizing), { codeHash: HASH, codeExpiresAt: 1, sealed: 's' }),
     ],
     ['redeem', () => redeem(deepFreeze(authorized))],
     ['lease', () => lease(deepFreeze(active), 'o', 1)],
@@ -136,6 +140,8 @@ t.test('each step forgets what the next must not know', async (t) => {
     new Set(Object.keys(ended)),
     new Set(['clientId', 'createdAt', 'endedAt', 'id', 'provider', 'reason', 'status', 'v']),
   )
+  t.same(new Set(Object.keys(authorized)), new Set([...REQUEST, 'codeHash', 'codeExpiresAt', 'sealed']))
+  t.same(new Set(Object.keys(redeeming)), new Set([...REQUEST, 'codeHash']))
   t.notMatch(encodeGrant(authorized), /stateHash|browserHash|sealed-transaction|app-state/)
   t.notMatch(encodeGrant(redeeming), /sealed|"key"/)
   t.equal(leased.refreshToken!.predecessor, undefined, 'its successor has been presented')
@@ -272,6 +278,20 @@ t.test('handles have one spelling, one type and 256 random bits (C-24, G-01, P-8
     t.not(first.value, second.value)
     t.not(hashFamily(first), hashFamily(elsewhere))
     t.equal(familyOf(first).length, 16)
+  })
+
+  t.test('random bytes are handed out once, and belong to whoever has them', async (t) => {
+    const drawn = Array.from({ length: 2000 }, (_, i) => randomBytes(16 + (i % 17)))
+    const copies = drawn.map((bytes) => Buffer.from(bytes))
+    for (let i = 0; i < 1000; i++) randomBytes(32).fill(0)
+    t.same(drawn, copies)
+    t.equal(new Set(drawn.map((bytes) => bytes.toString('hex', 0, 16))).size, drawn.length)
+    t.same(
+      [1, 31, 4096].map((length) => randomBytes(length).length),
+      [1, 31, 4096],
+    )
+    t.notOk(randomBytes(4096).equals(Buffer.alloc(4096)))
+    t.throws(() => randomBytes(4097), RangeError, 'never fewer than asked for')
   })
 
   t.test('10,000 handles have no bit that is not random', async (t) => {

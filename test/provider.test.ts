@@ -2,6 +2,7 @@ import { decodeJwt, exportJWK, exportPKCS8, generateKeyPair, jwtVerify } from 'j
 import t from 'tap'
 import { ConfigError, type ProviderReason } from '../plugin/errors.ts'
 import type { Calls } from '../plugin/provider/calls.ts'
+import { readMetadata } from '../plugin/provider/endpoints.ts'
 import { ConnectError } from '../plugin/provider/network.ts'
 import { createRevocation } from '../plugin/provider/revocation.ts'
 import {
@@ -765,7 +766,7 @@ t.test('revocation', async (t) => {
     const calls = { post: () => never } as unknown as Calls
     const { revoke, settled } = createRevocation({
       calls,
-      metadata: () => metadata,
+      metadata: () => readMetadata(metadata),
       pause: async () => {},
       log,
     })

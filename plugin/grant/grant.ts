@@ -46,7 +46,6 @@ const Authorizing = record({
   browserHash: hash,
   /** `TransactionSecrets`, for the holder of our state. */
   sealed: text,
-  key: text,
 })
 
 const Authorized = record({
@@ -57,7 +56,6 @@ const Authorized = record({
   codeExpiresAt: time,
   /** `ExchangeSecrets`, for the holder of our code. */
   sealed: text,
-  key: text,
 })
 
 const Redeeming = record({ ...common, ...request, status: Type.Literal('redeeming'), codeHash: hash })
@@ -69,7 +67,7 @@ const UsedCode = record({ hash, redirectUri: text, codeChallenge: hash, key: tex
 const AccessToken = record({ hash, key: text, scope, expiresAt: time })
 
 /** The generation before the current one, and the answer it gave, for its holder (D-05). */
-const Predecessor = record({ hash, graceEndsAt: time, sealed: text, key: text })
+const Predecessor = record({ hash, graceEndsAt: time, sealed: text })
 
 const RefreshToken = record({
   familyHash: hash,

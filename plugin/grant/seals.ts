@@ -1,21 +1,20 @@
-import type { Sealing } from '../sealing.ts'
+import type { SealContext, Sealing } from '../sealing.ts'
 import type { ActiveGrant, ProviderSecrets } from './grant.ts'
 
 /** Whose handle opens what; part of every authenticated context, so that no key opens in another's place. */
 export type Holder = 'state' | 'code' | 'used-code' | 'access' | 'refresh' | 'predecessor'
 type Owner = { readonly id: string; readonly clientId: string }
-/** A sealed JSON value and its wrapped data key. */
+/** A sealed JSON value. */
 export interface Sealed {
   readonly sealed: string
-  readonly key: string
 }
 
-/** Version, purpose, grant and client: ciphertexts moved between rows do not open (G-03). */
-function context(owner: Owner, purpose: string): string {
-  return JSON.stringify([1, purpose, owner.id, owner.clientId])
+/** Version, purpose, grant and client; only the last may have spaces. Moved between rows, nothing opens (G-03). */
+function context({ id, clientId }: Owner, purpose: Holder | 'provider'): SealContext {
+  return { grantId: id, text: `1 ${purpose} ${id} ${clientId}` }
 }
 
-/** Seals `value` for one holder alone, under a data key of its own. */
+/** Seals `value` for one holder alone. */
 export function sealFor(
   sealing: Sealing,
   owner: Owner,
@@ -23,9 +22,7 @@ export function sealFor(
   secret: Buffer,
   value: unknown,
 ): Sealed {
-  const dataKey = sealing.newDataKey()
-  const bound = context(owner, holder)
-  return { sealed: sealing.sealJson(dataKey, value, bound), key: sealing.wrap(dataKey, secret, bound) }
+  return { sealed: sealing.sealFor(secret, toBytes(value), context(owner, holder)) }
 }
 
 /** What `sealFor` sealed, or null if it does not open: another handle, another row, a retired server secret. */
@@ -34,11 +31,9 @@ export function openFor<T>(
   owner: Owner,
   holder: Holder,
   secret: Buffer,
-  from: Sealed,
+  { sealed }: Sealed,
 ): T | null {
-  const bound = context(owner, holder)
-  const dataKey = sealing.unwrap(from.key, secret, bound)
-  return dataKey && (sealing.openJson(dataKey, from.sealed, bound) as T | null)
+  return fromBytes(sealing.openFor(secret, sealed, context(owner, holder)))
 }
 
 /** Lets the holder of `secret` open what is sealed under the grant's data key. */
@@ -52,7 +47,7 @@ export function wrapFor(
   return sealing.wrap(dataKey, secret, context(owner, holder))
 }
 
-/** The grant's data key for one of its holders, or null. */
+/** The grant's data key for one of its holders: null, or one that opens nothing, if it is another's. */
 export function unwrapFor(
   sealing: Sealing,
   owner: Owner,
@@ -70,7 +65,7 @@ export function sealProviderSecrets(
   dataKey: Buffer,
   secrets: ProviderSecrets,
 ): string {
-  return sealing.sealJson(dataKey, secrets, context(owner, 'provider'))
+  return sealing.seal(dataKey, toBytes(secrets), context(owner, 'provider'))
 }
 
 /** The provider's tokens, or null if they do not open. */
@@ -79,5 +74,13 @@ export function openProviderSecrets(
   grant: ActiveGrant,
   dataKey: Buffer,
 ): ProviderSecrets | null {
-  return sealing.openJson(dataKey, grant.sealed, context(grant, 'provider')) as ProviderSecrets | null
+  return fromBytes(sealing.open(dataKey, grant.sealed, context(grant, 'provider')))
+}
+
+function toBytes(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value))
+}
+
+function fromBytes<T>(bytes: Buffer | null): T | null {
+  return bytes && (JSON.parse(bytes.toString()) as T)
 }

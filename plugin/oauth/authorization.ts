@@ -90,7 +90,7 @@ export function validateAuthorizationRequest(
     const scope = grantScope(parameters.scope, client.scopes)
     if (!stateIsValid) throw new OAuthError('state_malformed')
     const passThrough = selectPassThrough(parameters, client)
-    const maxAge = passThrough.get('max_age')
+    const { max_age } = passThrough
 
     const request: Omit<VerifiedAuthorizationRequest, typeof verified> = {
       client,
@@ -99,8 +99,8 @@ export function validateAuthorizationRequest(
       state,
       scope,
       providerScope: scope.filter((token) => client.providerScopes.includes(token)),
-      passThrough: Object.fromEntries(passThrough),
-      maxAgeSeconds: maxAge === undefined ? undefined : Number(maxAge),
+      passThrough,
+      maxAgeSeconds: max_age === undefined ? undefined : Number(max_age),
     }
     return request as VerifiedAuthorizationRequest
   } catch (error) {

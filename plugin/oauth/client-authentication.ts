@@ -30,13 +30,13 @@ export function identifyClient(
 ): RegisteredClient {
   const { clientId, method, secret } = readCredentials(authorization, parameters, realm)
   const client = clients.get(clientId)
-  const secretIsRight = secretsEqual(secret, client?.clientSecret ?? '')
+  const secretIsRight = method === 'none' || secretsEqual(secret, client?.clientSecret ?? '')
 
   if (client === undefined) throw refusal('client_unknown', realm)
   if (method !== client.authentication) {
     throw refusal(method === 'none' ? 'client_credentials_missing' : 'client_method_not_registered', realm)
   }
-  if (method !== 'none' && !secretIsRight) throw refusal('client_credentials_wrong', realm)
+  if (!secretIsRight) throw refusal('client_credentials_wrong', realm)
   if (!client.enabled) throw refusal('client_disabled', realm)
   return client
 }

@@ -30,6 +30,7 @@ export function assertFormMediaType(contentType: string | undefined): void {
  * Source: RFC 6749 §3.1, §3.2, Appendix B. Linear in the length of `text`.
  */
 export function parseForm(text: string, freeText: readonly string[] = []): FormParameters {
+  if (!VISIBLE_ASCII.test(text)) throw new OAuthError('form_malformed')
   const parameters: Record<string, string> = Object.create(null)
   const names = new Set<string>()
   for (const pair of text.split('&')) {
@@ -37,16 +38,33 @@ export function parseForm(text: string, freeText: readonly string[] = []): FormP
     if (names.size === MAX_PARAMETERS) throw new OAuthError('parameters_too_many')
 
     const separator = pair.indexOf('=')
-    const name = decodeFormComponent(separator === -1 ? pair : pair.slice(0, separator))
+    const name = decode(separator === -1 ? pair : pair.slice(0, separator))
     if (CONTROL.test(name)) throw new OAuthError('form_malformed')
     if (names.has(name)) throw new OAuthError('parameter_repeated')
     names.add(name)
 
-    const value = separator === -1 ? '' : decodeFormComponent(pair.slice(separator + 1))
+    const value = separator === -1 ? '' : decode(pair.slice(separator + 1))
     if (CONTROL.test(value) && !freeText.includes(name)) throw new OAuthError('form_malformed')
     if (value !== '') parameters[name] = value
   }
   return parameters
+}
+
+/**
+ * The text of a form: a body, or a query without its question mark. What is undefined is left out.
+ *
+ * A space becomes %20 and not +: those who decode with their platform's URI functions read it as well.
+ * Source: RFC 6749 Appendix B.
+ */
+export function formatForm(parameters: Readonly<Record<string, string | undefined>>): string {
+  let text = ''
+  for (const name in parameters) {
+    const value = parameters[name]
+    if (value === undefined) continue
+    if (text !== '') text += '&'
+    text += `${encodeURIComponent(name)}=${encodeURIComponent(value)}`
+  }
+  return text
 }
 
 /**
@@ -56,6 +74,12 @@ export function parseForm(text: string, freeText: readonly string[] = []): FormP
  */
 export function decodeFormComponent(text: string): string {
   if (!VISIBLE_ASCII.test(text)) throw new OAuthError('form_malformed')
+  return decode(text)
+}
+
+/** @param text visible ASCII. */
+function decode(text: string): string {
+  if (!text.includes('%') && !text.includes('+')) return text
   try {
     return decodeURIComponent(text.replaceAll('+', ' '))
   } catch {

@@ -18,16 +18,19 @@ export const passThroughNames: readonly string[] = [...SYNTAX.keys()]
  *
  * @throws OAuthError `prompt_none` for every client; `parameter_invalid` for a value that is not as it should be.
  */
-export function selectPassThrough(parameters: FormParameters, client: RegisteredClient): Map<string, string> {
+export function selectPassThrough(
+  parameters: FormParameters,
+  client: RegisteredClient,
+): Record<string, string> {
   // The provider sees one client for all apps: a silent login for one could ride on consent given to another.
   if (parameters.prompt?.split(' ').includes('none')) throw new OAuthError('prompt_none')
 
-  const selected = new Map<string, string>()
-  for (const [name, syntax] of SYNTAX) {
+  const selected: Record<string, string> = {}
+  for (const name of client.passThrough) {
     const value = parameters[name]
-    if (value === undefined || !client.passThrough.includes(name)) continue
-    if (!syntax.test(value)) throw new OAuthError('parameter_invalid')
-    selected.set(name, value)
+    if (value === undefined) continue
+    if (!SYNTAX.get(name)!.test(value)) throw new OAuthError('parameter_invalid')
+    selected[name] = value
   }
   return selected
 }

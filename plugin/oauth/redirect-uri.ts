@@ -1,4 +1,4 @@
-import { parseForm } from './form.ts'
+import { formatForm, parseForm } from './form.ts'
 
 /**
  * Redirect URIs are raw strings here and never pass through `URL`, which folds `127.1` and `0x7f.1` into
@@ -91,13 +91,10 @@ export function appendToRedirectUri(
   uri: string,
   parameters: Readonly<Record<string, string | undefined>>,
 ): string {
-  const pairs = Object.entries(parameters).flatMap(([name, value]) =>
-    // A space as %20 and not +: apps that decode with their platform's URI functions read it as well.
-    value === undefined ? [] : `${encodeURIComponent(name)}=${encodeURIComponent(value)}`,
-  )
-  if (pairs.length === 0) return uri
+  const query = formatForm(parameters)
+  if (query === '') return uri
   const separator = !uri.includes('?') ? '?' : /[?&]$/.test(uri) ? '' : '&'
-  return uri + separator + pairs.join('&')
+  return uri + separator + query
 }
 
 function isPort(text: string | undefined): boolean {

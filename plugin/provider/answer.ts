@@ -1,5 +1,5 @@
 import { ProviderError } from '../errors.ts'
-import type { EndpointName } from './fetch.ts'
+import type { EndpointName, ProviderAnswer } from './request.ts'
 
 /** Members of a JSON object, none of them checked. */
 export type JsonObject = Record<string, unknown>
@@ -27,13 +27,16 @@ const KNOWN = new Set([...GRANT_REFUSED, ...TRY_LATER, ...OTHER_KNOWN])
  * @throws ProviderError `provider_refused_grant`, `provider_refused_client`, `provider_unavailable` or
  * `provider_answer_invalid`. Its cause holds a status and an RFC error code, nothing else of the answer.
  */
-export async function readAnswer(endpoint: EndpointName, response: Response): Promise<JsonObject> {
-  const body = parse(await response.text(), mediaType(response), endpoint)
-  const isError = body?.error !== undefined || (response.status >= 400 && response.status < 500)
-  if (isError) throw refusal(endpoint, response.status, body?.error)
-  if (body === undefined || (response.status !== 200 && response.status !== 201)) {
+export function readAnswer(
+  endpoint: EndpointName,
+  { status, contentType, text }: ProviderAnswer,
+): JsonObject {
+  const body = parse(text, mediaType(contentType), endpoint)
+  const isError = body?.error !== undefined || (status >= 400 && status < 500)
+  if (isError) throw refusal(endpoint, status, body?.error)
+  if (body === undefined || (status !== 200 && status !== 201)) {
     throw new ProviderError('provider_answer_invalid', endpoint, {
-      cause: new Error(`status ${response.status}, not a JSON object`),
+      cause: new Error(`status ${status}, not a JSON object`),
     })
   }
   return body
@@ -47,8 +50,8 @@ function refusal(endpoint: EndpointName, status: number, error: unknown): Provid
   return new ProviderError('provider_refused_client', endpoint, { cause })
 }
 
-function mediaType(response: Response): string {
-  return (response.headers.get('content-type') ?? '').split(';', 1)[0]!.trim().toLowerCase()
+function mediaType(contentType: string): string {
+  return contentType.split(';', 1)[0]!.trim().toLowerCase()
 }
 
 function parse(text: string, type: string, endpoint: EndpointName): JsonObject | undefined {
@@ -69,5 +72,8 @@ function parse(text: string, type: string, endpoint: EndpointName): JsonObject |
 }
 
 function present(members: JsonObject): JsonObject {
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null && value !== ''))
+  for (const name in members) {
+    if (members[name] === null || members[name] === '') delete members[name]
+  }
+  return members
 }

@@ -1,3 +1,4 @@
+import { formatForm } from '../oauth/form.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
 import type { ProviderAuthorizationRequest } from './provider.ts'
 
@@ -9,27 +10,25 @@ export function authorizationParameters(
   provider: ResolvedProvider,
   callbackUrl: string,
   request: ProviderAuthorizationRequest,
-): Map<string, string> {
-  const scope = [...new Set([...provider.scope.split(' '), ...request.extraScope])].filter(
-    (value) => value !== '',
-  )
-  const ours = {
+): Record<string, string> {
+  const scope = new Set([...provider.scope.split(' '), ...request.extraScope].filter((value) => value !== ''))
+  const parameters: Record<string, string> = {}
+  const add = (values: Readonly<Record<string, string | undefined>>) => {
+    for (const name in values) {
+      const value = values[name]
+      if (value !== undefined && value !== '') parameters[name] ??= value
+    }
+  }
+  add({
     response_type: 'code',
     client_id: provider.clientId,
     redirect_uri: callbackUrl,
-    scope: scope.join(' '),
+    scope: [...scope].join(' '),
     state: request.state,
     nonce: request.nonce,
     code_challenge: request.codeChallenge,
     code_challenge_method: request.codeChallenge && 'S256',
-  }
-  const parameters = new Map<string, string>()
-  const add = (values: Readonly<Record<string, string | undefined>>) => {
-    for (const [name, value] of Object.entries(values)) {
-      if (value !== undefined && value !== '' && !parameters.has(name)) parameters.set(name, value)
-    }
-  }
-  add(ours)
+  })
   add(provider.authorizationParams)
   if (request.prompt) add({ prompt: 'consent' })
   add(request.passThrough)
@@ -37,8 +36,7 @@ export function authorizationParameters(
 }
 
 /** `endpoint` with `parameters`; a query that the endpoint brings along is kept (RFC 6749 §3.1). */
-export function authorizationUrl(endpoint: string, parameters: Iterable<[string, string]>): string {
-  const url = new URL(endpoint)
-  for (const [name, value] of parameters) url.searchParams.set(name, value)
-  return url.href
+export function authorizationUrl(endpoint: URL, parameters: Readonly<Record<string, string>>): string {
+  const { origin, pathname, searchParams } = endpoint
+  return `${origin}${pathname}?${formatForm({ ...Object.fromEntries(searchParams), ...parameters })}`
 }

@@ -1,38 +1,40 @@
-import * as oauth from 'oauth4webapi'
 import { type ConfigProblem, ProviderError } from '../errors.ts'
+import { formatForm } from '../oauth/form.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
 import { type JsonObject, readAnswer } from './answer.ts'
 import { createBreaker } from './breaker.ts'
 import { createClientAuthentication } from './client-authentication.ts'
-import { createFetch, type EndpointName, endpointNames, type ProviderFetch } from './fetch.ts'
 import { errorCode, type ProviderDispatcher } from './network.ts'
+import {
+  type EndpointName,
+  endpointNames,
+  type ProviderAnswer,
+  type ProviderRequest,
+  sendRequest,
+} from './request.ts'
 import { type Pause, type RetryRule, withRetries } from './retry.ts'
 
 /** What the provider client writes to: pino, or anything with its three methods. */
 export type ProviderLog = Record<'info' | 'warn' | 'error', (fields: object, message: string) => void>
 
-/** oauth4webapi's options for one endpoint. */
-export interface HttpOptions {
-  [oauth.customFetch]: ProviderFetch
-  [oauth.allowInsecureRequests]: boolean
-}
-
 /** Every request to the provider goes through here: breaker, retry rule, limits, and client authentication. */
 export interface Calls {
-  /** Sends what `request` makes, under the endpoint's breaker. @throws ProviderError */
-  send(
+  /** Asks for JSON, under the endpoint's breaker. @throws ProviderError */
+  get(
     endpoint: EndpointName,
     rule: RetryRule,
-    request: (http: HttpOptions) => Promise<Response>,
-  ): Promise<Response>
-  /** The same with our client authentication, which is asked for anew at each call. @throws ProviderError */
-  sendAuthenticated(
+    url: URL,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<ProviderAnswer>
+  /** Posts a form with our client authentication, which is asked for anew at each call. @throws ProviderError */
+  post(
     endpoint: EndpointName,
     rule: RetryRule,
-    request: (auth: oauth.ClientAuth, http: HttpOptions) => Promise<Response>,
-  ): Promise<Response>
+    url: URL,
+    parameters: Readonly<Record<string, string>>,
+  ): Promise<ProviderAnswer>
   /** Reads an answer of the token or PAR endpoint; that our client is refused is told to the operator. */
-  read(endpoint: EndpointName, response: Response): Promise<JsonObject>
+  read(endpoint: EndpointName, answer: ProviderAnswer): JsonObject
   /** Tries a secret or key that is given as text; a function is asked when it is needed. */
   credentialProblems(): Promise<ConfigProblem[]>
 }
@@ -53,34 +55,36 @@ export function createCalls(options: {
 }): Calls {
   const { provider, dispatcher, log, now, pause } = options
   const authenticate = createClientAuthentication(provider)
-  const insecure = new URL(provider.issuer).protocol === 'http:'
-  const endpoints = new Map(
-    endpointNames.map((endpoint) => {
-      const http: HttpOptions = {
-        [oauth.customFetch]: createFetch(endpoint, dispatcher, provider.timeouts),
-        [oauth.allowInsecureRequests]: insecure,
-      }
-      return [endpoint, { http, guarded: createBreaker(endpoint, now) }]
-    }),
-  )
+  const breakers = new Map(endpointNames.map((endpoint) => [endpoint, createBreaker(endpoint, now)]))
 
-  const calls: Calls = {
-    send(endpoint, rule, request) {
-      const { guarded, http } = endpoints.get(endpoint)!
-      return guarded(() => withRetries(rule, pause, () => request(http)))
+  function send(endpoint: EndpointName, rule: RetryRule, request: ProviderRequest): Promise<ProviderAnswer> {
+    const guarded = breakers.get(endpoint)!
+    return guarded(() =>
+      withRetries(rule, pause, () => sendRequest(endpoint, dispatcher, provider.timeouts, request)),
+    )
+  }
+
+  return {
+    get(endpoint, rule, url, headers = {}) {
+      return send(endpoint, rule, { url, headers })
     },
 
-    async sendAuthenticated(endpoint, rule, request) {
-      const auth = await authenticate().catch((error: unknown) => {
+    async post(endpoint, rule, url, parameters) {
+      const credentials = await authenticate().catch((error: unknown) => {
         const cause = new Error(`client credentials: ${errorCode(error)}`)
         throw new ProviderError('provider_unavailable', endpoint, { unsent: true, cause })
       })
-      return calls.send(endpoint, rule, (http) => request(auth, http))
+      const headers = {
+        'content-type': 'application/x-www-form-urlencoded;charset=UTF-8',
+        ...credentials.headers,
+      }
+      const body = formatForm({ ...parameters, ...credentials.parameters })
+      return send(endpoint, rule, { url, headers, body })
     },
 
-    async read(endpoint, response) {
+    read(endpoint, answer) {
       try {
-        return await readAnswer(endpoint, response)
+        return readAnswer(endpoint, answer)
       } catch (error) {
         if (error instanceof ProviderError && error.reason === 'provider_refused_client') {
           log.error(
@@ -106,5 +110,4 @@ export function createCalls(options: {
       )
     },
   }
-  return calls
 }

@@ -1,11 +1,18 @@
-import { createPrivateKey } from 'node:crypto'
-import { type CryptoKey, importJWK, importPKCS8, type JWK } from 'jose'
-import * as oauth from 'oauth4webapi'
+import { createPrivateKey, randomBytes } from 'node:crypto'
+import { type CryptoKey, importJWK, importPKCS8, type JWK, SignJWT } from 'jose'
 import type { ResolvedProvider } from '../options/resolved.ts'
 import type { SecretSource } from '../options/schema.ts'
 
 /** Signature algorithms of `private_key_jwt`. */
 const ALGORITHMS = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA']
+const ASSERTION_SECONDS = 60
+
+/** What says in a request who we are, and proves it. */
+export interface ClientCredentials {
+  readonly headers?: Readonly<Record<string, string>>
+  /** Of the form. */
+  readonly parameters?: Readonly<Record<string, string>>
+}
 
 interface SigningKey {
   key: CryptoKey
@@ -21,26 +28,52 @@ interface SigningKey {
  * @returns a function that asks for the secret or key at each call, so that a rotated one is used at once. It
  * rejects when there is none or a private key cannot be used; the message holds nothing of it.
  */
-export function createClientAuthentication(provider: ResolvedProvider): () => Promise<oauth.ClientAuth> {
-  const importKey = rememberLast(importSigningKey)
+export function createClientAuthentication(provider: ResolvedProvider): () => Promise<ClientCredentials> {
+  const { clientId, issuer } = provider
   switch (provider.clientAuthentication) {
     case 'none':
-      return async () => oauth.None()
-    case 'client_secret_basic':
-      return async () => oauth.ClientSecretBasic(await ask(provider.clientSecret))
+      return async () => ({ parameters: { client_id: clientId } })
+    case 'client_secret_basic': {
+      const basic = rememberLast((secret) => ({ headers: { authorization: basicOf(clientId, secret) } }))
+      return async () => basic(await ask(provider.clientSecret))
+    }
     case 'client_secret_post':
-      return async () => oauth.ClientSecretPost(await ask(provider.clientSecret))
-    case 'private_key_jwt':
-      return async () => {
-        const { key, alg, kid } = await importKey(await ask(provider.privateKey))
-        return oauth.PrivateKeyJwt(kid === undefined ? { key } : { key, kid }, {
-          // EdDSA is the name that providers know for Ed25519 (RFC 8037 §3.1).
-          [oauth.modifyAssertion]: (header) => {
-            header.alg = alg
-          },
-        })
-      }
+      return async () => ({
+        parameters: { client_id: clientId, client_secret: await ask(provider.clientSecret) },
+      })
+    case 'private_key_jwt': {
+      // Importing a key costs more than signing with it.
+      const importKey = rememberLast(importSigningKey)
+      return async () => ({
+        parameters: {
+          client_id: clientId,
+          client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+          client_assertion: await sign(clientId, issuer, await importKey(await ask(provider.privateKey))),
+        },
+      })
+    }
   }
+}
+
+/** RFC 7617 §2, with both halves form-encoded (RFC 6749 §2.3.1). */
+function basicOf(clientId: string, secret: string): string {
+  const pair = `${encodeURIComponent(clientId)}:${encodeURIComponent(secret)}`
+  return `Basic ${Buffer.from(pair).toString('base64')}`
+}
+
+/** RFC 7523 §3. */
+function sign(clientId: string, issuer: string, { key, alg, kid }: SigningKey): Promise<string> {
+  const now = Math.floor(Date.now() / 1000)
+  return new SignJWT()
+    .setProtectedHeader({ alg, ...(kid !== undefined && { kid }) })
+    .setIssuer(clientId)
+    .setSubject(clientId)
+    .setAudience(issuer)
+    .setJti(randomBytes(32).toString('base64url'))
+    .setIssuedAt(now)
+    .setNotBefore(now)
+    .setExpirationTime(now + ASSERTION_SECONDS)
+    .sign(key)
 }
 
 async function ask(source: SecretSource | undefined): Promise<string> {
@@ -91,9 +124,9 @@ function allowed(alg: string | undefined): string {
   return alg
 }
 
-/** Importing a key costs more than signing with it, and it seldom changes. */
-function rememberLast<T>(make: (input: string) => Promise<T>): (input: string) => Promise<T> {
-  let last: { input: string; made: Promise<T> } | undefined
+/** Secrets and keys seldom change. */
+function rememberLast<T>(make: (input: string) => T): (input: string) => T {
+  let last: { input: string; made: T } | undefined
   return (input) => {
     if (last?.input !== input) last = { input, made: make(input) }
     return last.made

@@ -1,8 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import * as oauth from 'oauth4webapi'
 import { ConfigError, ProviderError } from '../errors.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
-import { readAnswer } from './answer.ts'
+import { type JsonObject, readAnswer } from './answer.ts'
 import { authorizationParameters, authorizationUrl } from './authorization-request.ts'
 import { createCalls, type ProviderLog } from './calls.ts'
 import { createDiscovery } from './discovery.ts'
@@ -24,7 +23,7 @@ export interface ProviderClientOptions {
   /** `tokens: relay`: one that could not be presented here is refused. */
   readonly relaysTokens?: boolean
   readonly log: ProviderLog
-  /** In place of connections of our own; only `request()` is called, and it is not closed. */
+  /** In place of connections of our own; only `dispatch()` is called, and it is not closed. */
   readonly dispatcher?: ProviderDispatcher
   /** The clock, in milliseconds. */
   readonly now?: () => number
@@ -37,8 +36,8 @@ export interface ProviderClientOptions {
 const CLOSE_MS = 2000
 
 /**
- * The only caller of the provider. Requests and client authentication are oauth4webapi's; connections, limits and
- * the reading of answers are ours, and id_tokens are verified with jose.
+ * The only caller of the provider. Connections are undici's, and whatever is signed or verified is jose's; requests,
+ * limits and the reading of answers are ours.
  */
 export function createProvider(options: ProviderClientOptions): Provider {
   const { provider, callbackUrl, log, now = Date.now, random = Math.random } = options
@@ -49,11 +48,10 @@ export function createProvider(options: ProviderClientOptions): Provider {
 
   const own = options.dispatcher ? undefined : createDispatcher(provider)
   const dispatcher = options.dispatcher ?? own!
-  const client: oauth.Client = { client_id: provider.clientId }
   const calls = createCalls({ provider, dispatcher, log, now: elapsed, pause: pause(100, 1000) })
   const discovery = createDiscovery({ provider, calls, log, pause: pause(1000, 30_000) })
   const metadata = () => discovery.metadata
-  const revocation = createRevocation({ calls, client, metadata, log, pause: pause(500, 5000) })
+  const revocation = createRevocation({ calls, metadata, log, pause: pause(500, 5000) })
   const { revoke } = revocation
   const keys = createKeySet(fetchKeys, elapsed)
   const validateIdToken = createIdTokenValidator({
@@ -63,7 +61,7 @@ export function createProvider(options: ProviderClientOptions): Provider {
     now,
   })
   const tokenEndpoint = createTokenEndpoint({
-    ...{ calls, client, callbackUrl, accepted, validateIdToken, revoke },
+    ...{ calls, callbackUrl, accepted, validateIdToken, revoke },
     keysReady: async () => provider.scope.split(' ').includes('openid') && keys.ready(),
     relaysTokens: options.relaysTokens ?? false,
   })
@@ -74,7 +72,7 @@ export function createProvider(options: ProviderClientOptions): Provider {
       return metadata() !== undefined
     },
     get issRequired() {
-      return metadata()?.authorization_response_iss_parameter_supported === true
+      return metadata()?.authorization_response_iss_parameter_supported ?? false
     },
     get hasUserinfo() {
       // A discovered one answers tokens of scope `openid` alone (OIDC Core §5.3); a configured one is meant to be asked.
@@ -93,26 +91,19 @@ export function createProvider(options: ProviderClientOptions): Provider {
     },
 
     async authorizationUrl(request) {
-      const { authorization_endpoint, pushed_authorization_request_endpoint } = accepted()
+      const { authorization_endpoint, pushed_authorization_request_endpoint: par } = accepted()
       const parameters = authorizationParameters(provider, callbackUrl, request)
-      if (pushed_authorization_request_endpoint === undefined) {
-        return authorizationUrl(authorization_endpoint, parameters)
-      }
-      const request_uri = await push(new URLSearchParams([...parameters]))
-      return authorizationUrl(
-        authorization_endpoint,
-        Object.entries({ client_id: provider.clientId, request_uri }),
-      )
+      if (par === undefined) return authorizationUrl(authorization_endpoint, parameters)
+      const request_uri = await push(par, parameters)
+      return authorizationUrl(authorization_endpoint, { client_id: provider.clientId, request_uri })
     },
 
     ...tokenEndpoint,
 
     async userinfo(accessToken, subject) {
-      const as = accepted()
-      const response = await calls.send('userinfo', AGAIN, (http) =>
-        oauth.userInfoRequest(as, client, accessToken, http),
-      )
-      const claims = await readAnswer('userinfo', response)
+      const authorization = `Bearer ${accessToken}`
+      const answer = await calls.get('userinfo', AGAIN, accepted().userinfo_endpoint!, { authorization })
+      const claims = readAnswer('userinfo', answer)
       if (typeof claims.sub !== 'string') {
         throw new ProviderError('provider_answer_invalid', 'userinfo', { cause: new Error('sub') })
       }
@@ -138,22 +129,15 @@ export function createProvider(options: ProviderClientOptions): Provider {
   }
 
   /** RFC 9126 §2.1. @returns the request_uri. */
-  async function push(parameters: URLSearchParams): Promise<string> {
-    const as = accepted()
-    const response = await calls.sendAuthenticated('par', IF_UNSENT, (auth, http) =>
-      oauth.pushedAuthorizationRequest(as, client, auth, parameters, http),
-    )
-    const { request_uri } = await calls.read('par', response)
+  async function push(endpoint: URL, parameters: Record<string, string>): Promise<string> {
+    const answer = await calls.post('par', IF_UNSENT, endpoint, parameters)
+    const { request_uri } = calls.read('par', answer)
     if (typeof request_uri === 'string' && /^[\x21-\x7e]{1,2048}$/.test(request_uri)) return request_uri
     throw new ProviderError('provider_answer_invalid', 'par', { cause: new Error('request_uri') })
   }
 
-  async function fetchKeys() {
-    const { jwks_uri } = accepted()
-    const headers = { accept: 'application/json, application/jwk-set+json' }
-    const response = await calls.send('jwks', AGAIN, (http) =>
-      http[oauth.customFetch](jwks_uri!, { method: 'GET', headers }),
-    )
-    return readAnswer('jwks', response)
+  async function fetchKeys(): Promise<JsonObject> {
+    const accept = 'application/json, application/jwk-set+json'
+    return readAnswer('jwks', await calls.get('jwks', AGAIN, accepted().jwks_uri!, { accept }))
   }
 }

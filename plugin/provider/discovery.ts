@@ -1,10 +1,9 @@
-import * as oauth from 'oauth4webapi'
 import { ConfigError, ProviderError } from '../errors.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
 import { TimeoutError, within } from '../within.ts'
-import { readAnswer } from './answer.ts'
+import { type JsonObject, readAnswer } from './answer.ts'
 import { type Calls, causeOf, type ProviderLog } from './calls.ts'
-import { explicitMetadata, type Metadata, metadataProblems } from './endpoints.ts'
+import { explicitMetadata, type Metadata, metadataProblems, readMetadata } from './endpoints.ts'
 import { ONCE, type Pause } from './retry.ts'
 
 /**
@@ -97,14 +96,13 @@ export function createDiscovery(options: {
  * @throws ConfigError for an answer that cannot be used, ProviderError when there is none.
  */
 async function discover(provider: ResolvedProvider, calls: Calls): Promise<Metadata> {
-  const ask = (algorithm: 'oidc' | 'oauth2') =>
-    calls.send('discovery', ONCE, (http) =>
-      oauth.discoveryRequest(new URL(provider.issuer), { ...http, algorithm }),
-    )
+  const { origin, pathname } = new URL(provider.issuer)
+  const path = pathname.replace(/\/$/, '')
+  const ask = (address: string) => calls.get('discovery', ONCE, new URL(origin + address))
   try {
-    const first = await ask('oidc')
-    const body = await readAnswer('discovery', first.status === 404 ? await ask('oauth2') : first)
-    return checked(body as unknown as oauth.AuthorizationServer, provider, false)
+    const first = await ask(`${path}/.well-known/openid-configuration`)
+    const second = first.status === 404 && (await ask(`/.well-known/oauth-authorization-server${path}`))
+    return checked(readAnswer('discovery', second || first), provider, false)
   } catch (error) {
     if (!(error instanceof ProviderError)) throw error
     const refused = causeOf(error) === 'ADDRESS_REFUSED'
@@ -117,12 +115,8 @@ async function discover(provider: ResolvedProvider, calls: Calls): Promise<Metad
   }
 }
 
-function checked(
-  metadata: oauth.AuthorizationServer,
-  provider: ResolvedProvider,
-  explicit: boolean,
-): Metadata {
+function checked(metadata: JsonObject, provider: ResolvedProvider, explicit: boolean): Metadata {
   const problems = metadataProblems(metadata, provider, explicit)
   if (problems.length > 0) throw new ConfigError(problems)
-  return metadata as Metadata
+  return readMetadata(metadata)
 }

@@ -1,11 +1,15 @@
 import net from 'node:net'
-import type { AuthorizationServer } from 'oauth4webapi'
 import type { ConfigProblem } from '../errors.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
+import type { JsonObject } from './answer.ts'
 import { addressRule, isLoopbackIssuer } from './network.ts'
 
-/** Metadata that has passed `metadataProblems`. */
-export type Metadata = AuthorizationServer & { authorization_endpoint: string; token_endpoint: string }
+/** What we use of authorization server metadata (RFC 8414 §2). */
+export interface Metadata extends Readonly<Partial<Record<Endpoint, URL>>> {
+  readonly authorization_endpoint: URL
+  readonly token_endpoint: URL
+  readonly authorization_response_iss_parameter_supported: boolean
+}
 
 /** Metadata names of the endpoints that we use, and the options that can name them instead. */
 const ENDPOINTS = {
@@ -18,15 +22,27 @@ const ENDPOINTS = {
 } as const
 type Endpoint = keyof typeof ENDPOINTS
 
+/** Metadata of which `metadataProblems` has found none. */
+export function readMetadata(metadata: JsonObject): Metadata {
+  const urls = Object.keys(ENDPOINTS)
+    .filter((name) => metadata[name] !== undefined)
+    .map((name) => [name, new URL(metadata[name] as string)])
+  return {
+    ...(Object.fromEntries(urls) as Pick<Metadata, Endpoint>),
+    authorization_response_iss_parameter_supported:
+      metadata.authorization_response_iss_parameter_supported === true,
+  }
+}
+
 /** What the options name instead of discovery, or undefined. Never mixed with discovered metadata (F-01). */
-export function explicitMetadata(provider: ResolvedProvider): AuthorizationServer | undefined {
+export function explicitMetadata(provider: ResolvedProvider): JsonObject | undefined {
   if (provider.authorizationEndpoint === undefined) return undefined
-  const metadata: Record<string, string> = { issuer: provider.issuer }
+  const metadata: JsonObject = { issuer: provider.issuer }
   for (const [name, option] of Object.entries(ENDPOINTS)) {
     const value = option && provider[option]
     if (value !== undefined) metadata[name] = value
   }
-  return metadata as AuthorizationServer & { issuer: string }
+  return metadata
 }
 
 /** An http issuer is for this machine, or for a network that the operator vouches for. */
@@ -49,7 +65,7 @@ export function issuerProblems(provider: ResolvedProvider): ConfigProblem[] {
  * @param explicit the endpoints come from the options, so there is nothing that could list S256.
  */
 export function metadataProblems(
-  metadata: AuthorizationServer,
+  metadata: JsonObject,
   provider: ResolvedProvider,
   explicit: boolean,
 ): ConfigProblem[] {
@@ -74,7 +90,7 @@ export function metadataProblems(
   const required = ['authorization_endpoint', 'token_endpoint']
   if (provider.scope.split(' ').includes('openid')) required.push('jwks_uri')
   for (const [name, option] of Object.entries(ENDPOINTS)) {
-    const value = metadata[name as Endpoint]
+    const value = metadata[name]
     const problem =
       value === undefined ? required.includes(name) && 'is missing' : endpointProblem(value, provider)
     if (!problem) continue

@@ -3,8 +3,8 @@ import net from 'node:net'
 import { Agent, buildConnector, type Dispatcher, Pool } from 'undici'
 import type { ResolvedProvider } from '../options/resolved.ts'
 
-/** What the provider client needs of undici: one method of an instance, the same in every major version. */
-export type ProviderDispatcher = Pick<Dispatcher, 'request'>
+/** What the provider client needs of undici. */
+export type ProviderDispatcher = Pick<Dispatcher, 'dispatch'>
 
 /**
  * No connection came about, so no byte of a request was sent. `detail` is a code such as `ECONNREFUSED`, or

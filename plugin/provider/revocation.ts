@@ -1,4 +1,3 @@
-import * as oauth from 'oauth4webapi'
 import { within } from '../within.ts'
 import { readAnswer } from './answer.ts'
 import { type Calls, causeOf, type ProviderLog } from './calls.ts'
@@ -25,25 +24,24 @@ export interface Revocation {
  */
 export function createRevocation(options: {
   calls: Calls
-  client: oauth.Client
   metadata: () => Metadata | undefined
   pause: Pause
   log: ProviderLog
 }): Revocation {
-  const { calls, client, metadata, pause, log } = options
+  const { calls, metadata, pause, log } = options
   const running = new Set<Promise<void>>()
 
   return {
     revoke({ accessToken, refreshToken }) {
-      const as = metadata()
-      if (as?.revocation_endpoint === undefined) return
+      const endpoint = metadata()?.revocation_endpoint
+      if (endpoint === undefined) return
       if (running.size >= MAX_RUNNING) {
         lost('too many revocations are under way')
         return
       }
       const token = refreshToken ?? accessToken
       const token_type_hint = refreshToken === undefined ? 'access_token' : 'refresh_token'
-      const one = withRetries(THREE_TRIES, pause, () => request(as, token, token_type_hint))
+      const one = withRetries(THREE_TRIES, pause, () => request(endpoint, { token, token_type_hint }))
         .catch((error: unknown) => lost(causeOf(error)))
         .finally(() => running.delete(one))
       running.add(one)
@@ -55,14 +53,9 @@ export function createRevocation(options: {
     },
   }
 
-  async function request(as: Metadata, token: string, token_type_hint: string): Promise<void> {
-    const response = await calls.sendAuthenticated('revocation', ONCE, (auth, http) =>
-      oauth.revocationRequest(as, client, auth, token, {
-        ...http,
-        additionalParameters: { token_type_hint },
-      }),
-    )
-    if (!response.ok) await readAnswer('revocation', response)
+  async function request(endpoint: URL, parameters: Record<string, string>): Promise<void> {
+    const answer = await calls.post('revocation', ONCE, endpoint, parameters)
+    if (answer.status >= 300) readAnswer('revocation', answer)
   }
 
   function lost(cause: string): void {

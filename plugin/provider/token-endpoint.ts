@@ -1,4 +1,3 @@
-import * as oauth from 'oauth4webapi'
 import { ProviderError } from '../errors.ts'
 import type { JsonObject } from './answer.ts'
 import type { Calls } from './calls.ts'
@@ -18,7 +17,6 @@ import { readTokens, revocable } from './tokens.ts'
  */
 export function createTokenEndpoint(options: {
   calls: Calls
-  client: oauth.Client
   callbackUrl: string
   relaysTokens: boolean
   accepted: () => Metadata
@@ -26,35 +24,29 @@ export function createTokenEndpoint(options: {
   validateIdToken: (idToken: string, expected: ExpectedIdToken) => Promise<Claims>
   revoke: Provider['revoke']
 }): Pick<Provider, 'exchangeCode' | 'refresh'> {
-  const { calls, client, callbackUrl, relaysTokens, accepted, keysReady, validateIdToken, revoke } = options
+  const { calls, callbackUrl, relaysTokens, accepted, keysReady, validateIdToken, revoke } = options
 
   return {
     async exchangeCode({ code, codeVerifier, nonce, maxAge }) {
-      const parameters = new URLSearchParams({ code, redirect_uri: callbackUrl })
-      if (codeVerifier !== undefined) parameters.set('code_verifier', codeVerifier)
-      const answer = await request('authorization_code', parameters, ONCE)
+      const answer = await request(ONCE, {
+        grant_type: 'authorization_code',
+        code,
+        redirect_uri: callbackUrl,
+        ...(codeVerifier !== undefined && { code_verifier: codeVerifier }),
+      })
       return accept(answer, { at: 'login', nonce, maxAge })
     },
 
     async refresh({ refreshToken, subject }) {
       // Before anything is sent: a provider that rotates forgets the old token, whether or not its answer can be read.
       await keysReady()
-      const parameters = new URLSearchParams({ refresh_token: refreshToken })
-      const answer = await request('refresh_token', parameters, IF_UNSENT)
+      const answer = await request(IF_UNSENT, { grant_type: 'refresh_token', refresh_token: refreshToken })
       return accept(answer, { at: 'refresh', subject })
     },
   }
 
-  async function request(
-    grantType: string,
-    parameters: URLSearchParams,
-    rule: RetryRule,
-  ): Promise<JsonObject> {
-    const as = accepted()
-    const response = await calls.sendAuthenticated('token', rule, (auth, http) =>
-      oauth.genericTokenEndpointRequest(as, client, auth, grantType, parameters, http),
-    )
-    return calls.read('token', response)
+  async function request(rule: RetryRule, parameters: Record<string, string>): Promise<JsonObject> {
+    return calls.read('token', await calls.post('token', rule, accepted().token_endpoint, parameters))
   }
 
   /** Tokens that are refused here exist at the provider all the same, so they are taken back (F-15). */

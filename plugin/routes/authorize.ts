@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { limitedAddress } from '../address.ts'
 import { OAuthError, ProviderError, type Reason } from '../errors.ts'
@@ -11,6 +10,7 @@ import {
   validateAuthorizationRequest,
 } from '../oauth/authorization.ts'
 import { codeChallengeS256 } from '../oauth/pkce.ts'
+import { randomBytes } from '../random.ts'
 import type { Rooms } from '../rooms.ts'
 import { answerApp, interactionOf } from './answer-app.ts'
 import { bindBrowser } from './browser-binding.ts'

@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto'
 import { parseCookie, stringifySetCookie } from 'cookie'
 import { hashCredential, sameHash } from '../handles.ts'
 import type { ResolvedOptions } from '../options/resolved.ts'
+import { randomBytes } from '../random.ts'
 
 /**
  * Ties a transaction to the browser that began it: PKCE binds who started the login to who redeems the code,

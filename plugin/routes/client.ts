@@ -31,15 +31,19 @@ export function resourceServerOf(
 
 function audited<T>(rooms: Rooms, request: FastifyRequest, identify: (authorization?: string) => T): T {
   try {
+    const { authorization } = request.headers
     // Of several headers Node shows the first, in silence (P-3); the one that counts elsewhere may be another.
-    const names = request.raw.rawHeaders.filter((_, index) => index % 2 === 0)
-    if (names.filter((name) => name.toLowerCase() === 'authorization').length > 1) {
+    if (authorization !== undefined && countHeaders(request, 'authorization') > 1) {
       throw new OAuthError('client_methods_several')
     }
-    return identify(request.headers.authorization)
+    return identify(authorization)
   } catch (error) {
     if (error instanceof OAuthError)
       rooms.audit.record('client.auth_failed', { request, reason: error.reason })
     throw error
   }
+}
+
+function countHeaders({ raw: { rawHeaders } }: FastifyRequest, name: string): number {
+  return rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === name).length
 }

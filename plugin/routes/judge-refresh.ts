@@ -59,7 +59,7 @@ function repeatSuccessor(
   { grants, sealing }: Rooms,
   grant: ActiveGrant,
   handle: Handle,
-  predecessor: { sealed: string; key: string },
+  predecessor: { sealed: string },
 ): TokenResponse {
   const successor = openFor<SuccessorSecrets>(sealing, grant, 'predecessor', handle.secret, predecessor)
   const hash = successor && hashCredential(successor.accessToken)

@@ -26,13 +26,15 @@ interface Room {
 export function pageRoute(scope: FastifyInstance, room: Room): void {
   route(scope, ['GET'], room, {
     config: { pkceErrors: 'page' },
-    onRequest: async (request) => refusePrefetch(request),
+    onRequest: (request, _reply, done) => done(thrownBy(refusePrefetch, request)),
   })
 }
 
 /** A route that takes a form: POST, and what cannot be a form is refused before it is read (C-01 to C-03). */
 export function formRoute(scope: FastifyInstance, room: Room): void {
-  route(scope, ['POST'], room, { preParsing: async (request) => refuseNonForm(request) })
+  route(scope, ['POST'], room, {
+    preParsing: (request, _reply, _payload, done) => done(thrownBy(refuseNonForm, request) ?? null),
+  })
 }
 
 /** A route that answers JSON to the given methods. */
@@ -54,9 +56,8 @@ function route(scope: FastifyInstance, methods: string[], room: Room, more: Part
     schema: { hide: true } as FastifySchema,
     ...(more.config && { config: more.config }),
     // Before the limiter and any body: nothing about such a request can matter.
-    onRequest: async () => {
-      throw new OAuthError('method_not_allowed', { headers: { allow: methods.join(', ') } })
-    },
+    onRequest: (_request, _reply, done) =>
+      done(new OAuthError('method_not_allowed', { headers: { allow: methods.join(', ') } })),
     handler: () => undefined,
   })
 }
@@ -66,6 +67,16 @@ function schemaFor({ schema }: Room, method: string, index: number): FastifySche
   if (index === 0) return schema
   const operationId = schema.operationId + method.charAt(0) + method.slice(1).toLowerCase()
   return { ...schema, operationId } as FastifySchema
+}
+
+/** The outcome of a check, as the callback of a hook takes it. */
+function thrownBy(check: (request: FastifyRequest) => void, request: FastifyRequest): OAuthError | undefined {
+  try {
+    check(request)
+    return undefined
+  } catch (error) {
+    return error as OAuthError
+  }
 }
 
 /** A browser that guesses the next page must neither start a login nor use one up. */

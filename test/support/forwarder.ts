@@ -58,7 +58,10 @@ export interface ForwarderSetup {
   /** Default: no session ends. */
   onSessionEnd?: Pkce['onSessionEnd']
   headersMs?: number
+  keepAliveMs?: number
   tls?: { certFile: string; keyFile: string }
+  http2?: { maxConcurrentStreams: number } | undefined
+  maxConnections?: number
 }
 
 export const ALLOWED_ORIGIN = 'https://app.example'
@@ -71,10 +74,15 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
 }> {
   const logged: string[] = []
   const trustProxy = setup.trustProxy ?? []
-  const timeouts = { headersMs: setup.headersMs ?? 15_000, requestMs: 0, keepAliveMs: 72_000 }
+  const timeouts = {
+    headersMs: setup.headersMs ?? 15_000,
+    requestMs: 0,
+    keepAliveMs: setup.keepAliveMs ?? 72_000,
+  }
+  const { tls, http2 = false, maxConnections = 10_000 } = setup
   const app = publicListener(
     {
-      listen: { host: '127.0.0.1', port: 0, timeouts, tls: setup.tls },
+      listen: { host: '127.0.0.1', port: 0, timeouts, tls, http2, maxConnections },
       trustProxy,
       log: { level: 'warn' },
       upstreams: setup.upstreams,

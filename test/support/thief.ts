@@ -1,44 +1,54 @@
 import { createHash } from 'node:crypto'
+import type { ActiveGrant } from '../../plugin/grant/grant.ts'
+import { type Holder, openFor, openProviderSecrets, unwrapFor } from '../../plugin/grant/seals.ts'
 import { Sealing } from '../../plugin/sealing.ts'
 
-/** Every purpose that a data key is wrapped for. */
-const HOLDERS = ['state', 'code', 'used-code', 'access', 'refresh', 'predecessor']
-const WRAPPED_KEY = /^[A-Za-z0-9_-]{8}\./
+/** Everyone that something is sealed or a data key is wrapped for. */
+const HOLDERS: Holder[] = ['state', 'code', 'used-code', 'access', 'refresh', 'predecessor']
+const FOR_A_HOLDER = /^[A-Za-z0-9_-]{8}\./
 
 /**
  * A thief with a dump and the server secret, and no handle: tries everything in a row that could be mistaken for a
- * handle's secret, and what is derived from it in the obvious ways, on every wrapped key of the row.
+ * handle's secret, and what is derived from it in the obvious ways, on everything in the row that a handle opens.
  *
- * @param rows records as stored. @returns how many guesses there were, and what they opened.
+ * @param rows records as stored. @param stolen secrets of handles that he holds after all.
+ * @returns how many guesses there were, and what they opened.
  */
 export function tryToOpen(
   rows: readonly string[],
   serverSecret: Buffer,
+  stolen: readonly Buffer[] = [],
 ): { tried: number; opened: string[] } {
   const sealing = new Sealing([serverSecret])
   let tried = 0
   const opened: string[] = []
   for (const row of rows) {
-    const record = JSON.parse(row) as { id: string; clientId: string }
+    const record = JSON.parse(row) as ActiveGrant
     const all = [...new Set(textsIn(record))]
-    const keys = all.filter((text) => WRAPPED_KEY.test(text))
+    const sealed = all.filter((text) => FOR_A_HOLDER.test(text))
     const guesses: Buffer[] = all.flatMap((text) => [
       Buffer.from(text),
       Buffer.from(text, 'base64url'),
       createHash('sha256').update(text).digest(),
     ])
-    guesses.push(serverSecret, Buffer.alloc(0), Buffer.alloc(32))
+    guesses.push(serverSecret, Buffer.alloc(0), Buffer.alloc(32), ...stolen)
     for (const holder of HOLDERS) {
-      const context = JSON.stringify([1, holder, record.id, record.clientId])
-      for (const key of keys) {
+      for (const text of sealed) {
         for (const guess of guesses) {
           tried += 1
-          if (sealing.unwrap(key, guess, context) !== null) opened.push(`${holder} of ${record.id}`)
+          if (opens(sealing, record, holder, guess, text)) opened.push(`${holder} of ${record.id}`)
         }
       }
     }
   }
   return { tried, opened }
+}
+
+/** Sealed for the holder alone, or the way to what is sealed for several. */
+function opens(sealing: Sealing, record: ActiveGrant, holder: Holder, secret: Buffer, text: string): boolean {
+  if (openFor(sealing, record, holder, secret, { sealed: text }) !== null) return true
+  const dataKey = unwrapFor(sealing, record, holder, secret, text)
+  return dataKey !== null && 'sealed' in record && openProviderSecrets(sealing, record, dataKey) !== null
 }
 
 function textsIn(value: unknown): string[] {

@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ownWatcher } from '../own-watcher.ts'
 import { StoreError, type StoreWatcher } from '../store.ts'
+import { Late } from './ask.ts'
 import { type ListenerOptions, listenOnce } from './listener.ts'
 import { storeError } from './problem.ts'
 
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 2000
+/** A server that is slow at start is asked again for so long; whatever else is wrong with it is told at once. */
+const START_MS = 2000
 
 /** One LISTEN connection for all watchers: made for the first, ended after the last, made again when lost. */
 export class Changes {
@@ -14,6 +17,8 @@ export class Changes {
   /** Those who wait for the channel to stand for the first time. */
   readonly #arrivals = new Set<{ resolve: () => void; reject: (error: unknown) => void }>()
   #stands = false
+  /** Until then, by the process's clock, lateness is no reason to give up; over once the channel stands. */
+  #patientUntil: number | undefined
   #running: AbortController | undefined
 
   constructor(options: ListenerOptions) {
@@ -52,6 +57,7 @@ export class Changes {
   #start(): void {
     if (this.#running !== undefined) return
     this.#running = new AbortController()
+    this.#patientUntil ??= performance.now() + START_MS
     void this.#run(this.#running.signal)
   }
 
@@ -79,6 +85,7 @@ export class Changes {
 
   #resume(): void {
     this.#stands = true
+    this.#patientUntil = 0
     for (const watcher of this.#watchers) watcher.onResume()
     for (const { resolve } of this.#arrivals) resolve()
     this.#arrivals.clear()
@@ -87,7 +94,8 @@ export class Changes {
   #gap(error: unknown): void {
     if (this.#stands) for (const watcher of this.#watchers) watcher.onGap()
     this.#stands = false
-    this.#refuse(error)
+    const isSlowStart = error instanceof Late && performance.now() < (this.#patientUntil ?? 0)
+    if (!isSlowStart) this.#refuse(error)
   }
 
   #refuse(error: unknown): void {

@@ -38,10 +38,10 @@ export class RedisCommands {
   }
 
   /** What `call` gives, on a client that is ready, in time. @throws StoreError */
-  async within<T>(operation: string, call: () => Promise<T>): Promise<T> {
+  async within<T>(operation: string, call: () => Promise<T>, timeoutMs = this.#timeoutMs): Promise<T> {
     if (this.#isClosed) throw new StoreError('redis', operation, 'closed')
     try {
-      return await within(this.#timeoutMs, this.#whenReady(call))
+      return await within(timeoutMs, this.#whenReady(call))
     } catch (error) {
       // No cause: ioredis' errors hold keys, values and addresses.
       throw error instanceof StoreError ? error : new StoreError('redis', operation, this.#problem(error))

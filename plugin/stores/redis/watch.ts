@@ -11,6 +11,11 @@ import { type Subscription, subscriptions } from './subscription.ts'
 const BEAT_INTERVAL_MS = 500
 const STEP_MS = 1000
 const RETRY_MS = 250
+/**
+ * For the channel to stand for the first time, tried anew as often as it breaks: nobody waits for an answer yet.
+ * With what discovery may take it stays below the ten seconds that Fastify gives a plugin.
+ */
+const START_MS = 3000
 
 /**
  * The channel of change notifications. While anybody watches, it is opened, proved by beats, and when any part
@@ -24,6 +29,7 @@ export class RedisWatch {
   /** Calls of `add` that wait until the channel stands. */
   readonly #waiting = new Set<() => void>()
   #stands = false
+  #hasStood = false
   /** Ends the channel; absent while nobody watches. */
   #ending: AbortController | undefined
 
@@ -43,7 +49,8 @@ export class RedisWatch {
     this.#watchers.add(own)
     if (this.#stands) own.onResume()
     try {
-      await this.#commands.within('watch', () => this.#untilItStands())
+      const timeoutMs = this.#hasStood ? undefined : START_MS
+      await this.#commands.within('watch', () => this.#untilItStands(), timeoutMs)
     } catch (error) {
       remove()
       throw error
@@ -119,6 +126,7 @@ export class RedisWatch {
   #stand(): void {
     if (this.#stands) return
     this.#stands = true
+    this.#hasStood = true
     for (const watcher of this.#watchers) watcher.onResume()
     for (const stands of this.#waiting) stands()
     this.#waiting.clear()
