@@ -1,7 +1,15 @@
 import Value from 'typebox/value'
 import { type ConfigProblem, schemaProblems } from '../../plugin/index.ts'
+import { completeHttp2, http2Problems } from './http2.ts'
 import { PLUGIN_KEYS, pluginOptions } from './plugin-options.ts'
-import { allowedHostProblems, listenerProblems, trustProxyProblems } from './rules.ts'
+import { portableInput } from './portable.ts'
+import {
+  allowedHostProblems,
+  listenerProblems,
+  trustProxyProblems,
+  workerCount,
+  workersProblems,
+} from './rules.ts'
 import { type GatewayConfig, type GatewayInput, GatewaySchema } from './schema.ts'
 import { tlsConfig } from './tls.ts'
 import { completeUpstream, upstreamWarnings } from './upstream-complete.ts'
@@ -11,7 +19,7 @@ type Path = ConfigProblem['path']
 
 /** What the schema's defaults make of the input. */
 type Defaulted = Required<Omit<GatewayInput, 'upstreams'>> &
-  Omit<GatewayConfig, 'plugin' | 'store' | 'warnings' | 'upstreams'> & {
+  Omit<GatewayConfig, 'plugin' | 'store' | 'warnings' | 'upstreams' | 'workers' | 'portable'> & {
     upstreams: UpstreamInput[]
   }
 
@@ -40,6 +48,8 @@ export function completeConfig(values: unknown, folderOf: (path: Path) => string
   const plugin = PLUGIN_KEYS.every((key) => sound(key)) ? pluginOptions(input, folderOf) : undefined
   if (plugin) problems.push(...plugin.problems)
   if (sound('listen') && sound('admin')) problems.push(...listenerProblems(input))
+  if (sound('workers') && sound('store')) problems.push(...workersProblems(input))
+  if (sound('listen')) problems.push(...http2Problems(input))
   const tls = sound('listen') && sound('publicUrl') ? tlsConfig(input, folderOf) : undefined
   if (tls) problems.push(...tls.problems)
   if (sound('allowedHosts')) problems.push(...allowedHostProblems(input.allowedHosts))
@@ -56,8 +66,13 @@ export function completeConfig(values: unknown, folderOf: (path: Path) => string
   const config: GatewayConfig = {
     plugin: plugin.options,
     store: plugin.store,
-    listen: frozen({ ...input.listen, ...(tls?.files && { tls: tls.files }) }),
+    listen: frozen({
+      ...input.listen,
+      http2: completeHttp2(input.listen.http2),
+      ...(tls?.files && { tls: tls.files }),
+    }),
     admin: frozen(input.admin),
+    workers: workerCount(input.workers),
     allowedHosts: frozen(input.allowedHosts.map((host) => host.toLowerCase())),
     trustProxy: frozen(input.trustProxy),
     upstreams: frozen(upstreams.toSorted((a, b) => b.prefix.length - a.prefix.length)),
@@ -68,6 +83,7 @@ export function completeConfig(values: unknown, folderOf: (path: Path) => string
       ...(tls?.warnings ?? []),
       ...upstreamWarnings(upstreams, input.clients),
     ]),
+    portable: frozen(portableInput(effective, { ...plugin, tls: tls?.files, folderOf })),
   }
   return { problems, effective, config: Object.freeze(config) }
 }

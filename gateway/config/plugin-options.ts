@@ -43,7 +43,13 @@ export function pluginOptions(
     .map(({ path, problem }) => ({ path: asConfigured(path, input), problem }))
     // What could not be read or made is missing for that reason only.
     .filter(({ path }) => !known.some((one) => one.path.every((key, depth) => key === path[depth])))
-  return { options: Object.freeze(options), store, warnings, problems: [...problems, ...refused, ...judged] }
+  return {
+    options: Object.freeze(options),
+    store,
+    storeUrl,
+    warnings,
+    problems: [...problems, ...refused, ...judged],
+  }
 }
 
 function judge(options: PkceOptions): readonly ConfigProblem[] {

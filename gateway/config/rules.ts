@@ -1,9 +1,30 @@
+import cluster from 'node:cluster'
 import { isIP, isIPv4 } from 'node:net'
+import { availableParallelism } from 'node:os'
 import type { ConfigProblem } from '../../plugin/index.ts'
-import type { GatewayConfig } from './schema.ts'
+import type { GatewayConfig, GatewayInput } from './schema.ts'
 
 const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:[1-9][0-9]{0,4})?$/i
 const ANY_ADDRESS = ['0.0.0.0', '::']
+
+/** Workers are processes of their own: they share what is in the store, and nothing else (requirements G-13). */
+export function workersProblems({
+  workers,
+  store,
+}: Pick<Required<GatewayInput>, 'workers' | 'store'>): ConfigProblem[] {
+  if (workers === 1) return []
+  const problem = cluster.isWorker
+    ? 'must be 1: this process is a cluster worker itself'
+    : (store.type ?? 'memory') === 'memory'
+      ? 'must be 1 with the memory store, which no other process can see; or set store.type to redis or postgres'
+      : undefined
+  return problem ? [{ path: ['workers'], problem }] : []
+}
+
+/** As many as there are cores that this process may use, or as configured. */
+export function workerCount(workers: number | 'auto'): number {
+  return workers === 'auto' ? availableParallelism() : workers
+}
 
 /** Two listeners cannot share an address; the admin listener would be public if it could. */
 export function listenerProblems({

@@ -7,12 +7,16 @@ import {
   ResourceServerSchema,
 } from '../../plugin/index.ts'
 import type { CertificateFiles } from '../certificate.ts'
+import { type Http2Limits, ListenSchema } from './listen-schema.ts'
 import { address, closed, milliseconds, secretFile, strings } from './schema-parts.ts'
 import type { ConfiguredStore } from './store.ts'
 import { StoreSchema } from './store-schema.ts'
 import { type Upstream, UpstreamSchema } from './upstream-schema.ts'
 
 export { type Upstream, UpstreamSchema } from './upstream-schema.ts'
+
+/** Far beyond any machine's cores, and short of what a slip of the finger would fork. */
+const WORKERS_MAX = 256
 
 const Provider = Type.Object(
   {
@@ -34,35 +38,6 @@ const ResourceServer = Type.Object(
   },
   closed,
 )
-const Listen = Type.Object(
-  {
-    ...address('127.0.0.1', 3000),
-    tls: Type.Optional(
-      Type.Object(
-        {
-          certFile: Type.String({
-            minLength: 1,
-            description:
-              'PEM: the certificate, then the intermediate ones. Read again when it changes, and at SIGHUP.',
-          }),
-          keyFile: Type.String({ minLength: 1, description: 'PEM: its private key.' }),
-        },
-        { ...closed, description: 'Speak HTTPS (TLS 1.2 or newer). Without it: HTTP, for a proxy in front.' },
-      ),
-    ),
-    timeouts: Type.Optional(
-      Type.Object(
-        {
-          headersMs: milliseconds(15_000, 'To receive the request head.'),
-          requestMs: milliseconds(0, 'To receive the whole request; 0: off, bodies have idle timeouts.', 0),
-          keepAliveMs: milliseconds(72_000, "Longer than the load balancer's."),
-        },
-        { ...closed, default: {} },
-      ),
-    ),
-  },
-  { ...closed, default: {} },
-)
 const { publicUrl, routePrefix, secrets, tokens, lifetimes, limits, rateLimit } = OptionsSchema.properties
 
 /** The gateway's configuration: the plugin's options, and what is around them. Printed in this order. */
@@ -70,12 +45,19 @@ export const GatewaySchema = Type.Object(
   {
     publicUrl,
     routePrefix,
-    listen: Type.Optional(Listen),
+    listen: Type.Optional(ListenSchema),
     admin: Type.Optional(
       Type.Object(address('127.0.0.1', 9090), {
         ...closed,
         default: {},
         description: '/healthz and /readyz, never on the public listener.',
+      }),
+    ),
+    workers: Type.Optional(
+      Type.Union([Type.Integer({ minimum: 1, maximum: WORKERS_MAX }), Type.Literal('auto')], {
+        default: 1,
+        description:
+          'Processes that serve, for machines without a process manager; auto: one for each core. More than one needs redis or postgres. `listen.maxConnections`, `limits`, `upstreams[].connections` and, unless on redis, `rateLimit` count in each of them by itself.',
       }),
     ),
     allowedHosts: strings("Host values besides publicUrl's; others get 421."),
@@ -135,12 +117,15 @@ export interface GatewayConfig {
   /** The same store, and what is around it. */
   readonly store: ConfiguredStore
   readonly listen: Readonly<
-    Omit<ListenInput, 'timeouts' | 'tls'> & {
+    Omit<ListenInput, 'timeouts' | 'tls' | 'http2'> & {
       timeouts: Filled<ListenInput['timeouts']>
+      http2: Http2Limits | false
       tls?: CertificateFiles | undefined
     }
   >
   readonly admin: Filled<GatewayInput['admin']>
+  /** Processes that serve; 1: this one. */
+  readonly workers: number
   /** In lower case, besides publicUrl's own. */
   readonly allowedHosts: readonly string[]
   readonly trustProxy: readonly string[]
@@ -150,4 +135,6 @@ export interface GatewayConfig {
   readonly shutdown: Filled<GatewayInput['shutdown']>
   /** What the operator should hear at start, besides what the plugin says of its own options. */
   readonly warnings: readonly string[]
+  /** @see portableInput */
+  readonly portable: GatewayInput
 }

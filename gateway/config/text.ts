@@ -28,6 +28,9 @@ export function valueOfText(text: string, schema: TSchema): unknown {
   if (type === 'integer' || type === 'number') return /^-?[0-9]{1,15}$/.test(text) ? Number(text) : text
   if (type === 'boolean') return text === 'true' ? true : text === 'false' ? false : text
   if (type === 'string' || (values && !anyOf)) return text
+  if (anyOf && !anyOf.some((one) => one.type === 'array' || one.type === 'object')) {
+    return anyOf.map((one) => valueOfText(text, one as TSchema)).find((value) => value !== text) ?? text
+  }
   return JSON.parse(text)
 }
 

@@ -36,6 +36,11 @@ export function endAndClose(
   response: ServerResponse,
   chunk?: Buffer | string,
 ): void {
+  // There only the stream ends, and its response sees to the upload.
+  if (request.httpVersionMajor === 2) {
+    response.end(chunk)
+    return
+  }
   markClosing(request.socket)
   // Without a body nothing can be written but the head.
   if (request.method === 'HEAD' || response.statusCode === 204 || response.statusCode === 304) {

@@ -5,7 +5,10 @@ import Fastify, { type FastifyError, type FastifyInstance, type FastifyServerOpt
 import { readCertificate } from '../certificate.ts'
 import type { GatewayConfig } from '../config/schema.ts'
 import { loggerOptions } from '../log.ts'
+import { capConnections } from './connection-cap.ts'
 import type { Refusal } from './errors.ts'
+import { createHttp2Server, Http2Sessions } from './http2-listener.ts'
+import { Http2Response } from './http2-response.ts'
 import { answerRefusal, writeRefusal } from './problem.ts'
 import { newRequestId } from './request-id.ts'
 import { UpgradableRequest } from './upgrade.ts'
@@ -30,7 +33,7 @@ export interface ListenerOptions {
  */
 export function publicListener(config: ListenerConfig, options: ListenerOptions = {}): FastifyInstance {
   const { headersMs, requestMs, keepAliveMs } = config.listen.timeouts
-  const { tls } = config.listen
+  const { tls, http2, maxConnections } = config.listen
   const server = {
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: headersMs,
@@ -46,10 +49,11 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
   }
   const app = Fastify({
     // Without Fastify's handler: requests enter by the walk, and none does before there is one.
-    serverFactory: () =>
-      tls
-        ? createTlsServer({ ...server, ...readCertificate(tls), handshakeTimeout: headersMs })
-        : createServer(server),
+    serverFactory: () => {
+      if (!tls) return createServer(server)
+      const secure = { ...server, ...readCertificate(tls), handshakeTimeout: headersMs }
+      return http2 ? createHttp2Server(secure, http2) : createTlsServer(secure)
+    },
     ...(tls && { https: {} }),
     // Fastify's type wants more fields of a request and an error than we log.
     logger: loggerOptions(config.log.level, options.logStream) as FastifyServerOptions['logger'] & object,
@@ -88,9 +92,18 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
   app.server.on('checkExpectation', (request, response) => {
     answerRefusal(request, response, newRequestId(), 'expectation_unknown')
   })
-  app.server.on('connect', (_request, socket) => {
-    writeRefusal(socket as Socket, newRequestId(), 'method_not_allowed')
+  app.server.on('connect', (request, client: Socket | Http2Response) => {
+    const refusal = 'method_not_allowed'
+    if (client instanceof Http2Response)
+      answerRefusal(request, client as unknown as ServerResponse, newRequestId(), refusal)
+    else writeRefusal(client, newRequestId(), refusal)
   })
+  capConnections(app.server, maxConnections, app.log)
+  if (http2) {
+    const sessions = new Http2Sessions(config.listen.timeouts)
+    sessions.watch(app.server)
+    app.addHook('preClose', async () => sessions.drain())
+  }
   return app
 }
 

@@ -1,0 +1,123 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http'
+import { constants, Http2ServerResponse, type ServerHttp2Stream } from 'node:http2'
+
+/** For the end of an answer to leave: whoever reads nothing must not hold a stream for ever (RFC 9113 §10.5). */
+const STALLED_MS = 60_000
+
+/** What may be in no message of HTTP/2 (RFC 9113 §8.2.2). */
+const CONNECTION_FIELDS = new Set([
+  'connection',
+  'http2-settings',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'transfer-encoding',
+  'upgrade',
+])
+
+type Fields = Record<string, string | string[]>
+
+/**
+ * The response to a request of HTTP/2, with what Node's class lacks of an HTTP/1.1 response.
+ *
+ * Where that one closes its connection, this one ends its stream, and the connection lives on.
+ */
+export class Http2Response extends Http2ServerResponse {
+  override destroyed = false
+  /** A trailer can follow. */
+  readonly chunkedEncoding = true
+  /** Heeded for HTTP/1.1: here the session says when it ends. */
+  shouldKeepAlive = true
+
+  constructor(stream: ServerHttp2Stream) {
+    super(stream)
+    stream.once('close', () => {
+      // Node says nothing of a HEAD request that was broken off.
+      const silent = this.req.method === 'HEAD' && !this.writableEnded
+      this.destroyed = true
+      if (silent) this.emit('close')
+    })
+  }
+
+  /** @param rest at its end the fields, as a flat list or an object. @throws TypeError for what no field may hold. */
+  override writeHead(status: number, ...rest: unknown[]): this {
+    // Node would notice when the fields are set already, and keep them for the answer that says so.
+    if (status > 599) throw new RangeError(`no status of HTTP/2: ${status}`)
+    const fields = http2Fields(rest.at(-1))
+    // Node ends the stream here, so that nothing can be as long as this says (RFC 9110 §15.3.6).
+    if (status === 205) delete fields['content-length']
+    return super.writeHead(status, fields)
+  }
+
+  /** Where no body may follow the head, none does: Node has ended the stream then. */
+  override write(chunk: string | Uint8Array, ...rest: unknown[]): boolean {
+    if (chunk.length === 0 || this.stream.writableEnded) return true
+    return super.write(chunk, ...(rest as [BufferEncoding]))
+  }
+
+  override end(...args: unknown[]): this {
+    super.end(...(args as [string, BufferEncoding]))
+    const { stream } = this
+    stream.setTimeout(STALLED_MS, () => this.destroy())
+    // Answered before the upload has ended: the rest is not wanted (RFC 9113 §8.1).
+    if (!stream.endAfterHeaders && stream.state.remoteClose === 0) this.#refuseUpload()
+    return this
+  }
+
+  /** The client must see that the answer is not whole, so the stream does not just end. */
+  override destroy(): this {
+    this.destroyed = true
+    this.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    return this
+  }
+
+  override addTrailers(trailers: unknown): void {
+    super.addTrailers(http2Fields(Array.isArray(trailers) ? trailers.flat() : trailers))
+  }
+
+  writeProcessing(): void {
+    const { stream } = this
+    if (!stream.headersSent && !stream.closed) stream.additionalHeaders({ ':status': 102 })
+  }
+
+  /** After the answer has left, whole. */
+  #refuseUpload(): void {
+    const { stream, req } = this
+    const refuse = () =>
+      setImmediate(() => {
+        stream.close(constants.NGHTTP2_NO_ERROR)
+        // The stream is not over until what has come of the upload is read.
+        req.resume()
+      })
+    if (stream.sentHeaders && stream.writableFinished) refuse()
+    else stream.once('wantTrailers', refuse)
+  }
+}
+
+/** Without what concerns the connection; repeated fields are joined where that says the same (RFC 9110 §5.3). */
+function http2Fields(given: unknown): Fields {
+  const fields: Fields = Object.create(null) as Fields
+  for (const [spelling, value] of fieldLines(given)) {
+    const name = spelling.toLowerCase()
+    if (CONNECTION_FIELDS.has(name)) continue
+    validateHeaderName(name)
+    validateHeaderValue(name, value)
+    const before = fields[name]
+    if (before === undefined) fields[name] = value
+    else if (name === 'set-cookie') fields[name] = [before, value].flat()
+    else fields[name] = before === '' || value === '' ? `${before}${value}` : `${before}, ${value}`
+  }
+  return fields
+}
+
+function fieldLines(given: unknown): [name: string, value: string][] {
+  const lines: [string, string][] = []
+  if (Array.isArray(given)) {
+    for (let i = 0; i < given.length; i += 2) lines.push([given[i], given[i + 1]])
+  } else if (typeof given === 'object' && given !== null) {
+    for (const [name, value] of Object.entries(given)) {
+      for (const one of [value].flat()) lines.push([name, String(one)])
+    }
+  }
+  return lines
+}
