@@ -6,7 +6,12 @@ import type { AddressInfo } from 'node:net'
 export interface Readiness {
   readonly store: string | null
   readonly provider: string | null
+  /** Where the public listener is shared by several. */
+  readonly workers?: string | null
 }
+
+/** Nobody could tell: not ready. */
+export const CHECK_FAILED: Readiness = { store: 'the check failed', provider: 'the check failed' }
 
 /** Where the admin listener listens, and whom it asks. */
 export interface AdminOptions {
@@ -63,17 +68,13 @@ export async function startAdmin(options: AdminOptions): Promise<AdminListener> 
 }
 
 async function readyz({ readiness, draining }: AdminOptions): Promise<Answer> {
-  const { store, provider } = await readiness().catch(() => ({
-    store: 'the check failed',
-    provider: 'the check failed',
-  }))
+  const problems = Object.entries(await readiness().catch(() => CHECK_FAILED))
+  // Last: it may have begun during the checks.
   const isDraining = draining()
-  const ready = store === null && provider === null && !isDraining
+  const ready = problems.every(([, problem]) => problem === null) && !isDraining
+  const checks = Object.fromEntries(problems.map(([name, problem]) => [name, problem ?? 'ok']))
   return {
     status: ready ? 200 : 503,
-    body: {
-      status: ready ? 'ready' : 'not ready',
-      checks: { store: store ?? 'ok', provider: provider ?? 'ok', draining: isDraining },
-    },
+    body: { status: ready ? 'ready' : 'not ready', checks: { ...checks, draining: isDraining } },
   }
 }

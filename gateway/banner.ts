@@ -10,6 +10,7 @@ export function banner(config: GatewayConfig, address: string, adminAddress: str
     ['callback', `${publicUrl}${routePrefix}/callback (register it at the provider)`],
     ['listening on', address],
     ['admin', `${adminAddress}/healthz, ${adminAddress}/readyz`],
+    ...(config.workers > 1 ? [['workers', String(config.workers)] as const] : []),
   ] as const
   const routes = config.upstreams.map(
     (upstream) => [upstream.prefix, `${upstream.target}  ${policyOf(upstream)}`] as const,

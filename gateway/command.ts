@@ -7,7 +7,7 @@ import { type CommandLine, readFlags, UsageError, usage } from './config/flags.t
 import { type LoadedConfig, loadConfig } from './config/load.ts'
 import { printConfig } from './config/print.ts'
 import { ConfigurationError } from './config/problems.ts'
-import { readable } from './log.ts'
+import { logLines } from './log.ts'
 import { type RunningGateway, StartError, startGateway } from './start.ts'
 
 /** `EX_CONFIG` of sysexits.h: a supervisor need not try again before somebody has changed something. */
@@ -91,12 +91,14 @@ function load(flags: CommandLine, environment: Environment): LoadedConfig {
 }
 
 async function start({ config }: LoadedConfig, { stdout }: Streams): Promise<Started> {
-  const lines = stdout.isTTY ? readable(stdout) : stdout
-  const gateway = await startGateway(config, lines)
+  const gateway = await startGateway(config, logLines(stdout))
   const { log, address, adminAddress } = gateway
   if (stdout.isTTY) stdout.write(banner(config, address, adminAddress))
+  const { workers } = config
   // A supervisor waits for this line, whatever is logged otherwise.
-  log.child({}, { level: 'info' }).info({ address, adminAddress }, 'gateway ready')
+  log
+    .child({}, { level: 'info' })
+    .info({ address, adminAddress, ...(workers > 1 && { workers }) }, 'gateway ready')
   return { ...gateway, graceMs: config.shutdown.graceMs }
 }
 

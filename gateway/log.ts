@@ -1,4 +1,8 @@
-import type { FastifyLoggerOptions } from 'fastify'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyLoggerOptions,
+  type FastifyServerOptions,
+} from 'fastify'
 import { logSerializers } from '../plugin/index.ts'
 import type { GatewayConfig } from './config/schema.ts'
 
@@ -10,6 +14,16 @@ export function loggerOptions(level: GatewayConfig['log']['level'], stream?: { w
   // Fastify's type insists on a stack; an expected error has none worth a line.
   const serializers = logSerializers as NonNullable<FastifyLoggerOptions['serializers']>
   return { level, serializers, ...(stream && { stream }) }
+}
+
+/** The same logger, for a process that serves nothing itself. */
+export function processLog(...options: Parameters<typeof loggerOptions>): FastifyBaseLogger {
+  return Fastify({ logger: loggerOptions(...options) as FastifyServerOptions['logger'] & object }).log
+}
+
+/** Standard output, as log lines are written to it: readable at a terminal. */
+export function logLines(stdout: { write(text: string): unknown; readonly isTTY?: boolean }) {
+  return stdout.isTTY ? readable(stdout) : stdout
 }
 
 const LEVELS: Readonly<Record<number, string>> = {

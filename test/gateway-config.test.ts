@@ -112,6 +112,8 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
       listen: {
         host: '127.0.0.1',
         port: 3000,
+        http2: false,
+        maxConnections: 10_000,
         timeouts: { headersMs: 15_000, requestMs: 0, keepAliveMs: 72_000 },
       },
       admin: { host: '127.0.0.1', port: 9090 },

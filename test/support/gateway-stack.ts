@@ -36,6 +36,8 @@ export interface StackOptions {
   readonly provider?: Omit<ProviderOptions, 'port' | 'clients'>
   /** In place of the configured one, e.g. one that can be broken. Closed at teardown. */
   readonly store?: Store
+  /** Where the listener itself speaks TLS. Default: http. */
+  readonly scheme?: 'https'
 }
 
 /**
@@ -60,7 +62,7 @@ export async function startGatewayStack(
   options: StackOptions = {},
 ): Promise<GatewayStack> {
   const port = await freePort()
-  const publicUrl = `http://127.0.0.1:${port}`
+  const publicUrl = `${options.scheme ?? 'http'}://127.0.0.1:${port}`
   const clients = [{ ...gatewayAtProvider(publicUrl), ...options.registration }]
   let provider = await startProvider({ ...options.provider, port: await freePort(), clients })
   const api = await startEchoApi()

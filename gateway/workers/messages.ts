@@ -1,0 +1,43 @@
+import { ConfigError, type ConfigProblem } from '../../plugin/index.ts'
+import type { Readiness } from '../admin.ts'
+import type { GatewayInput } from '../config/schema.ts'
+import { StartError } from '../start-error.ts'
+
+/** All that the primary tells a worker. */
+export type ToWorker =
+  | { readonly type: 'start'; readonly input: GatewayInput }
+  /** Asks for a `readiness`. */
+  | { readonly type: 'readiness' }
+  /** The certificate's files may have changed. */
+  | { readonly type: 'reload' }
+  /** Let the requests in flight finish, and end. */
+  | { readonly type: 'stop' }
+
+/** All that a worker tells the primary. */
+export type ToPrimary =
+  /** It hears what it is told from now on; the answer is `start`. */
+  | { readonly type: 'loaded' }
+  | { readonly type: 'listening'; readonly address: string }
+  /** Instead: it ends now. */
+  | { readonly type: 'failed'; readonly failure: Failure }
+  | { readonly type: 'readiness'; readonly readiness: Readiness }
+
+/** What kept a worker from listening: an error as plain data. */
+export type Failure =
+  | { readonly problems: readonly ConfigProblem[] }
+  | { readonly start: string }
+  | { readonly stack: string }
+
+/** Of an error, what the primary needs to say the same. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof ConfigError) return { problems: error.problems }
+  if (error instanceof StartError) return { start: error.message }
+  return { stack: error instanceof Error ? (error.stack ?? error.message) : String(error) }
+}
+
+/** The error again: a ConfigError, a StartError, or one with the stack of where it was thrown. */
+export function errorOf(failure: Failure): Error {
+  if ('problems' in failure) return new ConfigError(failure.problems)
+  if ('start' in failure) return new StartError(failure.start)
+  return Object.assign(new Error('a worker could not start'), { stack: failure.stack })
+}
