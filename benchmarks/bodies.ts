@@ -10,6 +10,11 @@ export function body(length: number): Buffer {
   return bytes
 }
 
+/** An answer that is always the same: a length of `body()`, or the text itself. */
+export function answerOf(answer: number | string | undefined): Buffer | undefined {
+  return typeof answer === 'number' ? body(answer) : answer === undefined ? undefined : Buffer.from(answer)
+}
+
 /** What an upload of so many bytes answers. */
 export function received(length: number): Buffer {
   return Buffer.from(`{"received":${length}}`)

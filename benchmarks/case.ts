@@ -43,6 +43,8 @@ export interface Case {
   readonly secondsAtLeast?: number
   /** The garbage collector is watched in a slice of its own, for those that run on Node. */
   readonly allocation?: boolean
+  /** Of all clients, only our own can make this load, e.g. with many tokens in turn. */
+  readonly oursOnly?: boolean
   /** At most so many rounds: for cases that take long to set up. */
   readonly roundsAtMost?: number
 }

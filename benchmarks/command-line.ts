@@ -22,7 +22,7 @@ export const usage = `npm run bench -- [options]
 
   --profile smoke|full   smoke: some minutes, to see that it works (default) · full: the measurement
   --case NAME            only this case; may be repeated
-  --peer NAME            only this server, beside the base; may be repeated
+  --peer NAME            only this server, beside the base; may be repeated (gateway: with its variants)
   --rounds N             instead of the profile's
   --seconds N            of each slice and of its warm-up, instead of the profile's
   --node PATH            the Node that runs servers and load (default: the one that runs this)

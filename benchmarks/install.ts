@@ -15,7 +15,9 @@ export function installPackages(say: (text: string) => void): string | undefined
     cwd: benchmarksFolder,
     encoding: 'utf8',
   })
-  return status === 0 ? undefined : `npm ci failed in benchmarks/: ${stderr.trim().split('\n').at(-1)}`
+  // The first line tells why; the last one names a file of this machine.
+  const why = /^npm (?:error|ERR!) (.*)$/m.exec(stderr ?? '')?.[1] ?? 'npm cannot be run'
+  return status === 0 ? undefined : `npm ci failed in benchmarks/: ${why}`
 }
 
 /** npm writes this file last. */

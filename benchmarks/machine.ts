@@ -36,12 +36,16 @@ const PACKAGES = [
   'express-oauth2-jwt-bearer',
   'autocannon',
 ]
-const SERVERS: Readonly<Record<string, readonly string[]>> = {
-  nginx: ['-v'],
-  haproxy: ['-v'],
-  apache2: ['-v'],
-  caddy: ['version'],
-  wrk: ['-v'],
+/** What prints the version. */
+const SERVERS: Readonly<Record<string, readonly [file: string, ...args: string[]]>> = {
+  nginx: ['nginx', '-v'],
+  haproxy: ['haproxy', '-v'],
+  apache2: ['apache2', '-v'],
+  mod_auth_openidc: ['dpkg-query', '--show', 'libapache2-mod-auth-openidc'],
+  caddy: ['caddy', 'version'],
+  'oauth2-proxy': ['oauth2-proxy', '--version'],
+  redis: ['redis-server', '--version'],
+  wrk: ['wrk', '-v'],
 }
 
 /** The first core is the server's, the last one the load's and everything else's. */
@@ -62,8 +66,9 @@ export function describeMachine(node: string): Machine {
     node: firstLine(node, ['--version']) ?? 'unknown',
     packages: known(PACKAGES, (name) => installedVersion(name)),
     servers: known(Object.keys(SERVERS), (name) => {
-      const file = findExecutable(name)
-      return file === undefined ? undefined : firstLine(file, SERVERS[name] ?? [])
+      const [command, ...args] = SERVERS[name]!
+      const file = findExecutable(command)
+      return file === undefined ? undefined : /\d+\.\d\S*/.exec(firstLine(file, args) ?? '')?.[0]
     }),
     commit: commit(),
     pinning: pinning(),
@@ -93,7 +98,8 @@ function firstLine(file: string, args: readonly string[]): string | undefined {
 
 function commit(): string {
   try {
-    const git = (...args: string[]) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim()
+    const git = (...args: string[]) =>
+      execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
     const changed = git('status', '--porcelain') === '' ? '' : ', with changes'
     return git('rev-parse', '--short=12', 'HEAD') + changed
   } catch {

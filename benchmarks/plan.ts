@@ -20,13 +20,21 @@ const profiles = {
     warmUpSeconds: 1,
     seconds: 1,
     onceRequests: 1500,
-    cases: ['forward-get', 'forward-up-64k', 'token-exchange'],
+    cases: [
+      'forward-get',
+      'forward-session',
+      'forward-up-64k',
+      'event-streams',
+      'websocket-echo',
+      'token-exchange',
+    ],
     peers: ['gateway', 'bare-again', 'bare-lookup', 'http-proxy', 'plugin-http-proxy'],
     allocation: false,
   },
   full: {
     rounds: 6,
-    warmUpSeconds: 2,
+    // Everything on Node is compiled after two seconds of its core at most.
+    warmUpSeconds: 3,
     seconds: 2,
     onceRequests: 6000,
     cases: [],
@@ -58,7 +66,7 @@ export function makePlan(line: CommandLine): PlannedCase[] {
     .filter(({ name }) => names.length === 0 || contains(names, name))
     .map((one) => ({
       ...one,
-      contenders: one.contenders.filter(({ peer }) => isWanted(one, peer.name, peers)),
+      contenders: one.contenders.filter(({ peer }) => isWanted(peer.name, peers)),
     }))
     .filter(({ contenders }) => contenders.length > 0)
     .map((one) => planned(one, line, profile))
@@ -89,13 +97,15 @@ function planned(one: Case, line: CommandLine, profile: (typeof profiles)['smoke
   }
 }
 
-/** All servers of a case that has no choice of them, e.g. the token endpoint. */
-function isWanted(one: Case, name: string, peers: readonly string[]): boolean {
-  return peers.length === 0 || contains(peers, name) || one.name === 'sessions'
+/** `gateway` stands for all of its variants: other stores, other sizes. */
+function isWanted(name: string, peers: readonly string[]): boolean {
+  return (
+    peers.length === 0 || contains(peers, name) || (name.startsWith('gateway-') && contains(peers, 'gateway'))
+  )
 }
 
 function generatorFor(one: Case, wanted: CommandLine['generator']): Generator {
-  const plain = one.mode === 'repeat' && one.name !== 'sessions' && (one.body?.bytes ?? 0) <= WRK_BODY_MAX
+  const plain = one.mode === 'repeat' && one.oursOnly !== true && (one.body?.bytes ?? 0) <= WRK_BODY_MAX
   if (!plain) return 'ours'
   if (wanted === 'auto') return findExecutable('wrk') === undefined ? 'ours' : 'wrk'
   return wanted

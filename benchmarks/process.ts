@@ -20,8 +20,17 @@ const RETRY_MS = 10
 
 const running = new Set<ChildProcess>()
 process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL')
+  for (const child of running) killGroup(child)
 })
+
+/** The process with its children: a worker of nginx or Apache outlives a master that is killed. */
+function killGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch {
+    // All of them have ended.
+  }
+}
 
 /** A process that we started, pinned to a core, with its output in a file. */
 export class Started {
@@ -34,6 +43,8 @@ export class Started {
     const output = openSync(outputFile, 'a')
     this.#child = spawn(file, args, {
       stdio: ['ignore', output, output],
+      // A process group of its own.
+      detached: true,
       env: { ...process.env, ...command.environment },
     })
     closeSync(output)
@@ -73,7 +84,7 @@ export class Started {
     if (this.ended) return
     const exited = once(this.#child, 'exit')
     this.#child.kill('SIGTERM')
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS)
+    const timer = setTimeout(() => killGroup(this.#child), STOP_MS)
     await exited
     clearTimeout(timer)
   }

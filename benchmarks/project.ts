@@ -3,8 +3,10 @@ import { createRequire } from 'node:module'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
-/** The folder of the project, wherever it was compiled to. */
-export const root = dirname(createRequire(import.meta.url).resolve('fastify-pkce/package.json'))
+/** The folder of the project, wherever it was compiled to; asked for from above, as `benchmarks/` is a package too. */
+export const root = dirname(
+  createRequire(new URL('..', import.meta.url)).resolve('fastify-pkce/package.json'),
+)
 
 /** Where the packages that we compare with are installed: they are no part of the package. */
 export const benchmarksFolder = join(root, 'benchmarks')

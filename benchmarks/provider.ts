@@ -1,9 +1,13 @@
-import { createServer, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
+import { createServer as createListener } from 'node:net'
+import { selfSigned } from '../test/support/certificate.ts'
 import { readArgument } from './argument.ts'
+import { ANY_TOKEN } from './peers/peer.ts'
 
 /**
  * A provider that answers at once and always the same: metadata, tokens without an id_token, a JWKS for those
- * that verify JWTs, and an introspection that finds everything active. In a process of its own, on the load's core.
+ * that verify JWTs, and an introspection that knows one token. In a process of its own, on the load's core.
  */
 const { port, jwks } = readArgument<{ port: number; jwks: object }>()
 const issuer = `http://127.0.0.1:${port}`
@@ -33,6 +37,7 @@ const tokens = Buffer.from(
 const active = Buffer.from(
   JSON.stringify({ active: true, sub: 'alice', client_id: 'benchmark', scope: 'orders.read', exp: inADay() }),
 )
+const inactive = Buffer.from(JSON.stringify({ active: false }))
 const keys = Buffer.from(JSON.stringify(jwks))
 const empty = Buffer.from('{}')
 
@@ -41,15 +46,37 @@ const answers = new Map<string, Buffer>([
   ['/.well-known/oauth-authorization-server', metadata],
   ['/jwks', keys],
   ['/token', tokens],
-  ['/introspect', active],
   ['/revoke', empty],
 ])
 
-createServer((request, response) => {
-  const path = request.url?.split('?', 1)[0] ?? ''
-  const content = answers.get(path)
-  request.on('end', () => send(response, content)).resume()
+/** The first byte of a TLS connection (RFC 8446 §5.1). */
+const HANDSHAKE = 22
+const plain = createServer(answer)
+const secure = createSecureServer(selfSigned('localhost'), answer)
+
+// One port for http and https: mod_auth_openidc asks an introspection endpoint over https only.
+createListener((socket) => {
+  socket.once('data', (first) => {
+    socket.pause().unshift(first)
+    const server = first[0] === HANDSHAKE ? secure : plain
+    server.emit('connection', socket)
+    process.nextTick(() => socket.resume())
+  })
+  socket.on('error', () => socket.destroy())
 }).listen({ host: '127.0.0.1', port, backlog: 4096 })
+
+function answer(request: IncomingMessage, response: ServerResponse): void {
+  const path = request.url?.split('?', 1)[0] ?? ''
+  let form = ''
+  request.setEncoding('latin1').on('data', (text: string) => {
+    form += text
+  })
+  request.on('end', () => send(response, path === '/introspect' ? introspection(form) : answers.get(path)))
+}
+
+function introspection(form: string): Buffer {
+  return new URLSearchParams(form).get('token') === ANY_TOKEN ? active : inactive
+}
 
 function send(response: ServerResponse, content: Buffer = empty): void {
   const fields = { 'content-type': 'application/json', 'content-length': content.length }

@@ -23,6 +23,9 @@ export interface CaseResult {
   readonly bytesPerSession: Readonly<Record<string, number>>
 }
 
+/** Characters of a failure that are kept: a server may answer with a page. */
+const MESSAGE_MAX = 200
+
 /**
  * Measures a case: in each round base, one, base, another, base …, and in every second round from the end to the
  * beginning, so that whatever slowly changes on the machine hits all of them alike.
@@ -47,14 +50,19 @@ export async function measureCase(
 
   const take = async (contender: Contender, nodeFlags?: readonly string[]): Promise<Slice | undefined> => {
     const { name } = contender.peer
+    let message: string
     try {
       const slice = await measure(stage, one, contender, timing, nodeFlags)
-      if (slice.errors === 0) return slice
-      failures[name] = `void: ${slice.errors} errors, e.g. ${slice.errorTexts.join('; ')}`
+      // Slow readers have whole answers only after a while.
+      const isAnswered = slice.requests > 0 || (slice.bytes ?? 0) > 0
+      if (slice.errors === 0 && isAnswered) return slice
+      message = `void: ${slice.errors} errors in ${slice.requests} answers ${slice.errorTexts.join('; ')}`
     } catch (error) {
-      failures[name] = (error as Error).message
+      message = (error as Error).message
     }
-    progress(`  ${name}: ${failures[name]}`)
+    progress(`  ${name}: ${message}`)
+    // What follows the first line is what the server wrote, with names of this machine in it.
+    failures[name] = message.split('\n', 1)[0]!.slice(0, MESSAGE_MAX)
     return undefined
   }
   const record = async (contender: Contender): Promise<void> => {

@@ -36,7 +36,7 @@ try {
 
 async function run(line: CommandLine): Promise<number> {
   const before = line.compare === undefined ? undefined : readReport(line.compare)
-  const plan = withPackages(makePlan(line))
+  const plan = withPackages(makePlan(line), line.docs)
   const machine = describeMachine(line.node)
   say(terminalHeader(machine))
   say(`\nplan\n${describePlan(plan)}`)
@@ -85,10 +85,11 @@ async function onStage(
   }
 }
 
-/** Peers that need packages are skipped where these cannot be installed. */
-function withPackages(plan: PlannedCase[]): PlannedCase[] {
+/** Peers that need packages are skipped where these cannot be installed. @param charts are needed as well. */
+function withPackages(plan: PlannedCase[], charts: boolean): PlannedCase[] {
   const needing = (one: PlannedCase) => one.case.contenders.filter(({ peer }) => peer.needsPackages)
-  const needed = plan.some((one) => needing(one).length > 0 || one.timing.generator === 'autocannon')
+  const needed =
+    charts || plan.some((one) => needing(one).length > 0 || one.timing.generator === 'autocannon')
   const problem = needed ? installPackages((text) => process.stderr.write(`${text}\n`)) : undefined
   if (problem === undefined) return plan
   return plan.map((one) => {

@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import type { Case, Contender } from './case.ts'
 import type { Keys } from './keys.ts'
 import type { Generator, LoadPlan, LoadResult } from './load/plan.ts'
-import type { Machine } from './machine.ts'
+import type { Core, Machine } from './machine.ts'
 import type { Place } from './peers/peer.ts'
-import { freePort, outputFile, Started } from './process.ts'
+import { type Command, freePort, outputFile, Started } from './process.ts'
 import { program } from './project.ts'
+import { redisCommand } from './redis.ts'
 
 /** What the slices of a run have in common. */
 export interface Stage {
@@ -36,9 +37,11 @@ export interface Slice extends LoadResult {
   readonly folder: string
 }
 
-/** A new folder for a run. */
+/** A new folder for a run, which is removed when the run ends, however it ends. */
 export function stageFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'benchmarks-'))
+  const folder = mkdtempSync(join(tmpdir(), 'benchmarks-'))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  return folder
 }
 
 /**
@@ -59,16 +62,25 @@ export async function measure(
     helperPort: await freePort(),
     upstream: stage.upstream,
     provider: stage.provider,
+    redis: await freePort(),
     folder,
     node: stage.node,
     nodeFlags,
     keys: stage.keys,
   }
-  const servers: Started[] = []
+  const started: Started[] = []
+  const start = (command: Command, core: Core, name: string): Started => {
+    const process = new Started(command, core, outputFile(folder, name))
+    started.push(process)
+    return process
+  }
   try {
-    for (const [i, command] of contender.peer.commands(place).entries()) {
-      servers.push(new Started(command, stage.pinning.server, outputFile(folder, `server-${i}`)))
+    if (contender.peer.needsRedis) {
+      await start(redisCommand(place), stage.pinning.load, 'redis').listening(place.redis)
     }
+    const servers = contender.peer
+      .commands(place)
+      .map((command, i) => start(command, stage.pinning.server, `server-${i}`))
     await servers.at(-1)!.listening(place.port)
     if (servers.length > 1) await servers[0]!.listening(place.helperPort)
     const mode = contender.mode ?? one.mode
@@ -90,7 +102,7 @@ export async function measure(
     })
     return { ...result, folder, output: servers.at(-1)!.output() }
   } finally {
-    for (const server of servers.toReversed()) await server.stop()
+    for (const one of started.toReversed()) await one.stop()
   }
 }
 
@@ -129,7 +141,6 @@ export async function startSurroundings(
   return {
     async stop() {
       for (const one of processes) await one.stop()
-      rmSync(folder, { recursive: true, force: true })
     },
   }
 }

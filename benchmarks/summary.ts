@@ -56,8 +56,7 @@ export function summarize(one: Case, result: CaseResult, generator: string): Sum
   const rows = [one.base, ...one.contenders].map(({ peer: { name, title } }): Row => {
     const problem = result.failures[name]
     const own = result.slices.filter((slice) => slice.name === name)
-    if (problem !== undefined || own.length === 0)
-      return { name, title, problem: firstLine(problem ?? 'not measured') }
+    if (problem !== undefined || own.length === 0) return { name, title, problem: problem ?? 'not measured' }
     const { [name]: allocation } = result.allocations
     const { [name]: bytesPerSession } = result.bytesPerSession
     return {
@@ -139,9 +138,4 @@ function bytesOf({ bytes, requests }: Measured, body: NonNullable<Case['body']>)
 
 function utilisation({ cpuNanoseconds, seconds }: Measured): number | undefined {
   return cpuNanoseconds === undefined ? undefined : cpuNanoseconds / 1e9 / seconds
-}
-
-/** The rest, e.g. a server's output, is in the raw results. */
-function firstLine(text: string): string {
-  return text.split('\n', 1)[0]!
 }

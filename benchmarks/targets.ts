@@ -36,6 +36,7 @@ export const targets: readonly Target[] = [
   forward('caddy', 1.5),
   forward('nginx-auth-request', 0.75),
   forward('nginx', 0.25),
+  { caseName: 'forward-session', name: 'gateway-redis-warm', against: 'bare', atLeast: 0.9 },
   { caseName: 'forward-down-10m', name: 'gateway', against: 'bare', atLeast: 0.9 },
   { caseName: 'forward-up-10m', name: 'gateway', against: 'bare', atLeast: 0.9 },
   { caseName: 'slow-readers', name: 'gateway', against: 'idle', atMost: 40 },
@@ -44,6 +45,7 @@ export const targets: readonly Target[] = [
   { caseName: 'latency', name: 'gateway', against: 'bare', atMost: 1.5 },
   { caseName: 'sessions', name: 'gateway-1000000', against: 'gateway-1000', atLeast: 0.9 },
   { caseName: 'token-exchange', name: 'gateway', against: 'hello', atLeast: 0.15 },
+  { caseName: 'token-exchange', name: 'gateway-redis', against: 'hello', atLeast: 0.1 },
   { caseName: 'authorize', name: 'gateway', against: 'hello', atLeast: 0.25 },
 ]
 

@@ -2,12 +2,15 @@ import { createHash } from 'node:crypto'
 import { createServer, type Socket } from 'node:net'
 import { readArgument } from './argument.ts'
 import { body, received, smallAnswer } from './bodies.ts'
+import { echo } from './echo.ts'
+import { Broadcast } from './event-stream.ts'
 
 /**
  * A fast upstream with fixed answers, in a process of its own: raw sockets, so that it is not what limits.
  *
  * `GET …/small` 200 bytes of JSON · `GET …/down/N` N bytes · `POST …/up` the number of bytes received ·
- * `POST …/digest` their SHA-256, for the checks before the timing.
+ * `POST …/digest` their SHA-256, for the checks before the timing · `GET …/events` an event stream · `GET …/echo` a
+ * WebSocket that sends every message back.
  */
 const { port } = readArgument<{ port: number }>()
 
@@ -21,6 +24,7 @@ const CONTENT_LENGTH = /\r\ncontent-length: *(\d+)/i
 const small = answer('application/json', smallAnswer)
 const downloads = new Map<number, Buffer>()
 const uploads = new Map<number, Buffer>()
+const broadcast = new Broadcast()
 
 /** One connection: requests one after another, and the rest of an upload. */
 class Connection {
@@ -58,7 +62,7 @@ class Connection {
     this.#head = ''
     const target = head.slice(head.indexOf(' ') + 1, head.indexOf(' ', head.indexOf(' ') + 1))
     if (head.startsWith('GET')) {
-      this.#socket.write(target.endsWith('/small') ? small : download(target))
+      this.#get(target, head)
       return
     }
     const length = CONTENT_LENGTH.exec(head)?.[1]
@@ -67,6 +71,13 @@ class Connection {
     this.#digest = target.endsWith('/digest') ? createHash('sha256') : undefined
     this.#tail = Buffer.alloc(0)
     if (rest.length > 0) this.#upload(rest)
+  }
+
+  #get(target: string, head: string): void {
+    if (target.endsWith('/small')) this.#socket.write(small)
+    else if (target.endsWith('/events')) broadcast.add(this.#socket)
+    else if (target.endsWith('/echo')) echo(this.#socket.removeAllListeners('data'), head)
+    else this.#socket.write(download(target))
   }
 
   #upload(chunk: Buffer): void {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { body, received, smallAnswer } from '../bodies.ts'
+import { answerOf, body, received, smallAnswer } from '../bodies.ts'
 import type { Contender, Traffic } from '../case.ts'
 import { type Answer, ask } from '../check.ts'
 import type { PlannedRequest } from '../load/plan.ts'
@@ -13,19 +13,21 @@ export function forwarding(peer: Peer, message: Message): Contender {
   return {
     peer,
     async prepare(place) {
-      const headers = {
-        authorization: await peer.authorization(place),
-        accept: 'application/json',
-        'user-agent': 'benchmark/1',
-      }
-      const traffic = trafficOf(message, headers)
+      const traffic = trafficOf(message, await peer.authorization(place))
       await checkAnswers(peer, place, traffic)
       return traffic
     },
   }
 }
 
-function trafficOf(message: Message, headers: PlannedRequest['headers']): Traffic {
+/** GETs of the small answer, each with an access token of its own. */
+export function smallTraffic(tokens: readonly string[]): Traffic {
+  const each = tokens.map((token) => trafficOf('small', `Bearer ${token}`))
+  return { ...each[0]!, requests: each.flatMap(({ requests }) => requests) }
+}
+
+function trafficOf(message: Message, authorization: string): Traffic {
+  const headers = { authorization, accept: 'application/json', 'user-agent': 'benchmark/1' }
   if (message === 'small') {
     const request = { method: 'GET', path: '/api/small', headers } as const
     return { requests: [request], status: 200, answer: smallAnswer.toString() }
@@ -40,22 +42,31 @@ function trafficOf(message: Message, headers: PlannedRequest['headers']): Traffi
   return { requests: [request], uploadBytes: up, status: 200, answer: received(up).toString() }
 }
 
-/** The answer byte for byte; an upload by its digest at the upstream; a refusal without or with a bad token. */
-async function checkAnswers(peer: Peer, { port }: Place, traffic: Traffic): Promise<void> {
+/** The answer byte for byte; an upload by its digest at the upstream; a refusal without or with any bad token. */
+export async function checkAnswers(peer: Peer, place: Place, traffic: Traffic): Promise<void> {
+  const { port } = place
   const request = traffic.requests[0]!
   const upload = traffic.uploadBytes === undefined ? undefined : body(traffic.uploadBytes)
-  const expected =
-    typeof traffic.answer === 'number' ? body(traffic.answer) : Buffer.from(traffic.answer ?? '')
-  await expectAnswer(await ask(port, request, upload), expected)
+  await expectAnswer(await ask(port, request, upload), answerOf(traffic.answer)!)
   if (upload) {
     const digest = createHash('sha256').update(upload).digest('hex')
     await expectAnswer(await ask(port, { ...request, path: '/api/digest' }, upload), Buffer.from(digest))
   }
-  if (!peer.authenticates) return
-  const { authorization, ...anonymous } = request.headers
-  for (const headers of [anonymous, { ...anonymous, authorization: spoilt(authorization ?? '') }]) {
-    const { status } = await ask(port, { ...request, headers }, upload)
+  if (peer.authenticates) await checkRefusals(peer, place, request, upload)
+}
+
+async function checkRefusals(peer: Peer, place: Place, request: PlannedRequest, upload?: Buffer) {
+  const { authorization = '', ...anonymous } = request.headers
+  const statusOf = async (field: { authorization?: string }) =>
+    (await ask(place.port, { ...request, headers: { ...anonymous, ...field } }, upload)).status
+  for (const field of [{}, { authorization: spoilt(authorization) }]) {
+    const status = await statusOf(field)
     if (status !== 401 && status !== 403) throw new Error(`without a good token it answers ${status}`)
+  }
+  for (const [what, token] of Object.entries(peer.refuses?.(place) ?? {})) {
+    const status = await statusOf({ authorization: `Bearer ${token}` })
+    // @fastify/jwt refuses a token of another algorithm with a 500.
+    if (status < 400) throw new Error(`with a token that is ${what} it answers ${status}`)
   }
 }
 

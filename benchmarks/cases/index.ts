@@ -1,11 +1,14 @@
 import type { Case, Contender } from '../case.ts'
 import { bare, forwarders } from '../peers/index.ts'
 import { authorize } from './authorize.ts'
+import { eventStreams } from './event-streams.ts'
 import { forwarding, type Message } from './forward.ts'
+import { forwardSession } from './forward-session.ts'
 import { introspect } from './introspect.ts'
 import { refresh } from './refresh.ts'
 import { sessions } from './sessions.ts'
 import { tokenExchange } from './token-exchange.ts'
+import { websocketEcho } from './websocket-echo.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -21,6 +24,7 @@ export function allCases(smoke: boolean): readonly Case[] {
       contenders: forwarders.map((peer) => forwarding(peer, 'small')),
       allocation: true,
     },
+    forwardSession,
     forward('forward-post-1k', 'POST of 1 KiB, 64 connections', { up: KIB }, 64),
     forward('forward-down-64k', 'GET with an answer of 64 KiB, 64 connections', { down: 64 * KIB }, 64),
     forward('forward-up-64k', 'POST of 64 KiB, 64 connections', { up: 64 * KIB }, 64),
@@ -32,12 +36,15 @@ export function allCases(smoke: boolean): readonly Case[] {
       mode: 'slow',
       roundsAtMost: 3,
     },
+    eventStreams,
+    websocketEcho,
     forward('connections-1', 'GET, 1 connection', 'small', 1),
     forward('connections-1000', 'GET, 1,000 connections', 'small', 1000),
     {
       ...forward('latency', 'GET at half of its own maximum load: 99th percentile', 'small', 64),
       metric: 'p99',
       mode: 'paced',
+      secondsAtLeast: 5,
     },
     sessions(smoke ? [1000, 10_000] : [1000, 100_000, 1_000_000]),
     authorize,

@@ -1,7 +1,9 @@
 import { refreshForm, refreshMany, signInMany } from '../app.ts'
-import type { Case } from '../case.ts'
+import type { Case, Contender } from '../case.ts'
+import type { Peer } from '../peers/peer.ts'
 import { greeted } from './hello.ts'
-import { tokenRequest, unlimitedGateway } from './token-exchange.ts'
+import { tokenRequest } from './token-exchange.ts'
+import { unlimitedGateways } from './unlimited.ts'
 
 /** The refresh grant while the provider's token is good for long: rotation alone, and no call to the provider. */
 export const refresh: Case = {
@@ -11,16 +13,18 @@ export const refresh: Case = {
   mode: 'once',
   connections: 64,
   base: greeted,
-  contenders: [
-    {
-      peer: unlimitedGateway,
-      async prepare({ port }, count) {
-        // Two refreshes of each, with their answers checked, are the warm-up.
-        const first = await signInMany(port, count)
-        const tokens = await refreshMany(port, await refreshMany(port, first))
-        const requests = tokens.map(({ refreshToken }) => tokenRequest(refreshForm(refreshToken)))
-        return { requests, status: 200 }
-      },
+  contenders: unlimitedGateways().map(refreshing),
+}
+
+function refreshing(peer: Peer): Contender {
+  return {
+    peer,
+    async prepare({ port }, count) {
+      // Two refreshes of each, with their answers checked, are the warm-up.
+      const first = await signInMany(port, count)
+      const tokens = await refreshMany(port, await refreshMany(port, first))
+      const requests = tokens.map(({ refreshToken }) => tokenRequest(refreshForm(refreshToken)))
+      return { requests, status: 200 }
     },
-  ],
+  }
 }

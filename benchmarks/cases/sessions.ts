@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { smallAnswer } from '../bodies.ts'
 import type { Case, Contender } from '../case.ts'
-import { ask } from '../check.ts'
 import { gatewayConfiguration } from '../gateway.ts'
-import { nodeCommand } from '../peers/peer.ts'
+import { nodeCommand, type Peer } from '../peers/peer.ts'
+import { checkAnswers, smallTraffic } from './forward.ts'
 
 /** Users that send requests at the moment, whatever the number of those who are signed in. */
 const ACTIVE = 1000
@@ -29,6 +28,7 @@ export function sessions([first = 1000, ...others]: readonly number[]): Case {
     metric: 'rate',
     mode: 'repeat',
     connections: 64,
+    oursOnly: true,
     base: full(first),
     contenders: others.map(full),
     roundsAtMost: 3,
@@ -36,38 +36,27 @@ export function sessions([first = 1000, ...others]: readonly number[]): Case {
 }
 
 function full(count: number): Contender {
-  return {
-    peer: {
-      name: `gateway-${count}`,
-      title: `the gateway with ${count.toLocaleString('en')} sessions`,
-      isNode: true,
-      authenticates: true,
-      commands: (place) => {
-        const store = { type: 'memory', maxRecords: count + 1000 }
-        const config = { ...gatewayConfiguration(place), store, log: { level: 'warn' } }
-        // The standard heap of a machine with little memory would not hold a million.
-        const node = { ...place, nodeFlags: [...place.nodeFlags, '--max-old-space-size=8192', '--expose-gc'] }
-        const argument = { config, count, active: ACTIVE, file: filledFile(place.folder) }
-        return [nodeCommand(node, 'full-gateway.js', argument)]
-      },
-      authorization: ({ folder }) => `Bearer ${readFilled(folder).tokens[0]}`,
+  const peer: Peer = {
+    name: `gateway-${count}`,
+    title: `the gateway with ${count.toLocaleString('en')} sessions`,
+    isNode: true,
+    authenticates: true,
+    commands: (place) => {
+      const store = { type: 'memory', maxRecords: count + 1000 }
+      const config = { ...gatewayConfiguration(place), store, log: { level: 'warn' } }
+      // The standard heap of a machine with little memory would not hold a million.
+      const node = { ...place, nodeFlags: [...place.nodeFlags, '--max-old-space-size=8192', '--expose-gc'] }
+      const argument = { config, count, active: ACTIVE, file: filledFile(place.folder) }
+      return [nodeCommand(node, 'full-gateway.js', argument)]
     },
-    async prepare({ port, folder }) {
-      const requests = readFilled(folder).tokens.map((token) => ({
-        method: 'GET' as const,
-        path: '/api/small',
-        headers: {
-          authorization: `Bearer ${token}`,
-          accept: 'application/json',
-          'user-agent': 'benchmark/1',
-        },
-      }))
-      for (const request of [requests[0]!, requests.at(-1)!]) {
-        const { status, body } = await ask(port, request)
-        if (status !== 200 || !body.equals(smallAnswer))
-          throw new Error(`the gateway answers ${status}: ${body}`)
-      }
-      return { requests, status: 200, answer: smallAnswer.toString() }
+    authorization: ({ folder }) => `Bearer ${readFilled(folder).tokens[0]}`,
+  }
+  return {
+    peer,
+    async prepare(place) {
+      const { tokens } = readFilled(place.folder)
+      for (const token of [tokens[0]!, tokens.at(-1)!]) await checkAnswers(peer, place, smallTraffic([token]))
+      return smallTraffic(tokens)
     },
   }
 }

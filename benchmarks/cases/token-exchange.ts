@@ -1,13 +1,8 @@
 import { codeForm, obtainCodes, signInMany } from '../app.ts'
-import type { Case } from '../case.ts'
-import { gatewayPeer } from '../gateway.ts'
+import type { Case, Contender } from '../case.ts'
+import type { Peer } from '../peers/peer.ts'
 import { greeted } from './hello.ts'
-
-/** Many logins of one address: its limits are lifted; nothing else is changed. */
-export const unlimitedGateway = gatewayPeer(
-  { rateLimit: false, limits: { transactionsPerAddress: 10_000_000 } },
-  { name: 'gateway', title: 'the gateway, address limits lifted, memory store' },
-)
+import { unlimitedGateways } from './unlimited.ts'
 
 /** A request to the token endpoint. */
 export function tokenRequest(body: string) {
@@ -23,17 +18,19 @@ export const tokenExchange: Case = {
   mode: 'once',
   connections: 64,
   base: greeted,
-  contenders: [
-    {
-      peer: unlimitedGateway,
-      async prepare({ port }, count) {
-        // Whole logins, whose every answer is checked. They are also the warm-up: codes live for a minute, so there
-        // cannot be as many as it takes until everything is compiled.
-        await signInMany(port, 2 * count)
-        const codes = await obtainCodes(port, count)
-        return { requests: codes.map((code) => tokenRequest(codeForm(code))), status: 200 }
-      },
-    },
-  ],
+  contenders: unlimitedGateways().map(exchanging),
   allocation: true,
+}
+
+function exchanging(peer: Peer): Contender {
+  return {
+    peer,
+    async prepare({ port }, count) {
+      // Whole logins, whose every answer is checked. They are also the warm-up: codes live for a minute, so there
+      // cannot be as many as it takes until everything is compiled.
+      await signInMany(port, 2 * count)
+      const codes = await obtainCodes(port, count)
+      return { requests: codes.map((code) => tokenRequest(codeForm(code))), status: 200 }
+    },
+  }
 }

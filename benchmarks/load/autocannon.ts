@@ -1,4 +1,4 @@
-import { body } from '../bodies.ts'
+import { answerOf, body } from '../bodies.ts'
 import { loadInstalled } from '../project.ts'
 import type { LoadPlan, LoadResult } from './plan.ts'
 import { Window } from './window.ts'
@@ -26,6 +26,8 @@ export async function runAutocannon(plan: LoadPlan): Promise<LoadResult> {
     body: plan.uploadBytes > 0 ? body(plan.uploadBytes) : text,
     connections: plan.connections,
     pipelining: 1,
+    // Other bodies are counted as mismatches.
+    expectBody: answerOf(plan.answer)?.toString(),
   }
   const window = new Window(plan)
   await autocannon({ ...options, duration: plan.warmUpSeconds })

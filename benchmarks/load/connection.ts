@@ -104,7 +104,7 @@ export class Connection {
     const status = Number(head.slice(9, 12))
     if (status < 200) this.#read(rest)
     else if (status !== this.#expected.status) {
-      this.#fail(`${head.split('\r\n', 1)[0]}: ${rest.toString('latin1', 0, 300)}`)
+      this.#fail(`${head.split('\r\n', 1)[0]}: ${rest.toString('latin1', 0, 120)}`)
     } else {
       const length = CONTENT_LENGTH.exec(head)?.[1]
       this.#length = status === 204 || status === 304 ? 0 : length === undefined ? -1 : Number(length)

@@ -1,6 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { readArgument } from '../argument.ts'
 import { runAutocannon } from './autocannon.ts'
+import { runEchoes } from './echoes.ts'
+import { runEvents } from './events.ts'
 import { runOurs } from './ours.ts'
 import type { LoadPlan } from './plan.ts'
 import { runWrk } from './wrk.ts'
@@ -9,5 +11,8 @@ import { runWrk } from './wrk.ts'
 const { planFile, resultFile, folder } = readArgument<Record<'planFile' | 'resultFile' | 'folder', string>>()
 const plan = JSON.parse(readFileSync(planFile, 'utf8')) as LoadPlan
 const generators = { ours: runOurs, wrk: runWrk, autocannon: runAutocannon }
-writeFileSync(resultFile, JSON.stringify(await generators[plan.generator](plan, folder)))
+const streams = { events: runEvents, echo: runEchoes }
+const { mode } = plan
+const run = mode === 'events' || mode === 'echo' ? streams[mode] : generators[plan.generator]
+writeFileSync(resultFile, JSON.stringify(await run(plan, folder)))
 process.exit(0)

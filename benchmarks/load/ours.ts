@@ -1,17 +1,20 @@
-import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
-import { body } from '../bodies.ts'
+import { answerOf, body } from '../bodies.ts'
 import { Connection, type Listener } from './connection.ts'
-import { latencyOf } from './latency.ts'
 import { Pace } from './pace.ts'
+import { comes } from './patience.ts'
 import { type LoadPlan, type LoadResult, wireFormat } from './plan.ts'
-import { Window } from './window.ts'
+import { Tally } from './tally.ts'
 
-/** 64 KiB in so many milliseconds is what a phone on a bad line reads. */
-const SLOW_MS = 50
+/** At most 64 KiB in so many milliseconds: less than any server could send, and 10 MiB in some four seconds. */
+const SLOW_MS = 25
+/** At full speed, to know half of it. */
+const FULL_SPEED_MS = 1000
 const SETTLE_MS = 300
 const PATIENCE_MS = 60_000
-const ERRORS_SHOWN = 5
+/** For the answers that are under way in the end. */
+const LAST_ANSWERS_MS = 10_000
+const ERRORS_MAX = 1000
 
 /** The load by our own client, with a histogram in nanoseconds. */
 export async function runOurs(plan: LoadPlan): Promise<LoadResult> {
@@ -25,25 +28,24 @@ export async function runOurs(plan: LoadPlan): Promise<LoadResult> {
 
 class Load implements Listener {
   readonly #plan: LoadPlan
-  readonly #window: Window
+  readonly #tally: Tally
   readonly #wire: readonly (readonly Buffer[])[]
   readonly #connections: Connection[]
-  readonly #histogram: RecordableHistogram = createHistogram()
-  readonly #errorTexts: string[] = []
-  #answered = 0
-  #bytes = 0
-  #errors = 0
+  /** Answered or failed. */
+  #settled = 0
+  #underWay = 0
   #next = 0
   /** Nothing more is sent. */
   #over = false
   #pace: Pace | null = null
-  /** `once`: called when so many have been answered. */
+  /** So many are to be settled. */
   #milestone = Number.POSITIVE_INFINITY
+  /** Called when they are, or when nothing is under way any more. */
   #reached: () => void = () => {}
 
   constructor(plan: LoadPlan) {
     this.#plan = plan
-    this.#window = new Window(plan)
+    this.#tally = new Tally(plan)
     const upload = plan.uploadBytes > 0 ? [body(plan.uploadBytes)] : []
     this.#wire = plan.requests.map((request) => [
       Buffer.from(wireFormat(request, plan.port, plan.uploadBytes), 'latin1'),
@@ -51,16 +53,11 @@ class Load implements Listener {
     ])
     const expected = {
       status: plan.status,
-      answer: expectedBody(plan.answer),
+      answer: answerOf(plan.answer),
       slowMs: plan.mode === 'slow' ? SLOW_MS : 0,
     }
     this.#connections = Array.from(
-      {
-        length: Math.min(
-          plan.connections,
-          plan.mode === 'once' ? plan.requests.length : Number.POSITIVE_INFINITY,
-        ),
-      },
+      { length: plan.connections },
       () => new Connection(plan.port, expected, this),
     )
   }
@@ -69,20 +66,13 @@ class Load implements Listener {
     const { mode, warmUpSeconds, seconds, requests } = this.#plan
     for (const connection of this.#connections) this.#sendNext(connection)
     if (mode === 'once') {
-      await this.#answers(Math.ceil(requests.length / 3))
-      this.#begin()
-      await this.#answers(requests.length - Math.ceil(requests.length / 3))
-      return this.#end()
+      await this.#settling(Math.ceil(requests.length / 3))
+      this.#tally.begin()
+      await this.#settling(requests.length)
+      return await this.#end()
     }
-    // The second half of the warm-up tells the rate: the first is slow, because nothing is compiled yet.
-    await pause((warmUpSeconds * 1000) / 2)
-    const before = this.#answered
-    await pause((warmUpSeconds * 1000) / 2)
-    const reached = (this.#answered - before) / (warmUpSeconds / 2)
-    if (mode === 'paced') return await this.#atPace(reached / 2, seconds)
-    this.#begin()
-    await pause(seconds * 1000)
-    return this.#end()
+    await pause(warmUpSeconds * 1000)
+    return mode === 'paced' ? await this.#atHalfOfItsSpeed(seconds) : await this.#measure(seconds)
   }
 
   close(): void {
@@ -91,86 +81,86 @@ class Load implements Listener {
   }
 
   answered(connection: Connection, startedAt: number): void {
-    this.#answered += 1
-    if (this.#over) return
-    this.#histogram.record(Math.max(1, Math.round((performance.now() - startedAt) * 1e6)))
-    if (this.#answered >= this.#milestone) this.#reached()
-    this.#sendNext(connection)
+    if (!this.#over) this.#tally.answered((performance.now() - startedAt) * 1e6)
+    this.#settle(connection)
   }
 
   failed(connection: Connection, why: string): void {
-    if (this.#over) return
-    this.#errors += 1
-    if (this.#errorTexts.length < ERRORS_SHOWN) this.#errorTexts.push(why)
-    // A server that refuses everything need not be asked a million times.
-    if (this.#errors >= 1000) this.#reached()
-    else this.#sendNext(connection)
+    this.#tally.failed(why)
+    this.#settle(connection)
   }
 
   received(bytes: number): void {
-    this.#bytes += bytes
+    this.#tally.received(bytes)
+  }
+
+  #settle(connection: Connection): void {
+    this.#settled += 1
+    this.#underWay -= 1
+    if (this.#isReached()) this.#reached()
+    this.#sendNext(connection)
+  }
+
+  /** A server that refuses everything need not be asked a million times. */
+  #isReached(): boolean {
+    return (
+      this.#settled >= this.#milestone ||
+      this.#tally.errors >= ERRORS_MAX ||
+      (this.#over && this.#underWay === 0)
+    )
   }
 
   #sendNext(connection: Connection): void {
-    if (this.#over) return
     if (this.#pace !== null) this.#pace.isFree(connection)
-    else if (this.#plan.mode !== 'once' || this.#next < this.#wire.length) connection.send(this.#request())
+    else this.#send(connection)
   }
 
-  #request(): readonly Buffer[] {
-    const request = this.#wire[this.#next % this.#wire.length]!
+  #send(connection: Connection, due?: number): void {
+    const isUsedUp = this.#plan.mode === 'once' && this.#next === this.#wire.length
+    if (this.#over || isUsedUp || this.#tally.errors >= ERRORS_MAX) return
+    this.#underWay += 1
+    connection.send(this.#wire[this.#next % this.#wire.length]!, due)
     this.#next += 1
-    return request
   }
 
-  /** @throws Error when they do not come. */
-  async #answers(count: number): Promise<void> {
+  /** Until so many of all are settled. */
+  async #settling(count: number): Promise<void> {
+    this.#milestone = count
+    if (!(await this.#reaching(PATIENCE_MS))) this.#tally.failed('not all answers have come')
+  }
+
+  /** Resolves to false if it is not so within the time. */
+  async #reaching(withinMs: number): Promise<boolean> {
+    if (this.#isReached()) return true
     const reached = new Promise<void>((resolve) => {
       this.#reached = resolve
     })
-    this.#milestone = this.#answered + count
-    const timer = setTimeout(() => {
-      this.#errors += 1
-      this.#errorTexts.push(`not all answers came within ${PATIENCE_MS} ms`)
-      this.#reached()
-    }, PATIENCE_MS)
-    await reached
-    clearTimeout(timer)
-    this.#milestone = Number.POSITIVE_INFINITY
+    return await comes(reached, withinMs)
   }
 
-  async #atPace(pace: number, seconds: number): Promise<LoadResult> {
-    this.#pace = new Pace(pace, (connection, due) => connection.send(this.#request(), due))
+  async #atHalfOfItsSpeed(seconds: number): Promise<LoadResult> {
+    const before = this.#settled
+    await pause(FULL_SPEED_MS)
+    const pace = ((this.#settled - before) * 1000) / FULL_SPEED_MS / 2
+    this.#pace = new Pace(pace, (connection, due) => this.#send(connection, due))
     await pause(SETTLE_MS)
-    this.#begin()
-    await pause(seconds * 1000)
-    const result = this.#end()
+    const result = await this.#measure(seconds)
     this.#pace.stop()
     return { ...result, pace }
   }
 
-  #begin(): void {
-    this.#answered = 0
-    this.#bytes = 0
-    this.#histogram.reset()
-    this.#window.begin()
+  async #measure(seconds: number): Promise<LoadResult> {
+    this.#tally.begin()
+    await pause(seconds * 1000)
+    return await this.#end()
   }
 
-  #end(): LoadResult {
-    const used = this.#window.end()
-    const requests = this.#answered
+  /** A request that is never answered is an error. Slow readers are not waited for. */
+  async #end(): Promise<LoadResult> {
+    this.#tally.end()
     this.#over = true
-    return {
-      requests,
-      bytes: this.#bytes,
-      errors: this.#errors,
-      errorTexts: this.#errorTexts,
-      latency: latencyOf(this.#histogram),
-      ...used,
-    }
+    const isComplete = this.#plan.mode === 'slow' || (await this.#reaching(LAST_ANSWERS_MS))
+    if (!isComplete) this.#tally.failed(`${this.#underWay} requests have no answer`)
+    return this.#tally.result()
   }
-}
-
-function expectedBody(answer: LoadPlan['answer']): Buffer | undefined {
-  return typeof answer === 'number' ? body(answer) : answer === undefined ? undefined : Buffer.from(answer)
 }

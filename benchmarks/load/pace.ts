@@ -1,30 +1,27 @@
 import type { Connection } from './connection.ts'
 
-/** In every period a small burst: timers are not finer. */
+/** Timers are not finer. */
 const TICK_MS = 1
 
 /**
  * Sends at a fixed rate, whether or not the server keeps up: a request that finds no free connection waits, and its
  * latency counts from the moment at which it was due.
+ *
+ * What is due is looked for at every tick and at every answer: from one tick alone to the next, it would come in
+ * bursts, and a burst that is half of what the server can do takes half of a tick, however fast the server is.
  */
 export class Pace {
+  readonly #perSecond: number
   readonly #send: (connection: Connection, due: number) => void
   readonly #free: Connection[] = []
   readonly #late: number[] = []
-  readonly #timer: NodeJS.Timeout
+  readonly #timer = setInterval(() => this.#sendDue(), TICK_MS)
+  readonly #startedAt = performance.now()
+  #begun = 0
 
   constructor(perSecond: number, send: (connection: Connection, due: number) => void) {
+    this.#perSecond = perSecond
     this.#send = send
-    const startedAt = performance.now()
-    let begun = 0
-    this.#timer = setInterval(() => {
-      const now = performance.now()
-      for (; begun < ((now - startedAt) / 1000) * perSecond; begun += 1) {
-        const connection = this.#free.pop()
-        if (connection) send(connection, now)
-        else this.#late.push(now)
-      }
-    }, TICK_MS)
   }
 
   /** To be told when a connection has its answer. */
@@ -32,9 +29,20 @@ export class Pace {
     const due = this.#late.shift()
     if (due === undefined) this.#free.push(connection)
     else this.#send(connection, due)
+    this.#sendDue()
   }
 
   stop(): void {
     clearInterval(this.#timer)
+  }
+
+  #sendDue(): void {
+    const now = performance.now()
+    const due = ((now - this.#startedAt) / 1000) * this.#perSecond
+    for (; this.#begun < due; this.#begun += 1) {
+      const connection = this.#free.pop()
+      if (connection) this.#send(connection, now)
+      else this.#late.push(now)
+    }
   }
 }

@@ -13,9 +13,10 @@ export type Generator = 'ours' | 'wrk' | 'autocannon'
 /**
  * How the requests come. `repeat`: each connection sends the next one as soon as it has its answer · `once`: the
  * same, but no request is sent twice; the first third is the warm-up · `paced`: as `repeat` for the warm-up, then
- * at half the rate reached · `slow`: as `repeat`, but the answers are read slowly.
+ * at half the rate reached · `slow`: as `repeat`, but the answers are read slowly · `events`: each connection reads
+ * an event stream, and a request is an event · `echo`: each is a WebSocket, and a request is a message and its echo.
  */
-export type Mode = 'repeat' | 'once' | 'paced' | 'slow'
+export type Mode = 'repeat' | 'once' | 'paced' | 'slow' | 'events' | 'echo'
 
 /** What the load's process is told. */
 export interface LoadPlan {

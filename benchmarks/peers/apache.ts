@@ -1,7 +1,8 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { findExecutable } from '../project.ts'
-import { ANY_TOKEN, notInstalled, type Peer, type Place } from './peer.ts'
+import { verifiesJwt } from './jwt.ts'
+import { CONNECTIONS, letsEverybodyThrough, notInstalled, type Peer, type Place } from './peer.ts'
 
 /** Where Debian keeps them. */
 const MODULES = '/usr/lib/apache2/modules'
@@ -19,19 +20,18 @@ export const apachePeers: readonly Peer[] = [
 
 function apache(name: string, title: string, verification: Verification | undefined): Peer {
   return {
+    ...letsEverybodyThrough,
+    ...(verification === 'introspection'
+      ? { authenticates: true }
+      : verification && verifiesJwt(verification)),
     name,
     title,
     isNode: false,
-    authenticates: verification !== undefined,
     missing: () => missing(verification !== undefined),
     commands: (place) => {
       const file = join(place.folder, 'apache.conf')
       writeFileSync(file, configuration(place, verification))
       return [{ file: findExecutable('apache2') ?? 'apache2', args: ['-DFOREGROUND', '-f', file] }]
-    },
-    authorization: ({ keys }) => {
-      const tokens = { HS256: keys.hs256, RS256: keys.rs256, introspection: ANY_TOKEN, none: ANY_TOKEN }
-      return `Bearer ${tokens[verification ?? 'none']}`
     },
   }
 }
@@ -46,6 +46,8 @@ function configuration(place: Place, verification: Verification | undefined): st
   const { folder, port, upstream } = place
   const modules = ['mpm_event', 'authn_core', 'authz_core', 'authz_user', 'proxy', 'proxy_http']
   if (verification) modules.push('auth_openidc')
+  // Each thread more makes it slower; with none idle, it closes connections that it should keep.
+  const threads = 1.5 * CONNECTIONS
   return `
 ServerRoot ${folder}
 ServerName 127.0.0.1
@@ -59,32 +61,46 @@ ${modules.map((name) => `LoadModule ${name}_module ${MODULES}/mod_${name}.so`).j
 ${process.getuid?.() === 0 ? 'User www-data\nGroup www-data' : ''}
 StartServers 1
 ServerLimit 1
-ThreadLimit 1024
-ThreadsPerChild 1024
-MaxRequestWorkers 1024
-AsyncRequestWorkerFactor 2
+ThreadLimit ${threads}
+ThreadsPerChild ${threads}
+MaxRequestWorkers ${threads}
+MinSpareThreads 1
 KeepAlive On
 MaxKeepAliveRequests 0
 KeepAliveTimeout 75
 ${verification ? verify(place, verification) : ''}
 <Location /api/>
-  ${verification ? 'AuthType oauth20\n  Require valid-user' : 'Require all granted'}
+  ${verification ? require(place, verification) : 'Require all granted'}
   ProxyPass http://127.0.0.1:${upstream}/api/ enablereuse=on keepalive=On
 </Location>
 `
 }
 
+/** Claims are passed on to nobody here, and to nobody by the other servers. */
 function verify({ folder, keys, provider }: Place, verification: Verification): string {
-  const remembered = 'OIDCCacheType shm\nOIDCOAuthRemoteUserClaim sub'
-  if (verification === 'HS256') return `${remembered}\nOIDCOAuthVerifySharedKeys plain##${keys.secret}`
+  const common = 'OIDCCacheType shm\nOIDCPassClaimsAs none'
+  if (verification === 'HS256') return `${common}\nOIDCOAuthVerifySharedKeys plain#benchmark#${keys.secret}`
   if (verification === 'RS256') {
     const pem = join(folder, 'key.pem')
     writeFileSync(pem, keys.publicPem)
-    return `${remembered}\nOIDCOAuthVerifyCertFiles benchmark#${pem}`
+    return `${common}\nOIDCOAuthVerifyCertFiles benchmark#${pem}`
   }
-  return `${remembered}
-OIDCOAuthIntrospectionEndpoint http://127.0.0.1:${provider}/introspect
+  return `${common}
+OIDCOAuthIntrospectionEndpoint https://127.0.0.1:${provider}/introspect
+OIDCOAuthSSLValidateServer Off
 OIDCOAuthClientID apache
 OIDCOAuthClientSecret apache-secret
-OIDCOAuthSSLValidateServer Off`
+OIDCOAuthTokenExpiryClaim exp absolute mandatory`
+}
+
+/** Of a JWT, the module itself looks at the signature and the expiry. */
+function require({ keys: { issuer, audience } }: Place, verification: Verification): string {
+  const claims =
+    verification === 'introspection'
+      ? 'Require valid-user'
+      : `<RequireAll>
+    Require claim iss:${issuer}
+    Require claim aud:${audience}
+  </RequireAll>`
+  return `AuthType oauth20\n  ${claims}`
 }

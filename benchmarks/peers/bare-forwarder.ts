@@ -26,9 +26,9 @@ export class BareForwarder {
   readonly #pool: Pool
   readonly #authority: string
 
-  constructor(upstream: number) {
+  constructor(upstream: number, connections = CONNECTIONS) {
     this.#authority = `127.0.0.1:${upstream}`
-    this.#pool = new Pool(`http://${this.#authority}`, { connections: CONNECTIONS, pipelining: 1 })
+    this.#pool = new Pool(`http://${this.#authority}`, { connections, pipelining: 1 })
   }
 
   forward(request: IncomingMessage, response: ServerResponse): void {

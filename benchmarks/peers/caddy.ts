@@ -1,14 +1,14 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { findExecutable } from '../project.ts'
-import { ANY_TOKEN, CONNECTIONS, notInstalled, type Peer, type Place } from './peer.ts'
+import { CONNECTIONS, letsEverybodyThrough, notInstalled, type Peer, type Place } from './peer.ts'
 
 /** Caddy's reverse_proxy with as many upstream connections as everybody else, on one core. */
 export const caddy: Peer = {
+  ...letsEverybodyThrough,
   name: 'caddy',
   title: 'Caddy reverse_proxy, no authentication',
   isNode: false,
-  authenticates: false,
   missing: () => notInstalled('caddy'),
   commands: (place) => {
     const file = join(place.folder, 'Caddyfile')
@@ -19,7 +19,6 @@ export const caddy: Peer = {
       { file: findExecutable('caddy') ?? 'caddy', args, environment: { ...environment, GOMAXPROCS: '1' } },
     ]
   },
-  authorization: () => `Bearer ${ANY_TOKEN}`,
 }
 
 function configuration({ port, upstream }: Place): string {

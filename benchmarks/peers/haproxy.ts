@@ -1,33 +1,33 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Algorithm } from '../keys.ts'
 import { findExecutable } from '../project.ts'
-import { ANY_TOKEN, notInstalled, type Peer, type Place } from './peer.ts'
+import { verifiesJwt } from './jwt.ts'
+import { letsEverybodyThrough, notInstalled, type Peer, type Place } from './peer.ts'
 
-/** haproxy with one thread; with a key, it verifies JWTs: the algorithm pinned, signature, issuer and expiry. */
+/** haproxy with one thread; with a key, it verifies JWTs: algorithm, signature, issuer, audience, expiry. */
 export const haproxyPeers: readonly Peer[] = [
   haproxy('haproxy', 'haproxy, no authentication', undefined),
   haproxy('haproxy-jwt-hs256', 'haproxy verifying a JWT, HS256', 'HS256'),
   haproxy('haproxy-jwt-rs256', 'haproxy verifying a JWT, RS256', 'RS256'),
 ]
 
-function haproxy(name: string, title: string, algorithm: 'HS256' | 'RS256' | undefined): Peer {
+function haproxy(name: string, title: string, algorithm: Algorithm | undefined): Peer {
   return {
+    ...(algorithm ? verifiesJwt(algorithm) : letsEverybodyThrough),
     name,
     title,
     isNode: false,
-    authenticates: algorithm !== undefined,
     missing: () => notInstalled('haproxy'),
     commands: (place) => {
       const file = join(place.folder, 'haproxy.cfg')
       writeFileSync(file, configuration(place, algorithm ? check(place, algorithm) : ''))
       return [{ file: findExecutable('haproxy') ?? 'haproxy', args: ['-db', '-q', '-f', file] }]
     },
-    authorization: ({ keys }) =>
-      `Bearer ${{ HS256: keys.hs256, RS256: keys.rs256, none: ANY_TOKEN }[algorithm ?? 'none']}`,
   }
 }
 
-function check({ folder, keys }: Place, algorithm: 'HS256' | 'RS256'): string {
+function check({ folder, keys }: Place, algorithm: Algorithm): string {
   const pem = join(folder, 'key.pem')
   writeFileSync(pem, keys.publicPem)
   const key = algorithm === 'HS256' ? keys.secret : pem
@@ -40,6 +40,7 @@ function check({ folder, keys }: Place, algorithm: 'HS256' | 'RS256'): string {
   http-request deny deny_status 401 unless { var(txn.bearer),jwt_header_query('$.alg') -m str ${algorithm} }
   http-request deny deny_status 401 unless { var(txn.bearer),jwt_verify(txn.alg,"${key}") -m int 1 }
   http-request deny deny_status 401 unless { var(txn.bearer),jwt_payload_query('$.iss') -m str ${keys.issuer} }
+  http-request deny deny_status 401 unless { var(txn.bearer),jwt_payload_query('$.aud') -m str ${keys.audience} }
   http-request deny deny_status 401 if { var(txn.exp),sub(txn.now) -m int lt 0 }`
 }
 

@@ -1,9 +1,12 @@
 import { signIn } from '../app.ts'
 import { gatewayPeer } from '../gateway.ts'
+import type { Algorithm } from '../keys.ts'
 import { apachePeers } from './apache.ts'
 import { caddy } from './caddy.ts'
 import { haproxyPeers } from './haproxy.ts'
+import { verifiesJwt } from './jwt.ts'
 import { nginxPeers } from './nginx.ts'
+import { oauth2Proxy } from './oauth2-proxy.ts'
 import { ANY_TOKEN, nodePeer, type Peer, type Place } from './peer.ts'
 
 /** The limit that everything is measured against. */
@@ -32,7 +35,7 @@ export const forwarders: readonly Peer[] = [
     title: 'the limit + SHA-256 + Map',
     script: 'peers/bare-lookup.js',
     argument: () => ({ token: ANY_TOKEN }),
-    authorization: () => `Bearer ${ANY_TOKEN}`,
+    authenticates: true,
   }),
   nodePeer({
     name: 'http-proxy',
@@ -47,6 +50,7 @@ export const forwarders: readonly Peer[] = [
     script: 'peers/plugin-http-proxy.js',
     needsPackages: true,
     argument: ({ provider }) => ({ provider }),
+    authenticates: true,
     authorization: async ({ port }) => `Bearer ${(await signIn(port)).accessToken}`,
   }),
   jwtHttpProxy('HS256', false),
@@ -66,9 +70,10 @@ export const forwarders: readonly Peer[] = [
   ...apachePeers,
   ...haproxyPeers,
   caddy,
+  oauth2Proxy,
 ]
 
-function jwtHttpProxy(algorithm: 'HS256' | 'RS256', cache: boolean): Peer {
+function jwtHttpProxy(algorithm: Algorithm, cache: boolean): Peer {
   return nodePeer({
     name: `jwt-http-proxy-${algorithm.toLowerCase()}${cache ? '-cached' : ''}`,
     title: `@fastify/jwt ${algorithm}${cache ? ', cached,' : ''} + @fastify/http-proxy`,
@@ -82,11 +87,11 @@ function jwtHttpProxy(algorithm: 'HS256' | 'RS256', cache: boolean): Peer {
       issuer,
       audience,
     }),
-    authorization: ({ keys }) => `Bearer ${algorithm === 'HS256' ? keys.hs256 : keys.rs256}`,
+    ...verifiesJwt(algorithm),
   })
 }
 
-function expressJwt(algorithm: 'HS256' | 'RS256'): Peer {
+function expressJwt(algorithm: Algorithm): Peer {
   const key = ({ keys, provider }: Place) =>
     algorithm === 'HS256' ? { secret: keys.secret } : { jwksUri: `http://127.0.0.1:${provider}/jwks` }
   return nodePeer({
@@ -103,6 +108,6 @@ function expressJwt(algorithm: 'HS256' | 'RS256'): Peer {
         tokenSigningAlg: algorithm,
       },
     }),
-    authorization: ({ keys }) => `Bearer ${algorithm === 'HS256' ? keys.hs256 : keys.rs256}`,
+    ...verifiesJwt(algorithm),
   })
 }

@@ -1,12 +1,13 @@
 import Fastify, { type FastifyPluginCallback, type FastifyRequest } from 'fastify'
 import { readArgument } from '../argument.ts'
+import type { Algorithm } from '../keys.ts'
 import { loadInstalled } from '../project.ts'
 import { httpProxyOptions, loadHttpProxy } from './http-proxy-options.ts'
 import type { ForwarderArgument } from './peer.ts'
 
 /** @fastify/jwt before @fastify/http-proxy. `cache`: a token's verification is remembered. */
 interface Argument extends ForwarderArgument {
-  readonly algorithm: 'HS256' | 'RS256'
+  readonly algorithm: Algorithm
   /** The shared secret, or the public key as PEM. */
   readonly key: string
   readonly cache: boolean

@@ -1,12 +1,20 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { findExecutable } from '../project.ts'
-import { ANY_TOKEN, CONNECTIONS, nodeCommand, notInstalled, type Peer, type Place } from './peer.ts'
+import {
+  ANY_TOKEN,
+  CONNECTIONS,
+  letsEverybodyThrough,
+  nodeCommand,
+  notInstalled,
+  type Peer,
+  type Place,
+} from './peer.ts'
 
 const common = {
+  ...letsEverybodyThrough,
   isNode: false,
   missing: () => notInstalled('nginx'),
-  authorization: () => `Bearer ${ANY_TOKEN}`,
 }
 
 /** nginx with one worker, without a log of requests, with kept-alive upstream connections and unbuffered uploads. */
@@ -15,7 +23,6 @@ export const nginxPeers: readonly Peer[] = [
     ...common,
     name: 'nginx',
     title: 'nginx, no authentication',
-    authenticates: false,
     commands: (place) => [nginx(place, '')],
   },
   {
@@ -69,6 +76,8 @@ http {
       proxy_pass http://verify;
       proxy_pass_request_body off;
       proxy_set_header Content-Length "";
+      # A location with fields of its own inherits none: without this, a connection for each request.
+      proxy_set_header Connection "";
     }
   }
 }

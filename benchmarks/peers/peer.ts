@@ -10,6 +10,8 @@ export interface Place {
   /** Port of the upstream; of the provider. */
   readonly upstream: number
   readonly provider: number
+  /** For a Redis of its own: @see Peer.needsRedis */
+  readonly redis: number
   /** A folder of its own, empty. */
   readonly folder: string
   readonly node: string
@@ -29,19 +31,29 @@ export interface Peer {
   readonly isNode: boolean
   /** It needs the packages of `benchmarks/package.json`. */
   readonly needsPackages?: boolean
+  /** It keeps its sessions in a Redis, which is started before it, empty, on the load's core: not counted. */
+  readonly needsRedis?: boolean
   /** Why this machine cannot run it, or undefined. */
   missing?(): string | undefined
   /** What to start, all on the server's core; the last one listens at `port`. May write files to the folder. */
   commands(place: Place): readonly Command[]
   /** The value of `Authorization` that it lets through. Called once it listens. */
   authorization(place: Place): string | Promise<string>
+  /** Bearer tokens that it must refuse, beside a missing and a spoilt one, by what is wrong with them. */
+  refuses?(place: Place): Readonly<Record<string, string>>
 }
 
 /** A bearer token of the length of ours, for servers that do not look at it: every server gets the same request. */
 export const ANY_TOKEN = `pka_${'0'.repeat(64)}`
 
+/** What the servers that look at no token have in common. */
+export const letsEverybodyThrough = {
+  authenticates: false,
+  authorization: () => `Bearer ${ANY_TOKEN}`,
+}
+
 type NodePeer = Pick<Peer, 'name' | 'title'> &
-  Partial<Pick<Peer, 'authorization' | 'authenticates' | 'needsPackages'>> & {
+  Partial<Pick<Peer, 'authorization' | 'authenticates' | 'refuses' | 'needsPackages'>> & {
     /** The compiled program, relative to `benchmarks/`. */
     script: string
     /** What it gets besides its port and its upstream. */
@@ -52,8 +64,7 @@ type NodePeer = Pick<Peer, 'name' | 'title'> &
 /** A peer that is a program of ours. */
 export function nodePeer({ script, argument, environment, ...peer }: NodePeer): Peer {
   return {
-    authenticates: peer.authorization !== undefined,
-    authorization: () => `Bearer ${ANY_TOKEN}`,
+    ...letsEverybodyThrough,
     ...peer,
     isNode: true,
     commands: (place) => [

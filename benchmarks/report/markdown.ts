@@ -1,5 +1,6 @@
 import { isBusy } from '../machine.ts'
-import type { Row, Summary } from '../summary.ts'
+import type { Summary } from '../summary.ts'
+import { betterElsewhere } from './better.ts'
 import { facts, remarks, table, verdictText } from './format.ts'
 import type { Report } from './report.ts'
 
@@ -20,34 +21,14 @@ ${facts(machine)
 
 ## What is better elsewhere
 
-${better(summaries)}
+${betterElsewhere(summaries)}
 ${verdicts.length > 0 ? `\n## Targets\n\n${verdicts.map((one) => `- ${verdictText(one)}`).join('\n')}\n` : ''}
 ${summaries.map((summary) => section(summary, chart(summary.name))).join('\n')}`
 }
 
-/** Said plainly: every server that did the same work and did it better than the gateway. */
-function better(summaries: readonly Summary[]): string {
-  const lines = summaries.flatMap((summary) => {
-    const ours = summary.rows.find(({ name }) => name === 'gateway')?.ratio?.median
-    if (ours === undefined) return []
-    const more = summary.metric === 'rate'
-    return summary.rows.flatMap(({ name, title, ratio }: Row) => {
-      const theirs = name === summary.base ? 1 : ratio?.median
-      // The bases of the OAuth endpoints do other work.
-      if (theirs === undefined || name === 'gateway' || name === 'hello' || name === 'bare-again') return []
-      const factor = more ? theirs / ours : ours / theirs
-      const what = { rate: 'requests per second', p99: '99th percentile', memory: 'growth of memory' }
-      return factor > 1.05
-        ? [`- ${summary.name}: ${title}: ${factor.toFixed(2)} times (${what[summary.metric]})`]
-        : []
-    })
-  })
-  return lines.length > 0 ? lines.join('\n') : 'Nothing that was measured in this run.'
-}
-
 function section(summary: Summary, chart: string | undefined): string {
   const { columns, lines } = table(summary)
-  const row = (cells: readonly string[]) => `| ${columns.map((_, i) => cells[i] ?? '').join(' | ')} |`
+  const row = (cells: readonly string[]) => `| ${columns.map((_, i) => escaped(cells[i])).join(' | ')} |`
   return `## ${summary.name}
 
 ${summary.title}.
@@ -60,4 +41,9 @@ ${remarks(summary)
   .map((remark) => `- ${remark}`)
   .join('\n')}
 `
+}
+
+/** A cell: what a server answered may be in it. */
+function escaped(cell = ''): string {
+  return cell.replaceAll('|', '\\|').replaceAll('<', '&lt;')
 }

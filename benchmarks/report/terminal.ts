@@ -14,12 +14,14 @@ export function terminalHeader(machine: Machine): string {
 /** A case as an aligned table. */
 export function terminalTable(summary: Summary): string {
   const { columns, lines } = table(summary)
-  const whole = [columns, ...lines.filter((line) => line.length === columns.length)]
-  const widths = columns.map((_, i) => Math.max(...whole.map((line) => line[i]!.length)))
+  // Of a server with a problem, only its name is in a column.
+  const isWhole = (line: readonly string[]) => line.length === columns.length
+  const cells = [columns, ...lines].map((line) => (isWhole(line) ? line : line.slice(0, 1)))
+  const widths = columns.map((_, i) => Math.max(...cells.map((line) => line[i]?.length ?? 0)))
   const text = (line: readonly string[]) =>
     line
       .map((cell, i) =>
-        i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(line.length === 2 ? 0 : widths[i]!),
+        i === 0 ? cell.padEnd(widths[i]!) : isWhole(line) ? cell.padStart(widths[i]!) : cell,
       )
       .join('  ')
   return [

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../project.ts'
 import { chart } from './chart.ts'
@@ -12,6 +12,8 @@ import type { Report } from './report.ts'
  */
 export async function writeReport(report: Report, folder: string, docs: boolean): Promise<string[]> {
   const folders = docs ? [folder, join(root, 'docs')] : [folder]
+  // Charts of a run before, of cases that are not in this one.
+  if (docs) rmSync(join(root, 'docs', 'benchmarks'), { recursive: true, force: true })
   for (const one of folders) mkdirSync(join(one, 'benchmarks'), { recursive: true })
   writeFileSync(join(folder, 'results.json'), `${JSON.stringify(report, null, 1)}\n`)
 
