@@ -23,7 +23,11 @@ export const secretFile = (key: string) =>
 /** Where a listener listens. */
 export const address = (host: string, port: number) => ({
   host: Type.Optional(
-    Type.String({ minLength: 1, default: host, description: 'Address or name to listen on.' }),
+    Type.String({
+      minLength: 1,
+      default: host,
+      description: 'Address to listen on, or a name: then the first address that it has.',
+    }),
   ),
   port: Type.Optional(
     Type.Integer({ minimum: 0, maximum: 65_535, default: port, description: '0: any free port.' }),

@@ -1,21 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
 
 /** How long the rest of an unwanted upload is read and thrown away after the answer. */
 const LINGER_MS = 2000
-
-/** Connections whose last answer has been decided on. */
-const closing = new WeakSet<Socket>()
-
-/** Says that nothing more on this connection is taken: its client has been, or will be, told `connection: close`. */
-export function markClosing(socket: Socket): void {
-  closing.add(socket)
-}
-
-/** True for a connection on which a request must not be run: its answer could not be sent (RFC 9112 §9.6). */
-export function isClosing(socket: Socket): boolean {
-  return closing.has(socket)
-}
 
 /** True if the request announced a body that has not fully arrived. (An injected request is always whole.) */
 export function hasUnreadBody(request: IncomingMessage): boolean {
@@ -41,7 +27,6 @@ export function endAndClose(
     response.end(chunk)
     return
   }
-  markClosing(request.socket)
   // Without a body nothing can be written but the head.
   if (request.method === 'HEAD' || response.statusCode === 204 || response.statusCode === 304) {
     response.flushHeaders()

@@ -131,7 +131,9 @@ function reasonOf(cause: unknown): UpstreamReason {
     case 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH':
       return 'answer_malformed'
     default:
-      return typeof code === 'string' && code.startsWith('HPE_') ? 'answer_malformed' : 'connection_lost'
+      return cause instanceof Error && cause.name === 'HTTPParserError'
+        ? 'answer_malformed'
+        : 'connection_lost'
   }
 }
 

@@ -56,8 +56,9 @@ export class Exchange extends Answer implements Dispatcher.DispatchHandler {
 
   onConnect(abort: (error?: Error) => void): void {
     if (this.#waiting !== null) clearTimeout(this.#waiting)
-    if (this.isOver) abort()
-    else this.#abort = abort
+    // Thrown, so that the connection is kept: `abort` would close it.
+    if (this.isOver) throw new UpstreamError('no_connection')
+    this.#abort = abort
   }
 
   override onHeaders(status: number, raw: Buffer[], resume: () => void): boolean {

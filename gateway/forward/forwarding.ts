@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { Pkce } from '../../plugin/index.ts'
 import type { Upstream } from '../config/schema.ts'
@@ -31,6 +32,10 @@ export function registerForwarding(app: FastifyInstance, options: ForwardingOpti
     log: app.log,
   })
   app.addHook('onRoute', ({ url }) => routes.addRoom(url))
+  // So that its routes can refuse them all in the same way (H-18).
+  for (const method of METHODS) {
+    if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method)
+  }
   const take = walk.take.bind(walk)
   app.server.on('request', take)
   if (upstreams.some(({ websocket }) => websocket !== false)) acceptUpgrades(app.server, take)

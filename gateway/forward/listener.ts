@@ -10,7 +10,7 @@ import type { Refusal } from './errors.ts'
 import { createHttp2Server, Http2Sessions } from './http2-listener.ts'
 import { Http2Response } from './http2-response.ts'
 import { answerRefusal, writeRefusal } from './problem.ts'
-import { newRequestId } from './request-id.ts'
+import { newRequestId, requestIdOf } from './request-id.ts'
 import { UpgradableRequest } from './upgrade.ts'
 
 const MAX_HEADER_BYTES = 16 * 1024
@@ -57,7 +57,7 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
     ...(tls && { https: {} }),
     // Fastify's type wants more fields of a request and an error than we log.
     logger: loggerOptions(config.log.level, options.logStream) as FastifyServerOptions['logger'] & object,
-    genReqId: newRequestId,
+    genReqId: requestIdOf,
     trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
     exposeHeadRoutes: false,
     bodyLimit: BODY_LIMIT_BYTES,
@@ -73,8 +73,10 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
         socket.destroy()
         return
       }
-      // The rest of a request that is being answered: a second answer would be taken for the next one's.
-      if (isAnswering(socket)) socket.destroySoon()
+      const response = responseOn(socket)
+      if (response?.req.complete) lastAnswer(response, socket)
+      // In the rest of a request that is being answered: a second answer would be taken for the next one's.
+      else if (response?.headersSent) socket.destroySoon()
       else writeRefusal(socket, newRequestId(), parserRefusal(error.code))
     },
   })
@@ -96,6 +98,8 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
     const refusal = 'method_not_allowed'
     if (client instanceof Http2Response)
       answerRefusal(request, client as unknown as ServerResponse, newRequestId(), refusal)
+    // Pipelined behind a request that is being answered: its answer would be taken for that one's.
+    else if (responseOn(client)) client.destroy()
     else writeRefusal(client, newRequestId(), refusal)
   })
   capConnections(app.server, maxConnections, app.log)
@@ -107,9 +111,16 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
   return app
 }
 
-/** Node itself asks the same way before it answers a parser error. */
-function isAnswering(socket: Socket & { _httpMessage?: ServerResponse | null }): boolean {
-  return socket._httpMessage?.headersSent === true
+/** The response that is being made. (Node asks in the same way before it answers a parser error.) */
+function responseOn(socket: Socket & { _httpMessage?: ServerResponse | null }): ServerResponse | null {
+  return socket._httpMessage ?? null
+}
+
+/** What follows a whole request is no HTTP: that one is answered, and then the connection closes. */
+function lastAnswer(response: ServerResponse, socket: Socket): void {
+  if (!response.shouldKeepAlive) return
+  response.shouldKeepAlive = false
+  response.once('finish', () => socket.destroySoon())
 }
 
 function frameworkRefusal({ code }: FastifyError): Refusal {

@@ -1,7 +1,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { OAuthError } from '../../plugin/index.ts'
-import { endAndClose, hasUnreadBody, markClosing } from './closing.ts'
+import { endAndClose, hasUnreadBody } from './closing.ts'
 import { answerFor, type Refusal } from './errors.ts'
 
 /** RFC 9457 problem details; `code` and `detail` are constants, `requestId` finds the log lines. */
@@ -76,10 +76,7 @@ function answer(
   body: string | undefined,
 ): void {
   const unread = hasUnreadBody(request)
-  if (close || unread) {
-    head.push('connection', 'close')
-    markClosing(request.socket)
-  }
+  if (close || unread) head.push('connection', 'close')
   response.writeHead(status, head)
   if (unread) endAndClose(request, response, body)
   else response.end(body)
@@ -87,6 +84,8 @@ function answer(
 
 /** The same answer where there is no response object: the parser gave up, or the request was CONNECT. */
 export function writeRefusal(socket: Socket, requestId: string, refusal: Refusal): void {
+  // Node listens no longer on a connection that it has given away. A reset is followed by `close`.
+  socket.on('error', () => {})
   if (!socket.writable) {
     socket.destroy()
     return

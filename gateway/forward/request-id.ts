@@ -1,8 +1,21 @@
 import { randomFillSync } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 
 const BYTES = 16
 const pool = Buffer.allocUnsafeSlow(256 * BYTES)
 let next = pool.length
+
+const named = new WeakMap<IncomingMessage, string>()
+
+/** Keeps the name that a request already has, for the framework that it is given to. */
+export function nameRequest(request: IncomingMessage, id: string): void {
+  named.set(request, id)
+}
+
+/** Its name, or a new one. */
+export function requestIdOf(request: IncomingMessage): string {
+  return named.get(request) ?? newRequestId()
+}
 
 /** 128 random bits in 32 hexadecimal digits: names a request in its answer, in the log, and at the upstream. */
 export function newRequestId(): string {

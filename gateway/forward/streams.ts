@@ -58,12 +58,13 @@ export class OpenStreams {
 
   add(stream: Stream): void {
     const { session } = stream
-    let unwatch = () => {}
+    this.#open.set(stream, () => {})
     if (session !== undefined) {
       this.#count(session.grantId, 1)
-      unwatch = this.#sessions().onSessionEnd(session, () => stream.end('session_ended'))
+      const unwatch = this.#sessions().onSessionEnd(session, () => stream.end('session_ended'))
+      if (this.#open.has(stream)) this.#open.set(stream, unwatch)
+      else unwatch()
     }
-    this.#open.set(stream, unwatch)
     if (this.#draining) stream.end('draining')
   }
 

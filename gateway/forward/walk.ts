@@ -1,8 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Pkce } from '../../plugin/index.ts'
+import type { Pkce, Session } from '../../plugin/index.ts'
 import { ClientRequest, type Surroundings } from './client-request.ts'
-import { isClosing } from './closing.ts'
 import { preflightFields } from './cors.ts'
 import { deny } from './denial.ts'
 import type { Refusal } from './errors.ts'
@@ -10,8 +9,10 @@ import { Exchange } from './exchange.ts'
 import { refuseHost, servedHosts } from './host.ts'
 import { refuseTarget } from './path.ts'
 import { TrustedPeers } from './peers.ts'
+import { inTurn } from './pipeline.ts'
 import { type Access, PublicRoute } from './policy.ts'
 import { answerEmpty } from './problem.ts'
+import { nameRequest } from './request-id.ts'
 import { requestFieldRules } from './request-rules.ts'
 import type { Routes } from './routes.ts'
 import type { UpstreamRoute } from './upstream.ts'
@@ -66,14 +67,15 @@ export class Walk {
   }
 
   take(raw: IncomingMessage, response: ServerResponse): void {
-    // Sent behind a request whose answer closes the connection: running it would do what nobody is told of.
-    if (isClosing(raw.socket)) return
+    if (response.socket === null) {
+      inTurn(raw.socket, response, () => this.take(raw, response))
+      return
+    }
     const request = new ClientRequest(raw, response, this.#surroundings)
     try {
       this.#check(request)
     } catch (error) {
-      request.log.error({ requestId: request.id, err: error }, 'request failed')
-      request.refuse('internal')
+      failed(request, error)
     }
   }
 
@@ -81,7 +83,7 @@ export class Walk {
   #check(request: ClientRequest): void {
     const { headers, raw, response } = request
     const target = raw.url ?? ''
-    // An ignored upgrade: Node reads nothing that follows such a request in the same piece.
+    // After an ignored upgrade Node reads nothing that follows in the same piece; and a drain ends connections.
     if (headers.upgrade || this.#draining) response.shouldKeepAlive = false
     const refusal = headers.framing ?? refuseTarget(target) ?? refuseHost(headers.host, this.#hosts)
     if (refusal !== null) {
@@ -92,7 +94,10 @@ export class Walk {
     if (destination === undefined) request.refuse('route_unknown')
     else if (destination !== 'room') this.#toUpstream(request, destination)
     else if (headers.fault !== null) request.refuse(headers.fault)
-    else this.#rooms(raw, response)
+    else {
+      nameRequest(raw, request.id)
+      this.#rooms(raw, response)
+    }
   }
 
   /** Method (405), then policy: a public route, or a session with every scope (401, 403, 400, 503). */
@@ -115,16 +120,21 @@ export class Walk {
   /** At once if the session is cached: then no promise is made. */
   #authenticate(request: ClientRequest, route: UpstreamRoute): void {
     const sessions = this.#sessions()
+    let session: Session | Promise<Session>
     try {
-      const session = sessions.authenticate(request, route.scopes)
-      if (session instanceof Promise) {
-        session
-          .then((resolved) => this.#pass(request, route, resolved))
-          .catch((error: unknown) => deny(error, sessions, request))
-      } else this.#pass(request, route, session)
+      session = sessions.authenticate(request, route.scopes)
     } catch (error) {
       deny(error, sessions, request)
+      return
     }
+    if (session instanceof Promise) {
+      session
+        .then(
+          (resolved) => this.#pass(request, route, resolved),
+          (error: unknown) => deny(error, sessions, request),
+        )
+        .catch((error: unknown) => failed(request, error))
+    } else this.#pass(request, route, session)
   }
 
   /** Header rules (400), then on its way. */
@@ -145,6 +155,12 @@ export class Walk {
     if (headers.websocket) new WebSocketExchange(route, access, request, fields).send()
     else new Exchange(route, access, request, fields).send()
   }
+}
+
+/** A fault of ours: told in the log, and answered as far as it can be. */
+function failed(request: ClientRequest, err: unknown): void {
+  request.log.error({ requestId: request.id, err }, 'request failed')
+  request.refuse('internal')
 }
 
 /** What a message to this upstream may not be (H-18, H-19, H-29). */

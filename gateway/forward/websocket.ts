@@ -34,7 +34,7 @@ export class WebSocketExchange extends Exchange {
     const { target, session } = this
     const { streams, websocket } = this.route
     // The client has left meanwhile.
-    if (websocket === false || !this.settle(false)) {
+    if (!this.settle(false) || websocket === false) {
       upstream.destroy()
       return
     }
