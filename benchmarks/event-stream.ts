@@ -20,13 +20,11 @@ const EVENT = /^id: (\d+)\ndata: (\d+) (.*)$/
  */
 export class Broadcast {
   readonly #streams: { readonly socket: Socket; events: number }[] = []
-  #last = performance.now()
+  /** Undefined while nobody listens. */
+  #timer: NodeJS.Timeout | undefined
+  #last = 0
   #due = 0
   #next = 0
-
-  constructor() {
-    setInterval(() => this.#send(), TICK_MS)
-  }
 
   /** Answers a request with a stream that does not end. */
   add(socket: Socket): void {
@@ -34,13 +32,21 @@ export class Broadcast {
     this.#streams.push(stream)
     socket.on('close', () => this.#streams.splice(this.#streams.indexOf(stream), 1))
     socket.write(HEAD)
+    if (this.#timer !== undefined) return
+    this.#last = performance.now()
+    this.#timer = setInterval(() => this.#send(), TICK_MS)
   }
 
   #send(): void {
+    if (this.#streams.length === 0) {
+      clearInterval(this.#timer)
+      this.#timer = undefined
+      return
+    }
     const now = performance.now()
     this.#due += ((now - this.#last) / 1000) * EVENTS_PER_SECOND * this.#streams.length
     this.#last = now
-    for (; this.#due >= 1 && this.#streams.length > 0; this.#due -= 1) {
+    for (; this.#due >= 1; this.#due -= 1) {
       this.#next = (this.#next + 1) % this.#streams.length
       const stream = this.#streams[this.#next]!
       stream.events += 1

@@ -31,6 +31,7 @@ export async function runAutocannon(plan: LoadPlan): Promise<LoadResult> {
   }
   const window = new Window(plan)
   await autocannon({ ...options, duration: plan.warmUpSeconds })
+  await window.rest()
   window.begin()
   const result = await autocannon({ ...options, duration: plan.seconds })
   const used = window.end()

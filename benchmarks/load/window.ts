@@ -1,5 +1,11 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { coreNanoseconds, cpuNanoseconds, memoryOf, processTree, resetPeak } from '../usage.ts'
 import type { LoadPlan, LoadResult } from './plan.ts'
+
+/** A server that uses less than this of its core does nothing; it is looked for so often, at such a distance. */
+const RESTING = 0.1
+const REST_LOOK_MS = 50
+const REST_LOOKS = 60
 
 /** What the server uses between two moments. */
 export class Window {
@@ -17,6 +23,18 @@ export class Window {
     this.#processes = processes
     this.#core = core
     this.#idle = memoryOf(processTree(processes)).residentBytes
+  }
+
+  /** Until the server is done with what a load has left behind: a thousand broken connections take a while. */
+  async rest(): Promise<void> {
+    const tree = processTree(this.#processes)
+    let before = cpuNanoseconds(tree) ?? 0
+    for (let looks = 0; looks < REST_LOOKS; looks += 1) {
+      await pause(REST_LOOK_MS)
+      const now = cpuNanoseconds(tree) ?? 0
+      if ((now - before) / 1e6 / REST_LOOK_MS < RESTING) return
+      before = now
+    }
   }
 
   begin(): void {

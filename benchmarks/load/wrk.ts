@@ -49,6 +49,7 @@ export async function runWrk(plan: LoadPlan, folder: string): Promise<LoadResult
   const window = new Window(plan)
   const script = writeScript(plan, folder)
   await wrk(plan, script, plan.warmUpSeconds)
+  await window.rest()
   window.begin()
   const seen = await wrk(plan, script, plan.seconds)
   const used = window.end()
