@@ -40,7 +40,7 @@ const smallest = [
   '--rounds',
   '1',
   '--seconds',
-  '0.2',
+  '1',
   '--load',
   'ours',
 ]

@@ -49,18 +49,13 @@ export class Http2Response extends Http2ServerResponse {
     return super.writeHead(status, fields)
   }
 
-  /** Where no body may follow the head, none does: Node has ended the stream then. */
-  override write(chunk: string | Uint8Array, ...rest: unknown[]): boolean {
-    if (chunk.length === 0 || this.stream.writableEnded) return true
-    return super.write(chunk, ...(rest as [BufferEncoding]))
-  }
-
   override end(...args: unknown[]): this {
-    super.end(...(args as [string, BufferEncoding]))
     const { stream } = this
+    const isHeadOnly = stream.writableEnded
+    super.end(...(args as [string, BufferEncoding]))
     stream.setTimeout(STALLED_MS, () => this.destroy())
     // Answered before the upload has ended: the rest is not wanted (RFC 9113 §8.1).
-    if (!stream.endAfterHeaders && stream.state.remoteClose === 0) this.#refuseUpload()
+    if (!stream.endAfterHeaders && stream.state.remoteClose === 0) this.#refuseUpload(isHeadOnly)
     return this
   }
 
@@ -81,7 +76,7 @@ export class Http2Response extends Http2ServerResponse {
   }
 
   /** After the answer has left, whole. */
-  #refuseUpload(): void {
+  #refuseUpload(isHeadOnly: boolean): void {
     const { stream, req } = this
     const refuse = () =>
       setImmediate(() => {
@@ -89,7 +84,7 @@ export class Http2Response extends Http2ServerResponse {
         // The stream is not over until what has come of the upload is read.
         req.resume()
       })
-    if (stream.sentHeaders && stream.writableFinished) refuse()
+    if (isHeadOnly) refuse()
     else stream.once('wantTrailers', refuse)
   }
 }
