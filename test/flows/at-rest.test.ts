@@ -14,6 +14,7 @@ import { NativeApp, send } from '../support/native-app.ts'
 import { type SharedStore, type StoreKind, startSharedStore } from '../support/shared-store.ts'
 import { tryToOpen } from '../support/thief.ts'
 import { recordTraffic } from '../support/traffic.ts'
+import { until } from '../support/wait.ts'
 
 t.setTimeout(120_000)
 
@@ -150,9 +151,12 @@ async function swapped(t: Test, store: SharedStore): Promise<void> {
   const raw = store.open(t)
   const [alice, bob] = [await app.login({}, 'alice'), await app.login({}, 'bob')]
   const idOf = ({ access_token }: { access_token: string }) => parseHandle('access', access_token)!.selector
+  // The store's notification that the record has changed may still be on its way.
+  const noticed = () => until(async () => (await app.call(bob.access_token)).status !== 200)
   const cases = [['sealed'], ['sealed', 'refreshToken'], ['sealed', 'subject', 'claims', 'createdAt']]
   for (const members of cases) {
     const restore = await transplant(raw, idOf(alice), idOf(bob), members)
+    await noticed()
     const { requests } = stack.api
     const [call, refresh] = [await app.call(bob.access_token), await app.refresh(bob.refresh_token)]
     t.same([call.status, refresh.status], [401, 400], members.join(', '))
@@ -167,6 +171,7 @@ async function swapped(t: Test, store: SharedStore): Promise<void> {
     idOf(bob),
     Object.keys(JSON.parse((await raw.read(`grant:${idOf(alice)}`))!.value)),
   )
+  await noticed()
   t.equal((await app.call(bob.access_token)).status, 401, 'a whole row under another key')
   await restore()
   t.equal((await send(`${stack.publicUrl}/status`)).status, 200)
