@@ -576,6 +576,19 @@ t.test('code exchange', async (t) => {
     }
   })
 
+  t.test('a byte order mark before the JSON is no fault', async (t) => {
+    const { provider, post } = await readyProvider(t)
+    post('/token', EXCHANGE).reply(200, `\ufeff${JSON.stringify(TOKENS)}`, JSON_TYPE)
+    t.match(await provider.exchangeCode(exchange), { accessToken: 'at' })
+  })
+
+  t.test('we say who we are: there are providers that answer nobody without a name', async (t) => {
+    const { provider, as } = await readyProvider(t)
+    const headers = { 'user-agent': 'fastify-pkce', accept: 'application/json' }
+    as.intercept({ path: '/userinfo', headers }).reply(200, { sub: 'alice' }, JSON_TYPE)
+    t.match(await provider.userinfo('at', undefined), { sub: 'alice' })
+  })
+
   t.test('an error under status 200 is an error', async (t) => {
     const { provider, post } = await readyProvider(t)
     post('/token', EXCHANGE).reply(200, { error: 'bad_verification_code' }, JSON_TYPE)

@@ -149,7 +149,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 /** Without a byte order mark, which JSON may not have and some send. */
 const utf8 = new TextDecoder()
 
-/** A header of a flat list of names and values; of several values none is the only one. */
+/** A header in a flat list of names and values; several of one name are joined (RFC 9110 §5.3). */
 function field(raw: readonly Buffer[], name: string): string | undefined {
   let found: string | undefined
   for (let i = 0; i + 1 < raw.length; i += 2) {

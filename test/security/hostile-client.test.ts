@@ -195,14 +195,17 @@ t.test('a client that asks and never reads is not answered without end (K-04)', 
   /** True once there is room again; false if there is none for a while. */
   const drained = () =>
     Promise.race([
-      once(client.socket, 'drain').then(() => true),
+      once(client.socket, 'drain').then(
+        () => true,
+        () => false,
+      ),
       new Promise<false>((resolve) => setTimeout(resolve, 500, false)),
     ])
   // 40 MB of requests and 300 MB of answers, if the gateway took them all.
   for (let batch = 0; batch < 500; batch += 1) {
     if (!client.socket.write(requests) && !(await drained())) break
   }
-  t.ok(client.socket.writableLength > 0, 'the gateway has stopped reading')
+  t.ok(client.socket.writableLength > 0 || client.socket.destroyed, 'the gateway has stopped reading')
 })
 
 t.test('after all of that the gateway is well, and has logged no error of its own', async (t) => {
