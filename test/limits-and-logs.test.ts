@@ -1,8 +1,10 @@
 import { request as httpRequest, type OutgoingHttpHeaders } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
+import fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { parseHandle } from '../plugin/handles.ts'
 import { logSerializers, OAuthError, ProviderError, StoreError } from '../plugin/index.ts'
+import { scopeLogging } from '../plugin/log.ts'
 import { bearerToken } from '../plugin/oauth/bearer.ts'
 import { parseAuthorizationResponse } from '../plugin/oauth/callback.ts'
 import { assertFormMediaType, parseForm } from '../plugin/oauth/form.ts'
@@ -565,6 +567,15 @@ t.test('whoever writes into the log writes one line of JSON (CWE-117, J-03)', as
     t.not(entry.msg, 'forged')
     t.ok(line.length < 4000)
   }
+})
+
+t.test('a logger is given the serializers, unless it has both of them (J-02)', async (t) => {
+  const given = (serializers: Record<string, unknown>) =>
+    scopeLogging(fastify({ logger: { serializers: serializers as Record<string, () => string> } }).log)
+  t.same(given({}), { logSerializers })
+  t.same(given({ req: logSerializers.req }), { logSerializers })
+  t.same(given(logSerializers), {})
+  t.same(scopeLogging(fastify().log), { logSerializers })
 })
 
 t.test('the serializers let named fields through and nothing else (J-02)', async (t) => {

@@ -6,8 +6,9 @@ import net, { type AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair } from 'jose'
 import Oidc from 'oidc-provider'
 import t, { type Test } from 'tap'
+import type { Dispatcher } from 'undici'
 import type { ResolvedProvider } from '../plugin/options/resolved.ts'
-import { createProvider } from '../plugin/provider/client.ts'
+import { createProvider, type ProviderClientOptions } from '../plugin/provider/client.ts'
 import { createDispatcher, isPublicAddress } from '../plugin/provider/network.ts'
 import { everythingIn, exchange, providerOptions, recordingLog, refused, TOKENS } from './provider-setup.ts'
 
@@ -60,7 +61,12 @@ function sendTokens(response: ServerResponse) {
 }
 
 /** A provider client on connections of its own, with explicit endpoints at `origin`. */
-async function connected(t: Test, origin: string, overrides: Partial<ResolvedProvider> = {}) {
+async function connected(
+  t: Test,
+  origin: string,
+  overrides: Partial<ResolvedProvider> = {},
+  options: Partial<ProviderClientOptions> = {},
+) {
   const { lines, log } = recordingLog()
   const provider = createProvider({
     provider: {
@@ -75,6 +81,7 @@ async function connected(t: Test, origin: string, overrides: Partial<ResolvedPro
     log,
     sleep: async () => {},
     environment: {},
+    ...options,
   })
   t.teardown(() => provider.close())
   await provider.start()
@@ -163,6 +170,46 @@ t.test('deadlines and limits', async (t) => {
     const { provider } = await connected(t, server.origin)
     await refused(t, provider.exchangeCode(exchange), { reason: 'provider_answer_invalid' })
     t.equal(server.requests[0]!.headers['accept-encoding'], 'identity')
+  })
+})
+
+t.test('requests that are given up', async (t) => {
+  /** A provider client whose one request is in our hands. */
+  async function started(t: Test, totalMs: number) {
+    const requests: { handler: Dispatcher.DispatchHandler; aborted: boolean; abort: () => void }[] = []
+    const dispatch: Dispatcher['dispatch'] = (_options, handler) => {
+      const abort = () => {
+        request.aborted = true
+      }
+      const request = { handler, aborted: false, abort }
+      requests.push(request)
+      return true
+    }
+    const timeouts = { ...PATIENT, totalMs }
+    const { provider } = await connected(t, 'https://as.example', { timeouts }, { dispatcher: { dispatch } })
+    const call = provider.exchangeCode(exchange)
+    await new Promise((resolve) => setImmediate(resolve))
+    return { call, request: requests[0]! }
+  }
+
+  t.test('one that was still in the queue for a connection is not sent later (C-17)', async (t) => {
+    const { call, request } = await started(t, 10)
+    await refused(t, call, { reason: 'provider_unavailable', unsent: false })
+    request.handler.onConnect!(request.abort)
+    t.ok(request.aborted)
+  })
+
+  t.test('one with a wrong head is read on for its connection, but only so far (F-09)', async (t) => {
+    const { call, request } = await started(t, PATIENT.totalMs)
+    const { handler } = request
+    handler.onConnect!(request.abort)
+    handler.onHeaders!(503, [], () => {}, '')
+    await refused(t, call, { reason: 'provider_unavailable', unsent: false })
+    handler.onData!(Buffer.alloc(65_536))
+    t.notOk(request.aborted)
+    handler.onData!(Buffer.alloc(1))
+    t.ok(request.aborted)
+    handler.onError!(new Error('aborted'))
   })
 })
 

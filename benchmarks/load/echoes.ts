@@ -41,9 +41,7 @@ export async function runEchoes(plan: LoadPlan): Promise<LoadResult> {
 
   for (const tunnel of tunnels) tunnel.send()
   await pause(plan.warmUpSeconds * 1000)
-  tally.begin()
-  await pause(plan.seconds * 1000)
-  tally.end()
+  await tally.measure(plan.seconds)
   isOver = true
   awaited = plan.connections
   if (!(await allSettled())) tally.failed(`${awaited} messages were not sent back`)

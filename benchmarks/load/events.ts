@@ -25,9 +25,7 @@ export async function runEvents(plan: LoadPlan): Promise<LoadResult> {
   }
   await allDeliver()
   await pause(plan.warmUpSeconds * 1000)
-  tally.begin()
-  await pause(plan.seconds * 1000)
-  tally.end()
+  await tally.measure(plan.seconds)
   await allDeliver()
   agent.destroy()
   return tally.result()

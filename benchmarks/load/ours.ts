@@ -69,6 +69,7 @@ class Load implements Listener {
       await this.#settling(Math.ceil(requests.length / 3))
       this.#tally.begin()
       await this.#settling(requests.length)
+      this.#tally.end()
       return await this.#end()
     }
     await pause(warmUpSeconds * 1000)
@@ -150,14 +151,12 @@ class Load implements Listener {
   }
 
   async #measure(seconds: number): Promise<LoadResult> {
-    this.#tally.begin()
-    await pause(seconds * 1000)
+    await this.#tally.measure(seconds)
     return await this.#end()
   }
 
   /** A request that is never answered is an error. Slow readers are not waited for. */
   async #end(): Promise<LoadResult> {
-    this.#tally.end()
     this.#over = true
     const isComplete = this.#plan.mode === 'slow' || (await this.#reaching(LAST_ANSWERS_MS))
     if (!isComplete) this.#tally.failed(`${this.#underWay} requests have no answer`)

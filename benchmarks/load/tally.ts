@@ -1,9 +1,13 @@
 import { createHistogram } from 'node:perf_hooks'
+import { setTimeout as pause } from 'node:timers/promises'
 import { latencyOf } from './latency.ts'
 import type { LoadPlan, LoadResult } from './plan.ts'
 import { Window } from './window.ts'
 
 const ERRORS_SHOWN = 3
+/** For the first answer: ten seconds. */
+const FIRST_ANSWER_WAITS = 100
+const WAIT_MS = 100
 
 /** What a load has seen: answers between `begin` and `end`; errors always. To be made before the first request. */
 export class Tally {
@@ -36,6 +40,15 @@ export class Tally {
   failed(why: string): void {
     this.#errors += 1
     if (this.#errorTexts.length < ERRORS_SHOWN) this.#errorTexts.push(why)
+  }
+
+  /** From `begin` to `end`: so long, and until there is an answer, however busy the machine is. */
+  async measure(seconds: number): Promise<void> {
+    this.begin()
+    await pause(seconds * 1000)
+    const isEmpty = () => this.#requests === 0 && this.#bytes === 0 && this.#errors === 0
+    for (let waits = 0; waits < FIRST_ANSWER_WAITS && isEmpty(); waits += 1) await pause(WAIT_MS)
+    this.end()
   }
 
   begin(): void {
