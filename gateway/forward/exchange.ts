@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici'
 import { Answer } from './answer.ts'
 import type { ClientRequest } from './client-request.ts'
 import { isConnectFailure, UploadError, UpstreamError } from './errors.ts'
+import { endWithHeader } from './header-only.ts'
 import { upstreamTarget } from './path.ts'
 import type { Access } from './policy.ts'
 import type { Target } from './target.ts'
@@ -28,10 +29,13 @@ export class Exchange extends Answer implements Dispatcher.DispatchHandler {
     super(route, access, request)
     this.path = upstreamTarget(request.raw.url ?? '/', route.prefix, route.base)
     this.target = route.targets.pick()
-    this.#upload = request.headers.hasBody
-      ? new Upload(request.raw, route.bodyLimitBytes, route.idleMs)
-      : null
-    this.#upload?.on('error', (error) => this.onError(error))
+    if (request.headers.hasBody) {
+      this.#upload = new Upload(request.raw, route.bodyLimitBytes, route.idleMs)
+      this.#upload.on('error', (error) => this.onError(error))
+    } else {
+      this.#upload = null
+      endWithHeader(request.raw)
+    }
     this.#fields = fields
     this.#hostAt = fields.push('host', this.target.authority) - 1
   }

@@ -7,6 +7,7 @@ import type { GatewayConfig } from '../config/schema.ts'
 import { loggerOptions } from '../log.ts'
 import { capConnections } from './connection-cap.ts'
 import type { Refusal } from './errors.ts'
+import { HeaderOnlyRequest } from './header-only.ts'
 import { createHttp2Server, Http2Sessions } from './http2-listener.ts'
 import { Http2Response } from './http2-response.ts'
 import { answerRefusal, writeRefusal } from './problem.ts'
@@ -43,9 +44,9 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
     keepAliveTimeout: keepAliveMs,
     // A missing Host is ours to refuse, in the same form as everything else.
     requireHostHeader: false,
-    ...(config.upstreams.some(({ websocket }) => websocket !== false) && {
-      IncomingMessage: UpgradableRequest,
-    }),
+    IncomingMessage: config.upstreams.some(({ websocket }) => websocket !== false)
+      ? UpgradableRequest
+      : HeaderOnlyRequest,
   }
   const app = Fastify({
     // Without Fastify's handler: requests enter by the walk, and none does before there is one.

@@ -1,11 +1,12 @@
 import {
-  IncomingMessage,
+  type IncomingMessage,
   type Server,
   ServerResponse,
   validateHeaderName,
   validateHeaderValue,
 } from 'node:http'
 import type { Socket } from 'node:net'
+import { HeaderOnlyRequest } from './header-only.ts'
 import { writeRefusal } from './problem.ts'
 import { newRequestId } from './request-id.ts'
 
@@ -18,7 +19,7 @@ export const WEBSOCKET = /(?:^|[\s,])websocket(?:$|[\s,/])/i
  *
  * Node asks `upgrade` when the header is complete. (Its `shouldUpgradeCallback` would do, where there is one.)
  */
-export class UpgradableRequest extends IncomingMessage {
+export class UpgradableRequest extends HeaderOnlyRequest {
   /** Assigned while Node's own constructor runs, so it must not be initialised here. */
   declare wantsUpgrade: boolean | null
 
