@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createSecureServer, type ServerHttp2Session } from 'node:http2'
 import type { ServerOptions } from 'node:https'
 import type { Http2Limits } from '../config/listen-schema.ts'
@@ -29,10 +29,11 @@ export function createHttp2Server(
   options: ServerOptions & Required<Pick<ServerOptions, (typeof HTTP1_SETTINGS)[number]>>,
   { maxConcurrentStreams }: Http2Limits,
 ): Server {
-  const { IncomingMessage: Http1Request, ...http1 } = options
+  const { IncomingMessage: Http1Request, ServerResponse: Http1Response, ...http1 } = options
   const server = createSecureServer({
     ...(http1 as object),
     ...(Http1Request && { Http1IncomingMessage: Http1Request as typeof IncomingMessage }),
+    ...(Http1Response && { Http1ServerResponse: Http1Response as typeof ServerResponse }),
     allowHTTP1: true,
     noDelay: true,
     settings: { maxConcurrentStreams, maxHeaderListSize: options.maxHeaderSize },

@@ -12,6 +12,7 @@ import { createHttp2Server, Http2Sessions } from './http2-listener.ts'
 import { Http2Response } from './http2-response.ts'
 import { answerRefusal, writeRefusal } from './problem.ts'
 import { newRequestId, requestIdOf } from './request-id.ts'
+import { TurnResponse } from './turn.ts'
 import { UpgradableRequest } from './upgrade.ts'
 
 const MAX_HEADER_BYTES = 16 * 1024
@@ -44,6 +45,7 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
     keepAliveTimeout: keepAliveMs,
     // A missing Host is ours to refuse, in the same form as everything else.
     requireHostHeader: false,
+    ServerResponse: TurnResponse,
     IncomingMessage: config.upstreams.some(({ websocket }) => websocket !== false)
       ? UpgradableRequest
       : HeaderOnlyRequest,
