@@ -33,8 +33,8 @@ const profiles = {
   },
   full: {
     rounds: 6,
-    // Everything on Node is compiled after two seconds of its core at most.
-    warmUpSeconds: 3,
+    // Until everything on Node is compiled: on one slow core that takes four seconds of it.
+    warmUpSeconds: 4,
     seconds: 2,
     onceRequests: 6000,
     cases: [],
