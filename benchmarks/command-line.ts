@@ -8,6 +8,7 @@ export interface CommandLine {
   readonly cases: readonly string[]
   readonly peers: readonly string[]
   readonly compare: string | undefined
+  readonly continued: string | undefined
   readonly out: string | undefined
   readonly node: string
   readonly generator: Generator | 'auto'
@@ -28,6 +29,7 @@ export const usage = `npm run bench -- [options]
   --node PATH            the Node that runs servers and load (default: the one that runs this)
   --load NAME            ours | wrk | autocannon | auto: wrk where it is installed and can do it, else ours (default)
   --compare FILE         a results.json of before: tells what has changed
+  --continue FILE        the results.json of a run on this machine: its cases are taken over, not measured again
   --out DIR              for results.json, results.md and charts (default: .cache/benchmarks)
   --docs                 writes docs/benchmarks.md as well
   --list                 names cases and servers
@@ -47,6 +49,7 @@ export function readCommandLine(args: readonly string[]): CommandLine {
     cases: values.case,
     peers: values.peer,
     compare: values.compare,
+    continued: values.continue,
     out: values.out,
     node: values.node,
     generator: oneOf('load', ['auto', 'ours', 'wrk', 'autocannon'], values.load),
@@ -67,6 +70,7 @@ function parse(args: readonly string[]) {
         case: { type: 'string', multiple: true, default: [] },
         peer: { type: 'string', multiple: true, default: [] },
         compare: { type: 'string' },
+        continue: { type: 'string' },
         out: { type: 'string' },
         node: { type: 'string', default: process.execPath },
         load: { type: 'string', default: 'auto' },

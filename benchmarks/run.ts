@@ -4,14 +4,14 @@ import { allCases } from './cases/index.ts'
 import { type CommandLine, readCommandLine, UsageError, usage } from './command-line.ts'
 import { installPackages } from './install.ts'
 import { makeKeys } from './keys.ts'
-import { describeMachine } from './machine.ts'
+import { describeMachine, type Machine } from './machine.ts'
 import { describePlan, makePlan, type PlannedCase } from './plan.ts'
 import { freePort } from './process.ts'
 import { root } from './project.ts'
 import { compare } from './report/compare.ts'
 import type { Report } from './report/report.ts'
 import { terminalHeader, terminalTable, terminalVerdicts } from './report/terminal.ts'
-import { writeReport } from './report/write.ts'
+import { writeReport, writeResults } from './report/write.ts'
 import { type CaseResult, measureCase } from './rounds.ts'
 import { type Stage, stageFolder, startSurroundings } from './slice.ts'
 import { type Summary, summarize } from './summary.ts'
@@ -35,14 +35,24 @@ try {
 }
 
 async function run(line: CommandLine): Promise<number> {
-  const before = line.compare === undefined ? undefined : readReport(line.compare)
-  const plan = withPackages(makePlan(line), line.docs)
-  const machine = describeMachine(line.node)
+  const before = line.compare === undefined ? undefined : readReport('compare', line.compare)
+  const earlier = line.continued === undefined ? undefined : readReport('continue', line.continued)
+  const plan = withPackages(
+    makePlan(line).filter(({ case: { name } }) => !earlier?.raw[name]),
+    line.docs,
+  )
+  const machine = continued(earlier, describeMachine(line.node))
+  const folder = resolve(line.out ?? join(root, '.cache', 'benchmarks'))
   say(terminalHeader(machine))
   say(`\nplan\n${describePlan(plan)}`)
 
-  const raw: Record<string, CaseResult> = {}
-  const summaries: Summary[] = []
+  const raw: Record<string, CaseResult> = { ...earlier?.raw }
+  const timings: Record<string, PlannedCase['timing']> = { ...earlier?.timings }
+  const summaries: Summary[] = [...(earlier?.summaries ?? [])]
+  const report = (): Report => {
+    const { profile } = line
+    return { format: 1, profile, machine, timings, summaries, verdicts: judge(summaries), raw }
+  }
   await onStage(line.node, machine.pinning, async (stage) => {
     for (const { case: one, timing, skipped } of plan) {
       process.stderr.write(`${one.name}\n`)
@@ -51,18 +61,17 @@ async function run(line: CommandLine): Promise<number> {
       )
       const summary = summarize(one, result, timing.generator)
       raw[one.name] = result
+      timings[one.name] = timing
       summaries.push(summary)
       say(terminalTable(summary))
+      // A long measurement that is broken off can be continued.
+      writeResults(report(), folder)
     }
   })
 
-  const timings = Object.fromEntries(plan.map(({ case: { name }, timing }) => [name, timing]))
-  const verdicts = judge(summaries)
-  const report: Report = { format: 1, profile: line.profile, machine, timings, summaries, verdicts, raw }
-  say(terminalVerdicts(verdicts))
-  if (before) say(compare(before, report))
-  const folder = resolve(line.out ?? join(root, '.cache', 'benchmarks'))
-  for (const problem of await writeReport(report, folder, line.docs)) process.stderr.write(`${problem}\n`)
+  say(terminalVerdicts(report().verdicts))
+  if (before) say(compare(before, report()))
+  for (const problem of await writeReport(report(), folder, line.docs)) process.stderr.write(`${problem}\n`)
   say(`\nwritten: ${join(folder, 'results.json')}, results.md${line.docs ? ', docs/benchmarks.md' : ''}\n`)
   return hasFailed(plan, raw) ? 1 : 0
 }
@@ -105,13 +114,29 @@ function hasFailed(plan: readonly PlannedCase[], raw: Readonly<Record<string, Ca
   )
 }
 
-function readReport(file: string): Report {
+/** The machine of a measurement in parts, with the commit of each. @throws UsageError where they cannot be compared. */
+function continued(earlier: Report | undefined, machine: Machine): Machine {
+  if (earlier === undefined) return machine
+  const { cpu, cores, node, commit } = earlier.machine
+  if (cpu !== machine.cpu || cores !== machine.cores || node !== machine.node) {
+    throw new UsageError(`--continue: its cases were measured on ${cores} x ${cpu}, node ${node}`)
+  }
+  const commits = commit.includes(machine.commit) ? commit : `${commit}, then ${machine.commit}`
+  return {
+    ...machine,
+    commit: commits,
+    loadAverage: Math.max(machine.loadAverage, earlier.machine.loadAverage),
+  }
+}
+
+/** @param flag of the command line that names the file. */
+function readReport(flag: string, file: string): Report {
   try {
     const report = JSON.parse(readFileSync(file, 'utf8')) as Report
     if (report.format !== 1) throw new Error('it is no results.json of this version')
     return report
   } catch (error) {
-    throw new UsageError(`--compare ${file}: ${(error as Error).message}`)
+    throw new UsageError(`--${flag} ${file}: ${(error as Error).message}`)
   }
 }
 

@@ -1,7 +1,7 @@
 /** The benchmarks as their users run them: the command, the compiled servers, one tiny round. They must not rot. */
 import { execFile, execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -69,6 +69,23 @@ t.test('a smoke run gives a whole report without an error', async (t) => {
   t.match(stdout, /the gateway, default options/)
   t.match(compare(report, report), /same {2}forward-get: gateway .* \(0\.0 %\)/)
   t.match(readFileSync(join(out, 'results.md'), 'utf8'), /^## forward-get$/m)
+
+  const whole = join(out, 'whole')
+  const file = join(out, 'results.json')
+  const next = ['--case', 'connections-1', ...smallest, '--continue', file, '--out', whole]
+  const continued = await bench('--profile', 'full', ...next)
+  t.equal(continued.code, 0, continued.stderr)
+  const both = JSON.parse(readFileSync(join(whole, 'results.json'), 'utf8')) as Report
+  t.same(Object.keys(both.raw), ['forward-get', 'connections-1'])
+  t.same(both.raw['forward-get'], raw['forward-get'], 'taken over, not measured again')
+  const text = readFileSync(join(whole, 'results.md'), 'utf8')
+  for (const name of ['forward-get', 'connections-1']) t.match(text, new RegExp(`^## ${name}$`, 'm'))
+
+  const elsewhere = join(whole, 'elsewhere.json')
+  writeFileSync(elsewhere, JSON.stringify({ ...report, machine: { ...machine, cpu: 'another' } }))
+  const refused = await bench('--continue', elsewhere)
+  t.equal(refused.code, 2)
+  t.match(refused.stderr, /--continue: .* another/)
 })
 
 t.test('event streams and WebSockets are measured without an error', async (t) => {

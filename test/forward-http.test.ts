@@ -183,6 +183,35 @@ t.test('the session check refuses as RFC 6750 §3 says, and is audited (H-06, J-
   t.match(audited[0], { requestId: field(none, 'x-request-id'), address: '127.0.0.1' })
 })
 
+t.test(
+  'a client that resets its connection during the look-up is audited with its address (J-04)',
+  async (t) => {
+    const events = new AuditEvents()
+    const denied = new Promise<AuditEvent>((resolve) => events.on('*', resolve))
+    let asked = () => {}
+    let answer: (error: Error) => void = () => {}
+    const lookedUp = new Promise<void>((resolve) => {
+      asked = resolve
+    })
+    const authenticate = () => {
+      asked()
+      return new Promise<Session>((_, reject) => {
+        answer = reject
+      })
+    }
+    const { app, port } = await setUp(t, {}, { events, authenticate })
+    const connected = once(app.server, 'connection')
+    const client = new WireClient(port).send(head('GET /api/a'))
+    const [socket] = (await connected) as [Socket]
+    await lookedUp
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    client.socket.resetAndDestroy()
+    await closed
+    answer(new OAuthError('token_unknown'))
+    t.match(await denied, { event: 'forward.denied', address: '127.0.0.1' })
+  },
+)
+
 t.test('a session that must be looked up is waited for (H-04)', async (t) => {
   const { api, port } = await setUp(t, {}, { authenticate: () => Promise.resolve(session()) })
   t.equal((await exchange(port, `${head('POST /api/a', 'Content-Length: 5')}hello`)).status, 200)

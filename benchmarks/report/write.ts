@@ -15,8 +15,7 @@ export async function writeReport(report: Report, folder: string, docs: boolean)
   // Charts of a run before, of cases that are not in this one.
   if (docs) rmSync(join(root, 'docs', 'benchmarks'), { recursive: true, force: true })
   for (const one of folders) mkdirSync(join(one, 'benchmarks'), { recursive: true })
-  writeFileSync(join(folder, 'results.json'), `${JSON.stringify(report, null, 1)}\n`)
-
+  writeResults(report, folder)
   const problems: string[] = []
   const charts = new Map<string, string>()
   for (const summary of report.summaries.filter(({ rows }) => rows.some(({ ratio }) => ratio))) {
@@ -32,4 +31,10 @@ export async function writeReport(report: Report, folder: string, docs: boolean)
   writeFileSync(join(folder, 'results.md'), text)
   if (docs) writeFileSync(join(root, 'docs', 'benchmarks.md'), text)
   return problems
+}
+
+/** Writes `results.json`, which is all that `--compare` and `--continue` need. */
+export function writeResults(report: Report, folder: string): void {
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'results.json'), `${JSON.stringify(report, null, 1)}\n`)
 }

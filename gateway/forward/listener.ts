@@ -106,6 +106,8 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
     else writeRefusal(client, newRequestId(), refusal)
   })
   capConnections(app.server, maxConnections, app.log)
+  // Of a connection that its client has reset, Node can only repeat what it was asked before.
+  app.server.on(tls ? 'secureConnection' : 'connection', ({ remoteAddress }: Socket) => void remoteAddress)
   if (http2) {
     const sessions = new Http2Sessions(config.listen.timeouts)
     sessions.watch(app.server)
