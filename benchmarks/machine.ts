@@ -21,7 +21,7 @@ export interface Machine {
   readonly commit: string
   /** Which cores server and load are pinned to. */
   readonly pinning: { readonly server: Core; readonly load: Core }
-  /** Runnable processes in the last minute, before the run: above a few tenths, something else was running. */
+  /** Runnable processes in the last minute, before the run: above a few tenths, something was running then. */
   readonly loadAverage: number
 }
 
@@ -74,11 +74,6 @@ export function describeMachine(node: string): Machine {
     pinning: pinning(),
     loadAverage: loadavg()[0] ?? 0,
   }
-}
-
-/** True if something else was running: such numbers are not to be quoted. */
-export function isBusy({ loadAverage }: Machine): boolean {
-  return loadAverage > 0.5
 }
 
 function known(names: readonly string[], value: (name: string) => string | undefined) {

@@ -41,7 +41,9 @@ async function run(line: CommandLine): Promise<number> {
     makePlan(line).filter(({ case: { name } }) => !earlier?.raw[name]),
     line.docs,
   )
-  const machine = continued(earlier, describeMachine(line.node))
+  const now = describeMachine(line.node)
+  // Nothing is left to measure: only the report is written again.
+  const machine = earlier !== undefined && plan.length === 0 ? earlier.machine : continued(earlier, now)
   const folder = resolve(line.out ?? join(root, '.cache', 'benchmarks'))
   say(terminalHeader(machine))
   say(`\nplan\n${describePlan(plan)}`)

@@ -50,6 +50,14 @@ export interface Summary {
 const SATURATED = 0.95
 /** So much of its core for others is too much. */
 const DISTURBED = 0.05
+/** So many of the slices. */
+const BUSY = 0.1
+
+/** True if something else ran beside too many slices: such numbers are not to be quoted. */
+export function isBusy(summaries: readonly Summary[]): boolean {
+  const sum = (of: (summary: Summary) => number) => summaries.reduce((total, one) => total + of(one), 0)
+  return sum(({ disturbed }) => disturbed) > sum(({ slices }) => slices) * BUSY
+}
 
 /** From raw slices to lines. */
 export function summarize(one: Case, result: CaseResult, generator: string): Summary {

@@ -1,4 +1,4 @@
-import { isBusy, type Machine } from '../machine.ts'
+import type { Machine } from '../machine.ts'
 import type { Row, Summary } from '../summary.ts'
 import type { Verdict } from '../targets.ts'
 
@@ -15,7 +15,6 @@ export function facts(machine: Machine): [name: string, value: string][] {
     Object.entries(versions)
       .map(([name, version]) => `${name} ${version}`)
       .join(' · ')
-  const busy = ' — something else was running: these numbers are not to be quoted'
   return [
     ['date', machine.date],
     ['commit', machine.commit],
@@ -25,7 +24,7 @@ export function facts(machine: Machine): [name: string, value: string][] {
     ['packages', list(machine.packages)],
     ['servers', list(machine.servers) || 'none installed'],
     ['pinning', pinned],
-    ['load average before', machine.loadAverage.toFixed(2) + (isBusy(machine) ? busy : '')],
+    ['load average before', machine.loadAverage.toFixed(2)],
   ]
 }
 

@@ -1,5 +1,4 @@
-import { isBusy } from '../machine.ts'
-import type { Summary } from '../summary.ts'
+import { isBusy, type Summary } from '../summary.ts'
 import { betterElsewhere } from './better.ts'
 import { facts, remarks, table, verdictText } from './format.ts'
 import type { Report } from './report.ts'
@@ -7,7 +6,7 @@ import type { Report } from './report.ts'
 /** The report as Markdown. @param chart the address of a case's chart, or undefined. */
 export function markdown(report: Report, chart: (name: string) => string | undefined): string {
   const { machine, summaries, verdicts, profile } = report
-  const busy = isBusy(machine)
+  const busy = isBusy(summaries)
     ? '\n**Something else was running on this machine: these numbers are not to be quoted.**\n'
     : ''
   return `# Benchmarks
