@@ -1,4 +1,4 @@
-import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import { ProviderError, StoreError } from './errors.ts'
 
 /**
@@ -7,20 +7,6 @@ import { ProviderError, StoreError } from './errors.ts'
  * them to an app's own logger too.
  */
 export const logSerializers = { req: serializeRequest, err: serializeError }
-
-/** Where pino keeps the serializers of a logger (`pino.symbols.serializersSym`). */
-const SERIALIZERS = Symbol.for('pino.serializers')
-
-/**
- * What makes the requests of a scope log through our serializers. Nothing where the logger has them already:
- * Fastify copies those of a scope for each request.
- */
-export function scopeLogging(log: FastifyBaseLogger): { logSerializers?: Record<string, () => string> } {
-  const own = (log as { [SERIALIZERS]?: Partial<typeof logSerializers> })[SERIALIZERS]
-  if (own?.req === logSerializers.req && own.err === logSerializers.err) return {}
-  // Fastify types serializers as returning text; pino takes any value.
-  return { logSerializers: logSerializers as unknown as Record<string, () => string> }
-}
 
 const PATH_MAX = 256
 const TEXT_MAX = 1024

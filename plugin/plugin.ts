@@ -6,7 +6,7 @@ import { decorate } from './decorate.ts'
 import { secureScope } from './encapsulation.ts'
 import { Grants } from './grant/grants.ts'
 import { assertTrustworthy } from './instance.ts'
-import { scopeLogging } from './log.ts'
+import { logSerializers } from './log.ts'
 import { resolveOptions } from './options/resolve.ts'
 import type { ResolvedOptions } from './options/resolved.ts'
 import type { PkceOptions } from './options/schema.ts'
@@ -55,7 +55,8 @@ export async function plugin(app: FastifyInstance, input: PkceOptions): Promise<
     await scope.register(backChannel, { prefix })
     await scope.register(discovery)
   }
-  await app.register(walk, scopeLogging(app.log))
+  // Fastify types serializers as returning text; pino takes any value.
+  await app.register(walk, { logSerializers: logSerializers as unknown as Record<string, () => string> })
 
   async function frontChannel(scope: FastifyInstance): Promise<void> {
     await limitRate(scope, rooms, 'authorize')
