@@ -239,7 +239,7 @@ t.test('authorization request', async (t) => {
         t,
         { authorizationParams: { audience: 'api' } },
         {
-          authorization_endpoint: `${ISSUER}/authorize?tenant=1`,
+          authorization_endpoint: `${ISSUER}/authorize?tenant=1&tenant=2&state=theirs`,
           authorization_response_iss_parameter_supported: true,
         },
       )
@@ -249,6 +249,7 @@ t.test('authorization request', async (t) => {
         [...url.searchParams],
         [
           ['tenant', '1'],
+          ['tenant', '2'],
           ['response_type', 'code'],
           ['client_id', 'backend'],
           ['redirect_uri', CALLBACK],

@@ -38,5 +38,6 @@ export function authorizationParameters(
 /** `endpoint` with `parameters`; a query that the endpoint brings along is kept (RFC 6749 §3.1). */
 export function authorizationUrl(endpoint: URL, parameters: Readonly<Record<string, string>>): string {
   const { origin, pathname, searchParams } = endpoint
-  return `${origin}${pathname}?${formatForm({ ...Object.fromEntries(searchParams), ...parameters })}`
+  const kept = new URLSearchParams([...searchParams].filter(([name]) => !Object.hasOwn(parameters, name)))
+  return `${origin}${pathname}?${kept.size > 0 ? `${kept}&` : ''}${formatForm(parameters)}`
 }
