@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { endWithHeader, HeaderOnlyRequest } from '../gateway/forward/header-only.ts'
 import { TurnResponse } from '../gateway/forward/turn.ts'
+import { startGatewayStack } from './support/gateway-stack.ts'
+import { WireClient } from './support/wire.ts'
 
 type Exchange = { request: IncomingMessage; response: ServerResponse }
 
@@ -92,6 +94,33 @@ t.test('every form of `end` works as it does in Node, once', async (t) => {
     await finished
     t.ok(response.writableFinished)
   }
+})
+
+t.test('an answer whose request turns out malformed in the same turn is not lost', async (t) => {
+  const { port, publicUrl } = await startGatewayStack(t)
+  const { host } = new URL(publicUrl)
+  const text = [
+    'POST /oauth2/token HTTP/1.1',
+    `Host: ${host}`,
+    'Content-Type: text/plain',
+    'Transfer-Encoding: chunked',
+    '',
+    'no size',
+  ].join('\r\n')
+  const client = new WireClient(port).send(`${text}\r\n`)
+  const received = String(await client.untilClose())
+  t.match(received, /^HTTP\/1\.1 400 /)
+  t.equal(received.split('HTTP/1.1 ').length, 2, 'one answer')
+  t.match(received, 'invalid_request')
+})
+
+t.test('an answer is not lost because of a CONNECT that came along with its request', async (t) => {
+  const { port, publicUrl } = await startGatewayStack(t)
+  const { host } = new URL(publicUrl)
+  const requests = `GET /unknown HTTP/1.1\r\nHost: ${host}\r\n\r\nCONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n`
+  const received = String(await new WireClient(port).send(requests).untilClose())
+  t.match(received, /^HTTP\/1\.1 404 /)
+  t.equal(received.split('HTTP/1.1 ').length, 2, 'one answer')
 })
 
 t.test('a client that leaves before the turn ends does no harm', async (t) => {

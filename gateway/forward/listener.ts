@@ -12,7 +12,7 @@ import { createHttp2Server, Http2Sessions } from './http2-listener.ts'
 import { Http2Response } from './http2-response.ts'
 import { answerRefusal, writeRefusal } from './problem.ts'
 import { newRequestId, requestIdOf } from './request-id.ts'
-import { TurnResponse } from './turn.ts'
+import { responseOn, TurnResponse } from './turn.ts'
 import { UpgradableRequest } from './upgrade.ts'
 
 const MAX_HEADER_BYTES = 16 * 1024
@@ -114,11 +114,6 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
     app.addHook('preClose', async () => sessions.drain())
   }
   return app
-}
-
-/** The response that is being made. (Node asks in the same way before it answers a parser error.) */
-function responseOn(socket: Socket & { _httpMessage?: ServerResponse | null }): ServerResponse | null {
-  return socket._httpMessage ?? null
 }
 
 /** What follows a whole request is no HTTP: that one is answered, and then the connection closes. */

@@ -1,4 +1,5 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 
 /**
  * An answer that ends with the turn of the event loop in which `end` is called, and with all others of that turn.
@@ -9,6 +10,7 @@ import { type IncomingMessage, ServerResponse } from 'node:http'
 export class TurnResponse<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> {
   /** What `end` was given, until the turn is over. */
   #last: unknown[] | null = null
+  #hasEnded = false
 
   static {
     // Node's types have no accessor here that could be overridden.
@@ -26,9 +28,11 @@ export class TurnResponse<Request extends IncomingMessage = IncomingMessage> ext
     return this
   }
 
+  /** No effect before `end`, and none a second time. */
   endNow(): void {
-    const last = this.#last as Parameters<ServerResponse['end']>
-    super.end(...last)
+    if (this.#last === null || this.#hasEnded) return
+    this.#hasEnded = true
+    super.end(...(this.#last as Parameters<ServerResponse['end']>))
   }
 }
 
@@ -36,4 +40,14 @@ const ending: TurnResponse[] = []
 
 function endAll(): void {
   for (const response of ending.splice(0)) response.endNow()
+}
+
+/**
+ * The response that is being made on a connection that its caller may close: if it has ended, it is written first.
+ * (Node asks in the same way before it answers a parser error.)
+ */
+export function responseOn(socket: Socket): ServerResponse | null {
+  const { _httpMessage: response = null } = socket as Socket & { _httpMessage?: ServerResponse | null }
+  if (response instanceof TurnResponse) response.endNow()
+  return response
 }

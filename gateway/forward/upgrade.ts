@@ -9,6 +9,7 @@ import type { Socket } from 'node:net'
 import { HeaderOnlyRequest } from './header-only.ts'
 import { writeRefusal } from './problem.ts'
 import { newRequestId } from './request-id.ts'
+import { responseOn } from './turn.ts'
 
 /** The protocol name as one of the members of an Upgrade field (RFC 9110 §7.8). */
 export const WEBSOCKET = /(?:^|[\s,])websocket(?:$|[\s,/])/i
@@ -99,9 +100,9 @@ export function acceptUpgrades(
   take: (request: IncomingMessage, response: ServerResponse) => void,
 ): void {
   server.on('upgrade', (request: IncomingMessage, stream, head: Buffer) => {
-    const socket = stream as Socket & { _httpMessage?: ServerResponse | null }
+    const socket = stream as Socket
     // Pipelined behind a request that is being answered: nobody upgrades so, and two answers could mix.
-    if (socket._httpMessage) socket.destroy()
+    if (responseOn(socket)) socket.destroy()
     else if (head.length > 0) writeRefusal(socket, newRequestId(), 'request_malformed')
     else take(request, new UpgradeResponse(request, socket))
   })
