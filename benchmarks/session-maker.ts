@@ -49,21 +49,23 @@ export class SessionMaker {
       scope: [...SCOPE],
       providerScope: [],
     } satisfies Partial<RedeemingGrant>
-    const redeeming: RedeemingGrant = { ...requested, status: 'redeeming', codeHash }
-    const { grant, token } = this.#signIn(redeeming, code.secret, i)
+    const dataKey = this.#sealing.newDataKey()
+    const key = wrapFor(this.#sealing, requested, 'code', code.secret, dataKey)
+    const redeeming: RedeemingGrant = { ...requested, status: 'redeeming', codeHash, key }
+    const { grant, token } = this.#signIn(redeeming, dataKey, i)
     await this.#grants.create({
       ...requested,
       status: 'authorizing',
       stateHash: codeHash,
       browserHash: codeHash,
-      sealed: '',
+      serverSecret: this.#sealing.current,
     })
     await this.#grants.replace({ grant: redeeming, version: 1 }, grant)
     await this.#grants.addToIndex(subjectIndex(provider, grant.subject), id, grant.expiresAt)
     return token
   }
 
-  #signIn(redeeming: RedeemingGrant, codeSecret: Buffer, i: number) {
+  #signIn(redeeming: RedeemingGrant, dataKey: Buffer, i: number) {
     const sealing = this.#sealing
     const now = redeeming.createdAt
     const secrets = {
@@ -71,7 +73,6 @@ export class SessionMaker {
       tokenType: 'Bearer',
       refreshToken: `provider-refresh-token-of-a-usual-length-${i}`,
     }
-    const dataKey = sealing.newDataKey()
     const dayLater = now + 24 * HOUR_MS
     const terms = { now, scope: SCOPE, providerExpiresAt: dayLater, grantExpiresAt: dayLater }
     // As long as the run may take: nobody refreshes here.
@@ -79,7 +80,6 @@ export class SessionMaker {
     const issuer = { options: { tokens: this.#options.tokens, lifetimes }, sealing }
     const access = issueAccessToken(issuer, redeeming, dataKey, secrets, terms)
     const refresh = issueRefreshToken(issuer, redeeming, dataKey, terms)
-    const key = wrapFor(sealing, redeeming, 'used-code', codeSecret, dataKey)
     const grant = activate(redeeming, {
       activatedAt: now,
       subject: `user-${i}`,
@@ -89,7 +89,7 @@ export class SessionMaker {
       sealed: sealProviderSecrets(sealing, redeeming, dataKey, secrets),
       providerExpiresAt: dayLater,
       providerLifetimeMs: 24 * HOUR_MS,
-      code: { key, forgottenAt: now + HOUR_MS },
+      codeForgottenAt: now + HOUR_MS,
       accessToken: access.record,
       refreshToken: refresh.record,
     })

@@ -21,9 +21,29 @@ export function processLog(...options: Parameters<typeof loggerOptions>): Fastif
   return Fastify({ logger: loggerOptions(...options) as FastifyServerOptions['logger'] & object }).log
 }
 
-/** Standard output, as log lines are written to it: readable at a terminal. */
+/** Standard output, as log lines are written to it: readable at a terminal, elsewhere many at a time. */
 export function logLines(stdout: { write(text: string): unknown; readonly isTTY?: boolean }) {
-  return stdout.isTTY ? readable(stdout) : stdout
+  return stdout.isTTY ? readable(stdout) : joined(stdout)
+}
+
+/** Writes the lines of one turn of the event loop together; those of a process's last turn at its end. */
+function joined(stdout: { write(text: string): unknown }) {
+  let lines = ''
+  const flush = () => {
+    process.off('exit', flush)
+    const text = lines
+    lines = ''
+    if (text !== '') stdout.write(text)
+  }
+  return {
+    write(line: string): void {
+      if (lines === '') {
+        setImmediate(flush)
+        process.once('exit', flush)
+      }
+      lines += line
+    },
+  }
 }
 
 const LEVELS: Readonly<Record<number, string>> = {

@@ -25,16 +25,30 @@ export class Sealing {
     this.#current = keyId(secrets[0]!)
   }
 
+  /** Names the server secret that is used now. */
+  get current(): string {
+    return this.#current
+  }
+
+  /**
+   * 32 bytes for the holder of `secret` and one context: HKDF with what the holder and the server know. Null if the
+   * server secret that `id` names is gone.
+   */
+  deriveFor(id: string, secret: Buffer, { grantId, text }: SealContext): Buffer | null {
+    const server = this.#secrets.get(id)
+    return server ? deriveKey(Buffer.concat([secret, server]), Buffer.from(grantId), Buffer.from(text)) : null
+  }
+
   /** Seals `plain` for the holder of `secret`. */
   sealFor(secret: Buffer, plain: Buffer, context: SealContext): string {
     const id = this.#current
-    return `${id}.${this.seal(this.#holderKey(id, secret, context)!, plain, context)}`
+    return `${id}.${this.seal(this.deriveFor(id, secret, context)!, plain, context)}`
   }
 
   /** What `sealFor` sealed, or null if the secret, the context or the server secret is not the one that sealed it. */
   openFor(secret: Buffer, sealed: string, context: SealContext): Buffer | null {
     const [id = '', text = ''] = sealed.split('.', 2)
-    const key = this.#holderKey(id, secret, context)
+    const key = this.deriveFor(id, secret, context)
     return key && this.open(key, text, context)
   }
 
@@ -49,13 +63,13 @@ export class Sealing {
    */
   wrap(dataKey: Buffer, secret: Buffer, context: SealContext): string {
     const id = this.#current
-    return `${id}.${mask(dataKey, this.#holderKey(id, secret, context)!).toString('base64url')}`
+    return `${id}.${mask(dataKey, this.deriveFor(id, secret, context)!).toString('base64url')}`
   }
 
   /** The data key; one that opens nothing if the secret or the context is another; null if the server secret is gone. */
   unwrap(wrapped: string, secret: Buffer, context: SealContext): Buffer | null {
     const [id = '', text = ''] = wrapped.split('.', 2)
-    const key = this.#holderKey(id, secret, context)
+    const key = this.deriveFor(id, secret, context)
     const masked = Buffer.from(text, 'base64url')
     return key && masked.length === KEY_BYTES ? mask(masked, key) : null
   }
@@ -82,11 +96,6 @@ export class Sealing {
     } catch {
       return null
     }
-  }
-
-  #holderKey(id: string, secret: Buffer, { grantId, text }: SealContext): Buffer | null {
-    const server = this.#secrets.get(id)
-    return server ? deriveKey(Buffer.concat([secret, server]), Buffer.from(grantId), Buffer.from(text)) : null
   }
 }
 

@@ -2,7 +2,13 @@ import { hkdfSync } from 'node:crypto'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import type { ActiveGrant } from '../plugin/grant/grant.ts'
-import { openFor, openProviderSecrets, sealFor, sealProviderSecrets } from '../plugin/grant/seals.ts'
+import {
+  deriveFor,
+  openFor,
+  openProviderSecrets,
+  sealFor,
+  sealProviderSecrets,
+} from '../plugin/grant/seals.ts'
 import { newSelector, parseHandle } from '../plugin/handles.ts'
 import { deriveKey } from '../plugin/hkdf.ts'
 import { Sealing } from '../plugin/sealing.ts'
@@ -107,9 +113,7 @@ t.test('the dump and the server secret together open nothing (G-04)', async (t) 
 
   t.test('and with one live handle, what is its own', async (t) => {
     for (const [type, name, holder] of [
-      ['state', 'live: state', 'state'],
       ['code', 'live: code', 'code'],
-      ['code', 'live: code', 'used-code'],
       ['access', 'live: access', 'access'],
     ] as const) {
       const { secret, selector } = parseHandle(type, credentials.get(name)!)!
@@ -229,7 +233,7 @@ t.test('a seal is bound to its grant, its client and its purpose, whatever the s
   t.same(openFor(sealing, owner, 'code', secret, sealed), { a: 1 })
   t.equal(openFor(sealing, { ...owner, id: 'grant-2' }, 'code', secret, sealed), null)
   t.equal(openFor(sealing, { ...owner, clientId: 'other' }, 'code', secret, sealed), null)
-  t.equal(openFor(sealing, owner, 'state', secret, sealed), null)
+  t.equal(openFor(sealing, owner, 'access', secret, sealed), null)
   t.equal(openFor(sealing, owner, 'code', Buffer.alloc(32, 2), sealed), null)
 
   const dataKey = sealing.newDataKey()
@@ -239,6 +243,36 @@ t.test('a seal is bound to its grant, its client and its purpose, whatever the s
   t.equal(openProviderSecrets(sealing, { ...grant, id: 'grant-2' }, dataKey), null)
   t.equal(openProviderSecrets(sealing, { ...grant, clientId: 'other' }, dataKey), null)
 })
+
+t.test(
+  'what is derived for a state is told by that state, at that grant, with that server secret (A-16, A-17)',
+  async (t) => {
+    const sealing = new Sealing([SECRET])
+    const owner = { id: 'grant-1', clientId: 'app' }
+    const state = Buffer.alloc(32, 1)
+    const derived = deriveFor(sealing, owner, 'code_verifier', state, sealing.current)
+    t.match(derived, /^[A-Za-z0-9_-]{43}$/)
+    t.equal(deriveFor(sealing, owner, 'code_verifier', state, sealing.current), derived, 'the same again')
+
+    const rotated = new Sealing([Buffer.alloc(32, 8), SECRET])
+    t.equal(
+      deriveFor(rotated, owner, 'code_verifier', state, sealing.current),
+      derived,
+      'after a rotation (G-05)',
+    )
+    const retired = new Sealing([Buffer.alloc(32, 8)])
+    t.equal(deriveFor(retired, owner, 'code_verifier', state, sealing.current), null)
+
+    const others = [
+      deriveFor(sealing, owner, 'nonce', state, sealing.current),
+      deriveFor(sealing, { ...owner, id: 'grant-2' }, 'code_verifier', state, sealing.current),
+      deriveFor(sealing, { ...owner, clientId: 'other' }, 'code_verifier', state, sealing.current),
+      deriveFor(sealing, owner, 'code_verifier', Buffer.alloc(32, 2), sealing.current),
+      deriveFor(retired, owner, 'code_verifier', state, retired.current),
+    ]
+    t.equal(new Set([derived, ...others]).size, 6)
+  },
+)
 
 t.test('what is moved between two grants does not open (G-03)', async (t) => {
   const fields = [

@@ -5,6 +5,7 @@ import Fastify, { type FastifyError, type FastifyInstance, type FastifyServerOpt
 import { readCertificate } from '../certificate.ts'
 import type { GatewayConfig } from '../config/schema.ts'
 import { loggerOptions } from '../log.ts'
+import { RequestLog } from '../request-log.ts'
 import { capConnections } from './connection-cap.ts'
 import type { Refusal } from './errors.ts'
 import { HeaderOnlyRequest } from './header-only.ts'
@@ -60,8 +61,11 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
     ...(tls && { https: {} }),
     // Fastify's type wants more fields of a request and an error than we log.
     logger: loggerOptions(config.log.level, options.logStream) as FastifyServerOptions['logger'] & object,
+    logController: new RequestLog(),
     genReqId: requestIdOf,
     trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
+    // The rooms read their query as it came.
+    routerOptions: { querystringParser: () => ({}) },
     exposeHeadRoutes: false,
     bodyLimit: BODY_LIMIT_BYTES,
     // Who has connected before the end is still answered; an exchange cannot be repeated.

@@ -44,8 +44,8 @@ const Authorizing = record({
   stateHash: hash,
   /** Of the cookie that binds the transaction to a browser (A-18). */
   browserHash: hash,
-  /** `TransactionSecrets`, for the holder of our state. */
-  sealed: text,
+  /** Which server secret its `TransactionSecrets` are derived with. */
+  serverSecret: text,
 })
 
 const Authorized = record({
@@ -54,11 +54,20 @@ const Authorized = record({
   status: Type.Literal('authorized'),
   codeHash: hash,
   codeExpiresAt: time,
-  /** `ExchangeSecrets`, for the holder of our code. */
+  /** The data key of the grant, for the holder of our code. */
+  key: text,
+  /** `ExchangeSecrets`, under the data key. */
   sealed: text,
 })
 
-const Redeeming = record({ ...common, ...request, status: Type.Literal('redeeming'), codeHash: hash })
+const Redeeming = record({
+  ...common,
+  ...request,
+  status: Type.Literal('redeeming'),
+  codeHash: hash,
+  /** As before: a replay of the code must open what is to be revoked (C-14). */
+  key: text,
+})
 
 /** A used code, remembered to tell a replay, with the way to the tokens that such a replay revokes (C-14). */
 const UsedCode = record({ hash, redirectUri: text, codeChallenge: hash, key: text, forgottenAt: time })
@@ -90,7 +99,7 @@ const Active = record({
   accessTokens: Type.Array(AccessToken),
   refreshToken: Type.Optional(RefreshToken),
   expiresAt: time,
-  /** `ProviderSecrets`, under the data key that every live handle can unwrap. */
+  /** `ProviderSecrets`, under the data key, which every live handle can unwrap. */
   sealed: text,
   providerExpiresAt: time,
   /** At receipt, in milliseconds. */
@@ -118,7 +127,7 @@ export type AccessTokenRecord = Readonly<Static<typeof AccessToken>>
 /** What the grant remembers of its refresh token family. */
 export type RefreshTokenRecord = Readonly<Static<typeof RefreshToken>>
 
-/** Sealed while the browser is at the provider. */
+/** Known to the holder of our state alone, and kept nowhere. */
 export interface TransactionSecrets {
   readonly nonce?: string
   readonly codeVerifier?: string

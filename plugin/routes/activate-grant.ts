@@ -4,9 +4,8 @@ import { issueAccessToken, issueRefreshToken } from '../grant/credentials.ts'
 import type { ActiveGrant, ProviderSecrets, RedeemingGrant } from '../grant/grant.ts'
 import type { StoredGrant } from '../grant/grants.ts'
 import { relayedTokenIndex, subjectIndex } from '../grant/indexes.ts'
-import { sealProviderSecrets, wrapFor } from '../grant/seals.ts'
+import { sealProviderSecrets } from '../grant/seals.ts'
 import { activate } from '../grant/transitions.ts'
-import type { Handle } from '../handles.ts'
 import { stillAllowed } from '../oauth/scope.ts'
 import { type TokenResponse, tokenResponse } from '../oauth/token.ts'
 import type { RegisteredClient } from '../options/resolved.ts'
@@ -24,8 +23,8 @@ export async function activateGrant(
   rooms: Rooms,
   request: FastifyRequest,
   client: RegisteredClient,
-  code: Handle,
   redeeming: StoredGrant<RedeemingGrant>,
+  dataKey: Buffer,
   tokens: ProviderTokens,
   identity: Identity,
 ): Promise<TokenResponse> {
@@ -46,7 +45,6 @@ export async function activateGrant(
     tokenType: tokens.tokenType,
     ...(tokens.refreshToken !== undefined && { refreshToken: tokens.refreshToken }),
   }
-  const dataKey = sealing.newDataKey()
   const access = issueAccessToken(rooms, grant, dataKey, secrets, terms)
   const refresh =
     secrets.refreshToken === undefined ? undefined : issueRefreshToken(rooms, grant, dataKey, terms)
@@ -58,10 +56,7 @@ export async function activateGrant(
     sealed: sealProviderSecrets(sealing, grant, dataKey, secrets),
     providerExpiresAt: terms.providerExpiresAt,
     providerLifetimeMs,
-    code: {
-      key: wrapFor(sealing, grant, 'used-code', code.secret, dataKey),
-      forgottenAt: now + options.lifetimes.tombstoneSeconds * 1000,
-    },
+    codeForgottenAt: now + options.lifetimes.tombstoneSeconds * 1000,
     accessToken: access.record,
     refreshToken: refresh?.record,
   })

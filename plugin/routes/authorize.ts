@@ -2,7 +2,6 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { limitedAddress } from '../address.ts'
 import { OAuthError, ProviderError, type Reason } from '../errors.ts'
 import type { AuthorizingGrant, TransactionSecrets } from '../grant/grant.ts'
-import { sealFor } from '../grant/seals.ts'
 import { hashCredential, issueHandle, newSelector } from '../handles.ts'
 import {
   AuthorizationResponseError,
@@ -10,13 +9,13 @@ import {
   validateAuthorizationRequest,
 } from '../oauth/authorization.ts'
 import { codeChallengeS256 } from '../oauth/pkce.ts'
-import { randomBytes } from '../random.ts'
 import type { Rooms } from '../rooms.ts'
 import { answerApp, interactionOf } from './answer-app.ts'
 import { bindBrowser } from './browser-binding.ts'
 import { pageRoute } from './methods.ts'
 import { queryParameters } from './query.ts'
 import { authorizeSchema } from './schemas.ts'
+import { transactionSecrets } from './transaction-secrets.ts'
 
 /** `GET /oauth2/authorize`: the app's request becomes a grant, and the browser goes to the provider (RFC 6749 §4.1.1). */
 export function authorizeRoute(scope: FastifyInstance, rooms: Rooms): void {
@@ -47,13 +46,14 @@ async function beginTransaction(
   transactions.begin(id, limitedAddress(request), grants.now())
   try {
     const state = issueHandle('state', id)
-    const secrets = transactionSecrets(rooms)
+    const serverSecret = rooms.sealing.current
+    const owner = { id, clientId: verified.client.clientId }
+    const secrets = transactionSecrets(rooms, owner, state.secret, serverSecret)!
     const { browserHash, setCookies } = bindBrowser(options, id, request.headers.cookie)
     const grant: AuthorizingGrant = {
       v: 1,
-      id,
+      ...owner,
       provider: provider.issuer,
-      clientId: verified.client.clientId,
       createdAt: grants.now(),
       status: 'authorizing',
       redirectUri: verified.redirectUri,
@@ -64,7 +64,7 @@ async function beginTransaction(
       ...(verified.state !== undefined && { state: verified.state }),
       stateHash: hashCredential(state.value),
       browserHash,
-      ...sealFor(rooms.sealing, { id, clientId: verified.client.clientId }, 'state', state.secret, secrets),
+      serverSecret,
     }
     if (!(await grants.create(grant))) throw new OAuthError('internal')
 
@@ -82,16 +82,6 @@ async function beginTransaction(
     if (!(error instanceof ProviderError)) throw error
     rooms.audit.record('provider.error', { request, grantId: id, reason: error.reason })
     throw refusedTo(verified, error.reason)
-  }
-}
-
-/** Fresh for every transaction (A-16, A-17). */
-function transactionSecrets({ options }: Rooms): TransactionSecrets {
-  return {
-    ...(options.provider.scope.split(' ').includes('openid') && {
-      nonce: randomBytes(32).toString('base64url'),
-    }),
-    ...(options.provider.pkce === 'own' && { codeVerifier: randomBytes(32).toString('base64url') }),
   }
 }
 

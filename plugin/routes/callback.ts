@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type AuditEventName, correlationId } from '../audit.ts'
 import { OAuthError, type Reason } from '../errors.ts'
-import type { AuthorizingGrant, ExchangeSecrets, Grant, TransactionSecrets } from '../grant/grant.ts'
+import type { AuthorizingGrant, Grant } from '../grant/grant.ts'
 import type { StoredGrant } from '../grant/grants.ts'
-import { openFor, sealFor } from '../grant/seals.ts'
+import { sealExchangeSecrets, wrapFor } from '../grant/seals.ts'
 import { authorize, end } from '../grant/transitions.ts'
 import { type Handle, hashCredential, issueHandle, parseHandle, sameHash } from '../handles.ts'
 import { type AuthorizationResponse, issuerMatches, parseAuthorizationResponse } from '../oauth/callback.ts'
@@ -15,6 +15,7 @@ import { isSameBrowser, unbindBrowser } from './browser-binding.ts'
 import { pageRoute } from './methods.ts'
 import { rawQuery } from './query.ts'
 import { callbackSchema } from './schemas.ts'
+import { transactionSecrets } from './transaction-secrets.ts'
 
 /**
  * `GET /oauth2/callback`: the provider's answer becomes our one-time code (RFC 6749 §4.1.2). One swap: to
@@ -83,22 +84,24 @@ function judge(
   return issued ? { ...issued, client } : { next, refused: 'transaction_sealed', event: 'callback.refused' }
 }
 
-/** Our code, with the provider's under its seal, from which it never leaves (B-09). Null: the seal does not open. */
+/** Our code, and the provider's under a seal that it opens, from which it never leaves (B-09). Null: a server secret is gone. */
 function issueCode(
-  { options, grants, sealing }: Rooms,
+  rooms: Rooms,
   grant: AuthorizingGrant,
   state: Handle,
   providerCode: string,
 ): { next: Grant; code: string } | null {
-  const transaction = openFor<TransactionSecrets>(sealing, grant, 'state', state.secret, grant)
+  const { options, grants, sealing } = rooms
+  const transaction = transactionSecrets(rooms, grant, state.secret, grant.serverSecret)
   if (!transaction) return null
 
   const code = issueHandle('code', grant.id)
-  const secrets: ExchangeSecrets = { ...transaction, code: providerCode }
+  const dataKey = sealing.newDataKey()
   const next = authorize(grant, {
     codeHash: hashCredential(code.value),
     codeExpiresAt: grants.now() + options.lifetimes.codeSeconds * 1000,
-    ...sealFor(sealing, grant, 'code', code.secret, secrets),
+    key: wrapFor(sealing, grant, 'code', code.secret, dataKey),
+    sealed: sealExchangeSecrets(sealing, grant, dataKey, { ...transaction, code: providerCode }),
   })
   return { next, code: code.value }
 }

@@ -100,7 +100,7 @@ async function answerReplay(
   rooms.audit.record('code.replay', { request, grantId: id, clientId, reason: 'code_replayed' })
   const { key } = remembered
   await endPresented(rooms, request, stored, 'code_replayed', {
-    holder: 'used-code',
+    holder: 'code',
     secret: handle.secret,
     key,
   })

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { OAuthError, ProviderError } from '../errors.ts'
 import type { ExchangeSecrets, RedeemingGrant } from '../grant/grant.ts'
 import type { StoredGrant } from '../grant/grants.ts'
-import { openFor } from '../grant/seals.ts'
+import { openExchangeSecrets, unwrapFor } from '../grant/seals.ts'
 import { redeem } from '../grant/transitions.ts'
 import { parseHandle } from '../handles.ts'
 import type { TokenResponse } from '../oauth/token.ts'
@@ -28,19 +28,15 @@ export async function redeemCode(
   if (!stored) throw new OAuthError('code_unknown')
   const authorized = await proveCode(rooms, request, client, presented, handle, stored)
 
-  const secrets = openFor<ExchangeSecrets>(
-    rooms.sealing,
-    authorized.grant,
-    'code',
-    handle.secret,
-    authorized.grant,
-  )
+  const { sealing } = rooms
+  const dataKey = unwrapFor(sealing, authorized.grant, 'code', handle.secret, authorized.grant.key)
+  const secrets = dataKey && openExchangeSecrets(sealing, authorized.grant, dataKey)
   if (!secrets) throw new OAuthError('grant_unreadable')
   const redeeming = await rooms.grants.replace(authorized, redeem(authorized.grant))
   if (!redeeming) throw duplicate(rooms, request, authorized.grant)
 
   const { tokens, identity } = await exchange(rooms, request, client, presented, secrets, redeeming)
-  return activateGrant(rooms, request, client, handle, redeeming, tokens, identity)
+  return activateGrant(rooms, request, client, redeeming, dataKey, tokens, identity)
 }
 
 /** The provider's part. Whatever fails here, the code is used up; what the provider issued is revoked. */

@@ -1,10 +1,16 @@
 import { createHash } from 'node:crypto'
-import type { ActiveGrant } from '../../plugin/grant/grant.ts'
-import { type Holder, openFor, openProviderSecrets, unwrapFor } from '../../plugin/grant/seals.ts'
+import type { ActiveGrant, AuthorizedGrant } from '../../plugin/grant/grant.ts'
+import {
+  type Holder,
+  openExchangeSecrets,
+  openFor,
+  openProviderSecrets,
+  unwrapFor,
+} from '../../plugin/grant/seals.ts'
 import { Sealing } from '../../plugin/sealing.ts'
 
 /** Everyone that something is sealed or a data key is wrapped for. */
-const HOLDERS: Holder[] = ['state', 'code', 'used-code', 'access', 'refresh', 'predecessor']
+const HOLDERS: Holder[] = ['code', 'access', 'refresh', 'predecessor']
 const FOR_A_HOLDER = /^[A-Za-z0-9_-]{8}\./
 
 /**
@@ -48,7 +54,12 @@ export function tryToOpen(
 function opens(sealing: Sealing, record: ActiveGrant, holder: Holder, secret: Buffer, text: string): boolean {
   if (openFor(sealing, record, holder, secret, { sealed: text }) !== null) return true
   const dataKey = unwrapFor(sealing, record, holder, secret, text)
-  return dataKey !== null && 'sealed' in record && openProviderSecrets(sealing, record, dataKey) !== null
+  if (dataKey === null || !('sealed' in record)) return false
+  const authorized = record as unknown as AuthorizedGrant
+  return (
+    (openProviderSecrets(sealing, record, dataKey) ?? openExchangeSecrets(sealing, authorized, dataKey)) !==
+    null
+  )
 }
 
 function textsIn(value: unknown): string[] {

@@ -1,0 +1,15 @@
+import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
+
+/**
+ * One line for each request to a room, when it has been answered: what was asked, the answer's status, and how long
+ * it took. Requests to upstreams have none; what goes wrong with them is told where it does.
+ */
+export class RequestLog extends Fastify.LogController {
+  override incomingRequest(): void {}
+
+  override requestCompleted(error: Error | null, request: FastifyRequest, reply: FastifyReply): void {
+    const line = { req: request, res: reply, responseTime: reply.elapsedTime }
+    if (error) request.log.error({ ...line, err: error }, 'request errored')
+    else request.log.info(line, 'request completed')
+  }
+}
