@@ -12,7 +12,13 @@ const FIRST_BLOCK = Buffer.of(1)
  * hashes, and `createHmac` two to ten times, depending on Node's version.
  */
 export function deriveKey(secret: Buffer, salt: Buffer, info: Buffer): Buffer {
-  const pseudorandomKey = hmac(salt, secret)
+  return expandKey(hmac(salt, secret), info)
+}
+
+/**
+ * The second step alone, for a secret that is uniformly random by itself (RFC 5869 §2.3, §3.3): 32 bytes.
+ */
+export function expandKey(pseudorandomKey: Buffer, info: Buffer): Buffer {
   return hmac(pseudorandomKey, Buffer.concat([info, FIRST_BLOCK]))
 }
 

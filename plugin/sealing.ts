@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createSecretKey, hash } from 'node:crypto'
-import { deriveKey } from './hkdf.ts'
+import { deriveKey, expandKey } from './hkdf.ts'
 import { randomBytes } from './random.ts'
 
 /** What a seal is bound to. Whatever is moved to another context does not open (requirements G-03). */
@@ -31,24 +31,24 @@ export class Sealing {
   }
 
   /**
-   * 32 bytes for the holder of `secret` and one context: HKDF with what the holder and the server know. Null if the
-   * server secret that `id` names is gone.
+   * 32 bytes that only the holder of `secret` and the server together can tell, and that need not be kept. Null if
+   * the server secret that `id` names is gone.
    */
-  deriveFor(id: string, secret: Buffer, { grantId, text }: SealContext): Buffer | null {
+  deriveFor(id: string, secret: Buffer, { text }: SealContext): Buffer | null {
     const server = this.#secrets.get(id)
-    return server ? deriveKey(Buffer.concat([secret, server]), Buffer.from(grantId), Buffer.from(text)) : null
+    return server ? expandKey(Buffer.concat([secret, server]), Buffer.from(text)) : null
   }
 
   /** Seals `plain` for the holder of `secret`. */
   sealFor(secret: Buffer, plain: Buffer, context: SealContext): string {
     const id = this.#current
-    return `${id}.${this.seal(this.deriveFor(id, secret, context)!, plain, context)}`
+    return `${id}.${this.seal(this.#holderKey(id, secret, context)!, plain, context)}`
   }
 
   /** What `sealFor` sealed, or null if the secret, the context or the server secret is not the one that sealed it. */
   openFor(secret: Buffer, sealed: string, context: SealContext): Buffer | null {
     const [id = '', text = ''] = sealed.split('.', 2)
-    const key = this.deriveFor(id, secret, context)
+    const key = this.#holderKey(id, secret, context)
     return key && this.open(key, text, context)
   }
 
@@ -63,13 +63,13 @@ export class Sealing {
    */
   wrap(dataKey: Buffer, secret: Buffer, context: SealContext): string {
     const id = this.#current
-    return `${id}.${mask(dataKey, this.deriveFor(id, secret, context)!).toString('base64url')}`
+    return `${id}.${mask(dataKey, this.#holderKey(id, secret, context)!).toString('base64url')}`
   }
 
   /** The data key; one that opens nothing if the secret or the context is another; null if the server secret is gone. */
   unwrap(wrapped: string, secret: Buffer, context: SealContext): Buffer | null {
     const [id = '', text = ''] = wrapped.split('.', 2)
-    const key = this.deriveFor(id, secret, context)
+    const key = this.#holderKey(id, secret, context)
     const masked = Buffer.from(text, 'base64url')
     return key && masked.length === KEY_BYTES ? mask(masked, key) : null
   }
@@ -96,6 +96,11 @@ export class Sealing {
     } catch {
       return null
     }
+  }
+
+  #holderKey(id: string, secret: Buffer, { grantId, text }: SealContext): Buffer | null {
+    const server = this.#secrets.get(id)
+    return server ? deriveKey(Buffer.concat([secret, server]), Buffer.from(grantId), Buffer.from(text)) : null
   }
 }
 

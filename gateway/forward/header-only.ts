@@ -4,7 +4,7 @@ import { IncomingMessage } from 'node:http'
  * A request of which the header may be all there is.
  *
  * Node sets every request flowing after its answer, for an `end` that nobody waits for: a twentieth of what a
- * forward costs. One that has ended with its header is left alone.
+ * forward, or the start of a login, costs. One that has ended with its header is left alone.
  */
 export class HeaderOnlyRequest extends IncomingMessage {
   #isHeaderOnly = false

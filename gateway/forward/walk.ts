@@ -6,6 +6,7 @@ import { preflightFields } from './cors.ts'
 import { deny } from './denial.ts'
 import type { Refusal } from './errors.ts'
 import { Exchange } from './exchange.ts'
+import { endWithHeader } from './header-only.ts'
 import { refuseHost, servedHosts } from './host.ts'
 import { refuseTarget } from './path.ts'
 import { TrustedPeers } from './peers.ts'
@@ -95,6 +96,8 @@ export class Walk {
     else if (destination !== 'room') this.#toUpstream(request, destination)
     else if (headers.fault !== null) request.refuse(headers.fault)
     else {
+      // Fastify reads no body of a GET.
+      if (raw.method === 'GET' && !headers.hasBody) endWithHeader(raw)
       nameRequest(raw, request.id)
       this.#rooms(raw, response)
     }

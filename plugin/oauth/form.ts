@@ -39,12 +39,10 @@ export function parseForm(text: string, freeText: readonly string[] = []): FormP
 
     const separator = pair.indexOf('=')
     const name = decode(separator === -1 ? pair : pair.slice(0, separator))
-    if (CONTROL.test(name)) throw new OAuthError('form_malformed')
     if (names.has(name)) throw new OAuthError('parameter_repeated')
     names.add(name)
 
-    const value = separator === -1 ? '' : decode(pair.slice(separator + 1))
-    if (CONTROL.test(value) && !freeText.includes(name)) throw new OAuthError('form_malformed')
+    const value = separator === -1 ? '' : decode(pair.slice(separator + 1), freeText.includes(name))
     if (value !== '') parameters[name] = value
   }
   return parameters
@@ -74,16 +72,19 @@ export function formatForm(parameters: Readonly<Record<string, string | undefine
  */
 export function decodeFormComponent(text: string): string {
   if (!VISIBLE_ASCII.test(text)) throw new OAuthError('form_malformed')
-  return decode(text)
+  return decode(text, true)
 }
 
-/** @param text visible ASCII. */
-function decode(text: string): string {
+/** @param text visible ASCII, so that control characters can only come out of its escapes. */
+function decode(text: string, mayHoldControls = false): string {
   if (!text.includes('%') && !text.includes('+')) return text
+  let decoded: string
   try {
-    return decodeURIComponent(text.replaceAll('+', ' '))
+    decoded = decodeURIComponent(text.replaceAll('+', ' '))
   } catch {
     // No cause: a URIError says no more than the reason does, and the text may be a credential.
     throw new OAuthError('form_malformed')
   }
+  if (!mayHoldControls && CONTROL.test(decoded)) throw new OAuthError('form_malformed')
+  return decoded
 }

@@ -37,7 +37,9 @@ export function authorizationParameters(
 
 /** `endpoint` with `parameters`; a query that the endpoint brings along is kept (RFC 6749 §3.1). */
 export function authorizationUrl(endpoint: URL, parameters: Readonly<Record<string, string>>): string {
-  const { origin, pathname, searchParams } = endpoint
-  const kept = new URLSearchParams([...searchParams].filter(([name]) => !Object.hasOwn(parameters, name)))
-  return `${origin}${pathname}?${kept.size > 0 ? `${kept}&` : ''}${formatForm(parameters)}`
+  const { origin, pathname, search } = endpoint
+  const query = formatForm(parameters)
+  if (search === '') return `${origin}${pathname}?${query}`
+  const kept = [...endpoint.searchParams].filter(([name]) => !Object.hasOwn(parameters, name))
+  return `${origin}${pathname}?${kept.length > 0 ? `${new URLSearchParams(kept)}&` : ''}${query}`
 }

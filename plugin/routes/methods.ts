@@ -81,9 +81,9 @@ function thrownBy(check: (request: FastifyRequest) => void, request: FastifyRequ
 
 /** A browser that guesses the next page must neither start a login nor use one up (A-26). */
 function refusePrefetch({ headers }: FastifyRequest): void {
-  if (/prefetch/i.test(`${headers['sec-purpose']} ${headers.purpose}`)) {
-    throw new OAuthError('prefetch_refused')
-  }
+  const { 'sec-purpose': secPurpose, purpose } = headers
+  if (secPurpose === undefined && purpose === undefined) return
+  if (/prefetch/i.test(`${secPurpose} ${purpose}`)) throw new OAuthError('prefetch_refused')
 }
 
 function refuseNonForm(request: FastifyRequest): void {
