@@ -5,7 +5,7 @@ import { Grants } from '../plugin/grant/grants.ts'
 import { subjectIndex } from '../plugin/grant/indexes.ts'
 import { sealProviderSecrets, wrapFor } from '../plugin/grant/seals.ts'
 import { activate } from '../plugin/grant/transitions.ts'
-import { hashCredential, issueHandle, newSelector } from '../plugin/handles.ts'
+import { hashCredential, issueFirstHandle } from '../plugin/handles.ts'
 import { resolveOptions } from '../plugin/index.ts'
 import { Sealing } from '../plugin/sealing.ts'
 
@@ -34,7 +34,7 @@ export class SessionMaker {
   /** The session of the `i`-th user. @returns its access token. */
   async make(i: number): Promise<string> {
     const now = this.#grants.now()
-    const code = issueHandle('code', newSelector())
+    const code = issueFirstHandle('code')
     const codeHash = hashCredential(code.value)
     const { selector: id } = code
     const provider = this.#options.provider.issuer

@@ -22,19 +22,20 @@ export interface Handle {
   readonly secret: Buffer
 }
 
-/** A new grant's name: 128 random bits as 22 base64url characters. */
-export function newSelector(): string {
-  return randomBytes(SELECTOR_BYTES).toString('base64url')
+/** Issues the first handle of a grant: 128 random bits for its name, 256 for the secret (RFC 6749 §10.10, G-01). */
+export function issueFirstHandle(type: HandleType): Handle {
+  return handleOf(type, randomBytes(SELECTOR_BYTES + SECRET_BYTES))
 }
 
-/** Issues a handle with 256 random bits for the grant `selector` (RFC 6749 §10.10, G-01). */
+/** Issues another handle, with 256 random bits, for the grant `selector`. */
 export function issueHandle(type: HandleType, selector: string): Handle {
-  return formatHandle(type, selector, randomBytes(SECRET_BYTES))
+  return handleOf(type, Buffer.concat([Buffer.from(selector, 'base64url'), randomBytes(SECRET_BYTES)]))
 }
 
 /** Issues a refresh handle: the next generation of `family`, or the first of a new one. */
 export function issueRefreshHandle(selector: string, family: Buffer = randomBytes(FAMILY_BYTES)): Handle {
-  return formatHandle('refresh', selector, Buffer.concat([family, randomBytes(SECRET_BYTES - FAMILY_BYTES)]))
+  const generation = randomBytes(SECRET_BYTES - FAMILY_BYTES)
+  return handleOf('refresh', Buffer.concat([Buffer.from(selector, 'base64url'), family, generation]))
 }
 
 /**
@@ -43,13 +44,7 @@ export function issueRefreshHandle(selector: string, family: Buffer = randomByte
  */
 export function parseHandle(type: HandleType, value: string): Handle | null {
   if (value.length !== 68 || !value.startsWith(PREFIXES[type]) || !HANDLE.test(value)) return null
-  const bytes = Buffer.from(value.slice(4), 'base64url')
-  return {
-    type,
-    value,
-    selector: bytes.toString('base64url', 0, SELECTOR_BYTES),
-    secret: bytes.subarray(SELECTOR_BYTES),
-  }
+  return handleOf(type, Buffer.from(value.slice(4), 'base64url'), value)
 }
 
 /** The constant part of a refresh handle: 16 bytes. */
@@ -80,7 +75,15 @@ export function sameHash(a: string, b: string): boolean {
   return a.length === b.length && timingSafeEqual(Buffer.from(a, 'latin1'), Buffer.from(b, 'latin1'))
 }
 
-function formatHandle(type: HandleType, selector: string, secret: Buffer): Handle {
-  const bytes = Buffer.concat([Buffer.from(selector, 'base64url'), secret])
-  return { type, value: PREFIXES[type] + bytes.toString('base64url'), selector, secret }
+function handleOf(
+  type: HandleType,
+  bytes: Buffer,
+  value: string = PREFIXES[type] + bytes.toString('base64url'),
+): Handle {
+  return {
+    type,
+    value,
+    selector: bytes.toString('base64url', 0, SELECTOR_BYTES),
+    secret: bytes.subarray(SELECTOR_BYTES),
+  }
 }

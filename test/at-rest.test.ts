@@ -9,7 +9,7 @@ import {
   sealFor,
   sealProviderSecrets,
 } from '../plugin/grant/seals.ts'
-import { newSelector, parseHandle } from '../plugin/handles.ts'
+import { issueFirstHandle, parseHandle } from '../plugin/handles.ts'
 import { deriveKey } from '../plugin/hkdf.ts'
 import { Sealing } from '../plugin/sealing.ts'
 import { type PluginApp, startPluginApp, type Tokens, VERIFIER } from './support/plugin-app.ts'
@@ -333,7 +333,7 @@ t.test('what is moved between two grants does not open (G-03)', async (t) => {
     const plugin = await startPluginApp(t, { secrets })
     const { access_token } = await plugin.login()
     const row = plugin.store.written.at(-1)!
-    const id = newSelector()
+    const id = issueFirstHandle('state').selector
     await plugin.store.create(`grant:${id}`, row, 60_000)
     const secret = Buffer.from(access_token.slice(4), 'base64url').subarray(16)
     const forged = `pka_${Buffer.concat([Buffer.from(id, 'base64url'), secret]).toString('base64url')}`

@@ -24,9 +24,9 @@ import {
   type HandleType,
   hashCredential,
   hashFamily,
+  issueFirstHandle,
   issueHandle,
   issueRefreshHandle,
-  newSelector,
   parseHandle,
   sameHash,
 } from '../plugin/handles.ts'
@@ -235,7 +235,7 @@ t.test('handles have one spelling, one type and 256 random bits (C-24, G-01, P-8
   const types: HandleType[] = ['state', 'code', 'access', 'refresh']
   t.test('what is issued parses, as its own type only', async (t) => {
     for (const type of types) {
-      const handle = issueHandle(type, newSelector())
+      const handle = issueHandle(type, issueFirstHandle('state').selector)
       t.match(handle.value, /^pk[arcs]_[A-Za-z0-9_-]{64}$/)
       for (const other of types) {
         const parsed = parseHandle(other, handle.value)
@@ -246,7 +246,7 @@ t.test('handles have one spelling, one type and 256 random bits (C-24, G-01, P-8
   })
 
   t.test('no other string is the same handle', async (t) => {
-    const { value, secret } = issueHandle('access', newSelector())
+    const { value, secret } = issueFirstHandle('access')
     fc.assert(
       fc.property(
         fc.nat(67),
@@ -273,11 +273,11 @@ t.test('handles have one spelling, one type and 256 random bits (C-24, G-01, P-8
   })
 
   t.test('the hash of one type never matches another, and a family is bound to its grant', async (t) => {
-    const access = issueHandle('access', newSelector())
+    const access = issueFirstHandle('access')
     t.notOk(sameHash(hashCredential(access.value), hashCredential(access.value.replace('pka_', 'pkr_'))))
-    const first = issueRefreshHandle(newSelector())
+    const first = issueRefreshHandle(issueFirstHandle('state').selector)
     const second = issueRefreshHandle(first.selector, familyOf(first))
-    const elsewhere = issueRefreshHandle(newSelector(), familyOf(first))
+    const elsewhere = issueRefreshHandle(issueFirstHandle('state').selector, familyOf(first))
     t.equal(hashFamily(first), hashFamily(second))
     t.not(first.value, second.value)
     t.not(hashFamily(first), hashFamily(elsewhere))
@@ -302,7 +302,7 @@ t.test('handles have one spelling, one type and 256 random bits (C-24, G-01, P-8
     const ones = Array<number>(384).fill(0)
     const n = 10_000
     for (let i = 0; i < n; i++) {
-      const bytes = Buffer.from(issueHandle('access', newSelector()).value.slice(4), 'base64url')
+      const bytes = Buffer.from(issueFirstHandle('access').value.slice(4), 'base64url')
       for (let bit = 0; bit < 384; bit++) ones[bit]! += (bytes[bit >> 3]! >> (bit & 7)) & 1
     }
     // Six standard deviations: once in a million runs by chance.
@@ -359,7 +359,7 @@ t.test(
 
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
-        const id = newSelector()
+        const id = issueFirstHandle('state').selector
         await grants.create({ ...authorizing, id })
         const model = { version: 1, status: 'authorizing' as Grant['status'], activations: 0 }
         const seen: StoredGrant[] = Array(4).fill((await grants.read(id))!)

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { limitedAddress } from '../address.ts'
 import { OAuthError, ProviderError, type Reason } from '../errors.ts'
 import type { AuthorizingGrant, TransactionSecrets } from '../grant/grant.ts'
-import { hashCredential, issueHandle, newSelector } from '../handles.ts'
+import { hashCredential, issueFirstHandle } from '../handles.ts'
 import {
   AuthorizationResponseError,
   type VerifiedAuthorizationRequest,
@@ -42,10 +42,10 @@ async function beginTransaction(
   const { options, grants, provider, transactions } = rooms
   if (!provider.ready) throw refusedTo(verified, 'provider_not_ready')
 
-  const id = newSelector()
+  const state = issueFirstHandle('state')
+  const id = state.selector
   transactions.begin(id, limitedAddress(request), grants.now())
   try {
-    const state = issueHandle('state', id)
     const serverSecret = rooms.sealing.current
     const owner = { id, clientId: verified.client.clientId }
     const secrets = transactionSecrets(rooms, owner, state.secret, serverSecret)!
