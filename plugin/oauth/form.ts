@@ -7,6 +7,7 @@ const MAX_PARAMETERS = 32
 const MEDIA_TYPE = /^application\/x-www-form-urlencoded(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?$/i
 const VISIBLE_ASCII = /^[\x21-\x7e]*$/
 const CONTROL = /\p{Cc}/u
+const UNRESERVED = /^[\w.~-]*$/
 
 /**
  * Refuses a body that does not claim to be a form in UTF-8, before anything of it is parsed.
@@ -60,9 +61,14 @@ export function formatForm(parameters: Readonly<Record<string, string | undefine
     const value = parameters[name]
     if (value === undefined) continue
     if (text !== '') text += '&'
-    text += `${encodeURIComponent(name)}=${encodeURIComponent(value)}`
+    text += `${encode(name)}=${encode(value)}`
   }
   return text
+}
+
+/** Most names and values need no escape, and to see that takes half as long. */
+function encode(text: string): string {
+  return UNRESERVED.test(text) ? text : encodeURIComponent(text)
 }
 
 /**

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { ConfigError, ProviderError } from '../errors.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
 import { type JsonObject, readAnswer } from './answer.ts'
-import { authorizationParameters, authorizationUrl } from './authorization-request.ts'
+import { authorizationUrl, createAuthorizationParameters } from './authorization-request.ts'
 import { createCalls, type ProviderLog } from './calls.ts'
 import { createDiscovery } from './discovery.ts'
 import { issuerProblems, type Metadata } from './endpoints.ts'
@@ -53,6 +53,7 @@ export function createProvider(options: ProviderClientOptions): Provider {
   const metadata = () => discovery.metadata
   const revocation = createRevocation({ calls, metadata, log, pause: pause(500, 5000) })
   const { revoke } = revocation
+  const parametersOf = createAuthorizationParameters(provider, callbackUrl)
   const keys = createKeySet(fetchKeys, elapsed)
   const validateIdToken = createIdTokenValidator({
     issuer: provider.issuer,
@@ -92,7 +93,7 @@ export function createProvider(options: ProviderClientOptions): Provider {
 
     async authorizationUrl(request) {
       const { authorization_endpoint, pushed_authorization_request_endpoint: par } = accepted()
-      const parameters = authorizationParameters(provider, callbackUrl, request)
+      const parameters = parametersOf(request)
       if (par === undefined) return authorizationUrl(authorization_endpoint, parameters)
       const request_uri = await push(par, parameters)
       return authorizationUrl(authorization_endpoint, { client_id: provider.clientId, request_uri })

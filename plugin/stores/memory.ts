@@ -67,8 +67,9 @@ class MemoryStore implements Store {
 
   async create(key: string, value: string, ttlMs: number): Promise<boolean> {
     this.#mustBeOpen('create')
-    if (this.#live(key) !== undefined) return false
-    this.#makeRoom('create', this.#records.has(key))
+    const present = this.#records.get(key)
+    if (present !== undefined && present.expiresAt > this.now()) return false
+    this.#makeRoom('create', present !== undefined)
     this.#write(key, 1, value, ttlMs)
     return true
   }
