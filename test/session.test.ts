@@ -403,6 +403,22 @@ t.test('an outage of the store is a 503, never "not signed in" (G-08)', async (t
   t.equal((await plugin.call(plugin.tokens.access_token)).statusCode, 503, 'warm no more')
 })
 
+t.test(
+  'an end that may or may not have been written -> 503 from then on, not the cached session (G-17)',
+  async (t) => {
+    const plugin = await loggedIn(t)
+    const { access_token } = plugin.tokens
+    t.equal((await plugin.call(access_token)).statusCode, 200)
+    plugin.store.fail('replace', 1)
+    const revoked = await plugin.post('revoke', { client_id: 'app', token: access_token })
+    t.equal(revoked.statusCode, 503)
+    plugin.store.fail()
+    t.equal((await plugin.call(access_token)).statusCode, 503)
+    plugin.store.heal()
+    t.equal((await plugin.call(access_token)).statusCode, 200, 'it had not been written')
+  },
+)
+
 t.test('userinfo during an outage is audited once (J-04)', async (t) => {
   const plugin = await loggedIn(t)
   plugin.store.fail()

@@ -68,15 +68,26 @@ export class Grants {
       : null
   }
 
-  /** The next state as stored, or null if another writer was first. @throws StoreError */
+  /**
+   * The next state as stored, or null if another writer was first.
+   *
+   * @throws StoreError when it may or may not have been written; here it counts as changed.
+   */
   async replace<T extends Grant>(current: StoredGrant, next: T): Promise<StoredGrant<T> | null> {
     const { version } = current
-    const won = await this.#store.replace(KEY + next.id, version, encodeGrant(next), this.#timeToLiveMs(next))
-    if (!won) return null
-    // Here at once: the store's own notification may still be on its way when the answer goes out.
-    for (const watcher of this.#watchers) watcher.onChange(next.id)
-    this.#wake(next.id)
-    return { grant: next, version: version + 1 }
+    let isChanged = true
+    try {
+      isChanged = await this.#store.replace(
+        KEY + next.id,
+        version,
+        encodeGrant(next),
+        this.#timeToLiveMs(next),
+      )
+    } finally {
+      // Here at once: the store's own notification may still be on its way when the answer goes out, or be lost.
+      if (isChanged) this.#changed(next.id)
+    }
+    return isChanged ? { grant: next, version: version + 1 } : null
   }
 
   /**
@@ -148,6 +159,11 @@ export class Grants {
       this.#watchers.delete(watcher)
       end()
     }
+  }
+
+  #changed(grantId: string): void {
+    for (const watcher of this.#watchers) watcher.onChange(grantId)
+    this.#wake(grantId)
   }
 
   /** Whoever waits for a change of the grant looks again. */
