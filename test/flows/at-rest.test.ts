@@ -91,7 +91,7 @@ for (const kind of kinds) {
       const records = await recordsOf(store)
       t.ok(records.length >= 16, `${records.length} records`)
       const { tried, opened } = tryToOpen(records, SECRET)
-      t.ok(tried > 5000)
+      t.ok(tried > 4000, `${tried} tries`)
       t.same(opened, [])
     })
     await t.test('ciphertexts that were swapped between two rows do not open: 401 (G-03)', (t) =>

@@ -38,6 +38,10 @@ export function tryToOpen(
       createHash('sha256').update(text).digest(),
     ])
     guesses.push(serverSecret, Buffer.alloc(0), Buffer.alloc(32), ...stolen)
+    for (const guess of guesses) {
+      tried += 1
+      if (opensAll(sealing, record, guess)) opened.push(`the data key of ${record.id}`)
+    }
     for (const holder of HOLDERS) {
       for (const text of sealed) {
         for (const guess of guesses) {
@@ -54,7 +58,12 @@ export function tryToOpen(
 function opens(sealing: Sealing, record: ActiveGrant, holder: Holder, secret: Buffer, text: string): boolean {
   if (openFor(sealing, record, holder, secret, { sealed: text }) !== null) return true
   const dataKey = unwrapFor(sealing, record, holder, secret, text)
-  if (dataKey === null || !('sealed' in record)) return false
+  return dataKey !== null && opensAll(sealing, record, dataKey)
+}
+
+/** As a data key. */
+function opensAll(sealing: Sealing, record: ActiveGrant, dataKey: Buffer): boolean {
+  if (dataKey.length !== 32 || !('sealed' in record)) return false
   const authorized = record as unknown as AuthorizedGrant
   return (
     (openProviderSecrets(sealing, record, dataKey) ?? openExchangeSecrets(sealing, authorized, dataKey)) !==
