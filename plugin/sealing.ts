@@ -79,8 +79,10 @@ export class Sealing {
     const iv = randomBytes(IV_BYTES)
     const cipher = createCipheriv(ALGORITHM, keyOf(dataKey), iv, { authTagLength: TAG_BYTES })
     cipher.setAAD(Buffer.from(context.text))
-    const parts = [iv, cipher.update(plain), cipher.final(), cipher.getAuthTag()]
-    return Buffer.concat(parts).toString('base64url')
+    const sealed = cipher.update(plain)
+    // Of a counter mode nothing is left for the end, but the tag is made there.
+    cipher.final()
+    return Buffer.concat([iv, sealed, cipher.getAuthTag()]).toString('base64url')
   }
 
   /** What `seal` sealed, or null if the data key or the context is another. */
@@ -92,7 +94,9 @@ export class Sealing {
     decipher.setAAD(Buffer.from(context.text))
     decipher.setAuthTag(bytes.subarray(-TAG_BYTES))
     try {
-      return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES, -TAG_BYTES)), decipher.final()])
+      const plain = decipher.update(bytes.subarray(IV_BYTES, -TAG_BYTES))
+      decipher.final()
+      return plain
     } catch {
       return null
     }
