@@ -26,7 +26,10 @@ export function logLines(stdout: { write(text: string): unknown; readonly isTTY?
   return stdout.isTTY ? readable(stdout) : joined(stdout)
 }
 
-/** Writes the lines of one turn of the event loop together; those of a process's last turn at its end. */
+/**
+ * Writes the lines of one turn of the event loop together: with the turn, the end of the process, or a line that
+ * tells of more than the ordinary.
+ */
 function joined(stdout: { write(text: string): unknown }) {
   let lines = ''
   const flush = () => {
@@ -42,9 +45,12 @@ function joined(stdout: { write(text: string): unknown }) {
         process.once('exit', flush)
       }
       lines += line
+      if (!line.startsWith(INFORMATION)) flush()
     },
   }
 }
+
+const INFORMATION = '{"level":30,'
 
 const LEVELS: Readonly<Record<number, string>> = {
   10: 'trace',

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { connect } from 'node:tls'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
@@ -10,7 +11,7 @@ import { stringify } from 'yaml'
 import { startAdmin } from '../gateway/admin.ts'
 import { runCommand, type Started } from '../gateway/command.ts'
 import type { GatewayInput } from '../gateway/config/schema.ts'
-import { loggerOptions, readable } from '../gateway/log.ts'
+import { loggerOptions, logLines, readable } from '../gateway/log.ts'
 import { selfSigned } from './support/certificate.ts'
 import {
   Command,
@@ -420,6 +421,26 @@ t.test('a terminal cannot be taken over by what a log line quotes (CWE-117, J-03
   // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not be there.
   t.notMatch(output.slice(0, -1), /[\u0000-\u001f]/)
 })
+
+t.test(
+  'log lines: those of one turn in one write, a warning at once, the order as it was (J-01)',
+  async (t) => {
+    const writes: string[] = []
+    const lines = logLines({ write: (text) => writes.push(text) })
+    const line = (level: number, id: number) => `${JSON.stringify({ level, id })}\n`
+    lines.write(line(30, 1))
+    lines.write(line(30, 2))
+    t.same(writes, [], 'nothing before the turn is over')
+    await setImmediate()
+    t.same(writes, [line(30, 1) + line(30, 2)])
+    lines.write(line(30, 3))
+    lines.write(line(40, 4))
+    t.same(writes.slice(1), [line(30, 3) + line(40, 4)], 'a warning waits for nothing')
+    lines.write(line(30, 5))
+    await setImmediate()
+    t.same(writes.slice(2), [line(30, 5)], 'and nothing is written twice or left')
+  },
+)
 
 /** Runs the command in this process, where it ends by itself. */
 async function inProcess(t: Test, args: string[], environment: Record<string, string> = {}) {
