@@ -52,16 +52,12 @@ async function gateway(
   return new Command(t, ['--config', path], { program: [await compiledGateway()], ...options })
 }
 
-/** Of those that have begun to listen, in that order. */
-function workersOf(command: Command): number[] {
-  return [
-    ...new Set(
-      command
-        .log()
-        .filter(({ msg }) => String(msg).startsWith('Server listening'))
-        .map(({ pid }) => Number(pid)),
-    ),
-  ]
+/** Of those that have begun to listen, in that order, once there are so many: each process logs for itself. */
+async function workersOf(command: Command, count = 2): Promise<number[]> {
+  const listening = () => command.log().filter(({ msg }) => String(msg).startsWith('Server listening'))
+  const pids = () => [...new Set(listening().map(({ pid }) => Number(pid)))]
+  await until(() => pids().length >= count)
+  return pids()
 }
 
 /** A folder besides the test's own, which holds the configuration. */
@@ -117,7 +113,9 @@ async function sharedSessions(t: Test): Promise<void> {
       send(gateway.url + path, { headers: { host, authorization: `Bearer ${token}` } })
 
     const logins = await many(12, () => app.login())
-    const activated = lines().filter(({ event }) => event === 'session.activated')
+    const activations = () => lines().filter(({ event }) => event === 'session.activated')
+    await until(() => activations().length >= 12)
+    const activated = activations()
     t.equal(activated.length, 12)
     t.equal(new Set(activated.map(({ pid }) => pid)).size, 3, 'on all of them')
     t.notOk(
@@ -248,7 +246,7 @@ async function stopTests(t: Test, redis: RedisServer): Promise<void> {
 
   await t.test('a second signal ends everything at once, a worker that hangs too', async (t) => {
     const { command, asked } = await busy(t, redis)
-    process.kill(workersOf(command)[0]!, 'SIGSTOP')
+    process.kill((await workersOf(command))[0]!, 'SIGSTOP')
     process.kill(command.pid, 'SIGTERM')
     await command.logged('closing')
     process.kill(command.pid, 'SIGTERM')
@@ -311,8 +309,9 @@ async function replacementTests(t: Test, redis: RedisServer): Promise<void> {
       'the start is told once, by the primary',
     )
     t.equal(lines.filter(({ msg }) => String(msg).startsWith('redis: appendonly')).length, 1)
-    t.equal(workersOf(command).length, 3)
-    t.notOk(workersOf(command).includes(command.pid))
+    const workers = await workersOf(command, 3)
+    t.equal(workers.length, 3)
+    t.notOk(workers.includes(command.pid))
 
     const connections: KeptConnection[] = []
     while (connections.length < 9) {
@@ -321,14 +320,13 @@ async function replacementTests(t: Test, redis: RedisServer): Promise<void> {
       connections.push(connection)
     }
 
-    const [victim, ...others] = workersOf(command) as [number, ...number[]]
+    const [victim, ...others] = workers as [number, ...number[]]
     process.kill(victim, 'SIGKILL')
     const line = await command.logged('a worker ended, starting another')
     t.match(line, { level: 60, pid: command.pid, worker: victim, signal: 'SIGKILL', code: null })
     const answers = await many(20, () => send(`${url}/api`))
     t.same(tally(answers.map(({ status }) => status)), { 200: 20 }, 'the others serve')
-    await until(() => workersOf(command).length === 4)
-    t.same(workersOf(command).filter(isAlive).length, 3)
+    t.equal((await workersOf(command, 4)).filter(isAlive).length, 3)
     t.ok(others.every(isAlive))
     const kept = connections.filter(({ isOpen }) => isOpen)
     t.equal(kept.length, 6)
@@ -348,7 +346,7 @@ async function replacementTests(t: Test, redis: RedisServer): Promise<void> {
       )
       const command = await gateway(t, redis, {}, { nodeArgs: [crashes, ends] })
       const { url } = await command.ready()
-      const [victim, other] = workersOf(command) as [number, number]
+      const [victim, other] = (await workersOf(command)) as [number, number]
       writeFileSync(flag, '')
       process.kill(victim, 'SIGUSR2')
       const own = await command.logged('uncaught error, exiting')
@@ -364,7 +362,7 @@ async function replacementTests(t: Test, redis: RedisServer): Promise<void> {
       t.ok(isAlive(other))
       t.equal((await send(`${url}/nothing`)).status, 404)
       rmSync(flag)
-      await until(() => workersOf(command).length === 3)
+      t.equal((await workersOf(command, 3)).length, 3)
     },
   )
 
@@ -398,7 +396,7 @@ async function replacementTests(t: Test, redis: RedisServer): Promise<void> {
       ...ready,
       checks: { store: 'ok', provider: 'ok', workers: 'ok', draining: false },
     })
-    const [first, second] = workersOf(command) as [number, number]
+    const [first, second] = (await workersOf(command)) as [number, number]
     process.kill(first, 'SIGSTOP')
     t.match(await readyz(), { ...notReady, checks: { store: 'the check failed' } })
     process.kill(first, 'SIGCONT')
