@@ -14,7 +14,15 @@ import {
   session,
   upstream,
 } from './support/forwarder.ts'
-import { exchange, field, RawUpstream, valuesOf, type WireAnswer, WireClient } from './support/wire.ts'
+import {
+  exchange,
+  field,
+  RawUpstream,
+  type RecordedRequest,
+  valuesOf,
+  type WireAnswer,
+  WireClient,
+} from './support/wire.ts'
 
 /** A recording upstream behind a gateway; `own`: settings of the route /api. */
 async function setUp(t: Test, own: Partial<Upstream> = {}, setup: Partial<ForwarderSetup> = {}) {
@@ -395,6 +403,40 @@ t.test('a body keeps its length, a chunked one is chunked anew (H-19)', async (t
   t.equal(forwarded.body.toString(), 'hello')
   await exchange(port, head('POST /api/a', 'Content-Length: 0'))
   t.same(valuesOf(api.requests[2]!, 'content-length'), ['0'])
+})
+
+t.test('a body in one piece with its header goes on as one that comes after it (H-19)', async (t) => {
+  const { api, port } = await setUp(t)
+  const body = 'b'.repeat(999)
+  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
+    api.requests.length = 0
+    const header = head(`${method} /api/a`, `Content-Length: ${body.length}`)
+    // In one piece, in two, cut in the middle of the body, and in one piece with the request that follows.
+    const pieces = [[header + body], [header, body], [header + body.slice(0, 9), body.slice(9)]]
+    const client = new WireClient(port)
+    for (const [first = '', second] of pieces) {
+      client.send(first)
+      if (second !== undefined) {
+        await new Promise((resolve) => setTimeout(resolve, 20))
+        client.send(second)
+      }
+      t.equal((await client.answer()).status, 200)
+    }
+    client.send(header + body + head('GET /api/last'))
+    t.same([(await client.answer()).status, (await client.answer()).status], [200, 200])
+    client.socket.destroy()
+
+    const [one, ...others] = api.requests
+    t.equal(one?.body.toString(), body)
+    t.same(valuesOf(one!, 'content-length'), ['999'])
+    const seen = ({ requestLine, headerLines, body }: RecordedRequest) => ({
+      requestLine,
+      fields: headerLines.filter((line) => !/^(?:x-request-id|traceparent):/i.test(line)).sort(),
+      body: body.toString(),
+    })
+    for (const other of others.slice(0, 3)) t.same(seen(other), seen(one!), method)
+    t.equal(others[3]?.requestLine, 'GET /last HTTP/1.1')
+  }
 })
 
 t.test('Expect: 100-continue is answered here and not passed on (Appendix C)', async (t) => {

@@ -16,7 +16,7 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE'])
 export class Exchange extends Answer implements Dispatcher.DispatchHandler {
   readonly path: string
   protected target: Target
-  readonly #upload: Upload | null
+  #upload: Upload | null = null
   readonly #fields: string[]
   readonly #hostAt: number
   #attempts = 0
@@ -28,30 +28,43 @@ export class Exchange extends Answer implements Dispatcher.DispatchHandler {
   constructor(route: UpstreamRoute, access: Access, request: ClientRequest, fields: string[]) {
     super(route, access, request)
     this.path = upstreamTarget(request.raw.url ?? '/', route.prefix, route.base)
-    this.target = route.targets.pick()
-    if (request.headers.hasBody) {
-      this.#upload = new Upload(request.raw, route.bodyLimitBytes, route.idleMs)
-      this.#upload.on('error', (error) => this.onError(error))
-    } else {
-      this.#upload = null
-      endWithHeader(request.raw)
-    }
+    this.target = this.#pick()
     this.#fields = fields
     this.#hostAt = fields.push('host', this.target.authority) - 1
   }
 
-  send(): void {
+  /** A body that came in one piece with its header is there when the parser has done with that piece. */
+  start(): void {
+    const { headers, raw } = this.request
+    if (headers.hasBody) process.nextTick(() => this.#sendWithBody())
+    else {
+      endWithHeader(raw)
+      this.#send(null)
+    }
+  }
+
+  #sendWithBody(): void {
+    if (this.isOver) return
+    const { headers, raw } = this.request
+    if (raw.readableLength === headers.contentLength) this.#send(raw.read())
+    else {
+      this.#upload = new Upload(raw, this.route.bodyLimitBytes, this.route.idleMs)
+      this.#upload.on('error', (error) => this.onError(error))
+      this.endWithSession()
+      this.#send(this.#upload)
+    }
+  }
+
+  #send(body: Buffer | Upload | null): void {
     const { target } = this
     this.#attempts++
-    if (this.#upload !== null) this.endWithSession()
-    target.pending++
     if (target.pending > target.connections) this.#waitForConnection()
     target.pool.dispatch(
       {
         path: this.path,
         method: this.request.raw.method as Dispatcher.HttpMethod,
         headers: this.#fields,
-        body: this.#upload,
+        body,
         upgrade: this.upgrade,
       },
       this,
@@ -81,16 +94,23 @@ export class Exchange extends Answer implements Dispatcher.DispatchHandler {
   #notConnected(error: Error): void {
     const { targets, retries } = this.route
     this.target.failed()
-    const { method = '' } = this.request.raw
+    const { headers, raw } = this.request
+    const { method = '' } = raw
     const attemptsMax = Math.max(2, targets.size)
-    if (!retries || this.#upload !== null || !IDEMPOTENT.has(method) || this.#attempts >= attemptsMax) {
+    if (!retries || headers.hasBody || !IDEMPOTENT.has(method) || this.#attempts >= attemptsMax) {
       this.fail(UpstreamError.connecting(error))
       return
     }
     this.release(false)
-    this.target = targets.pick()
+    this.target = this.#pick()
     this.#fields[this.#hostAt] = this.target.authority
-    this.send()
+    this.#send(null)
+  }
+
+  #pick(): Target {
+    const target = this.route.targets.pick()
+    target.pending++
+    return target
   }
 
   /** All connections are in use, perhaps by streams that stay: waiting has an end. */

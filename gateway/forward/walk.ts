@@ -155,8 +155,8 @@ export class Walk {
       return
     }
     const fields = upstreamFields(request, route, access, this.#surroundings.peers, this.#scheme)
-    if (headers.websocket) new WebSocketExchange(route, access, request, fields).send()
-    else new Exchange(route, access, request, fields).send()
+    if (headers.websocket) new WebSocketExchange(route, access, request, fields).start()
+    else new Exchange(route, access, request, fields).start()
   }
 }
 
