@@ -8,6 +8,12 @@ import { checkAnswers, smallTraffic } from './forward.ts'
 /** Users that send requests at the moment, whatever the number of those who are signed in. */
 const ACTIVE = 1000
 
+/**
+ * For all of them alike, as the README says of many sessions in memory: the standard heap of a machine with little
+ * memory would not hold a million, and each collection of young objects looks at every page of the old ones.
+ */
+const NODE_FLAGS = ['--max-old-space-size=8192', '--max-semi-space-size=64', '--expose-gc']
+
 /** What `full-gateway.ts` leaves in its folder. */
 export interface Filled {
   /** Access tokens of the active ones. */
@@ -44,8 +50,7 @@ function full(count: number): Contender {
     commands: (place) => {
       const store = { type: 'memory', maxRecords: count + 1000 }
       const config = { ...gatewayConfiguration(place), store, log: { level: 'warn' } }
-      // The standard heap of a machine with little memory would not hold a million.
-      const node = { ...place, nodeFlags: [...place.nodeFlags, '--max-old-space-size=8192', '--expose-gc'] }
+      const node = { ...place, nodeFlags: [...place.nodeFlags, ...NODE_FLAGS] }
       const argument = { config, count, active: ACTIVE, file: filledFile(place.folder) }
       return [nodeCommand(node, 'full-gateway.js', argument)]
     },
