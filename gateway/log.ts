@@ -27,8 +27,8 @@ export function logLines(stdout: { write(text: string): unknown; readonly isTTY?
 }
 
 /**
- * Writes the lines of one turn of the event loop together: with the turn, the end of the process, or a line that
- * tells of more than the ordinary.
+ * Writes the lines of one turn of the event loop together, because each write costs as much as a line; with any
+ * that is not of level `info` at once, since what goes wrong may be the last that the process can tell.
  */
 function joined(stdout: { write(text: string): unknown }) {
   let lines = ''
@@ -45,12 +45,13 @@ function joined(stdout: { write(text: string): unknown }) {
         process.once('exit', flush)
       }
       lines += line
-      if (!line.startsWith(INFORMATION)) flush()
+      if (!line.startsWith(INFO)) flush()
     },
   }
 }
 
-const INFORMATION = '{"level":30,'
+/** How pino begins a line of that level. */
+const INFO = '{"level":30,'
 
 const LEVELS: Readonly<Record<number, string>> = {
   10: 'trace',

@@ -33,7 +33,10 @@ export class Exchange extends Answer implements Dispatcher.DispatchHandler {
     this.#hostAt = fields.push('host', this.target.authority) - 1
   }
 
-  /** A body that came in one piece with its header is there when the parser has done with that piece. */
+  /**
+   * A body that came in one piece with its header is there when the parser has done with that piece. Handed on as
+   * it is, it costs a quarter less than as a stream.
+   */
   start(): void {
     const { headers, raw } = this.request
     if (headers.hasBody) process.nextTick(() => this.#sendWithBody())
@@ -95,9 +98,8 @@ export class Exchange extends Answer implements Dispatcher.DispatchHandler {
     const { targets, retries } = this.route
     this.target.failed()
     const { headers, raw } = this.request
-    const { method = '' } = raw
     const attemptsMax = Math.max(2, targets.size)
-    if (!retries || headers.hasBody || !IDEMPOTENT.has(method) || this.#attempts >= attemptsMax) {
+    if (!retries || headers.hasBody || !IDEMPOTENT.has(raw.method ?? '') || this.#attempts >= attemptsMax) {
       this.fail(UpstreamError.connecting(error))
       return
     }
@@ -107,6 +109,7 @@ export class Exchange extends Answer implements Dispatcher.DispatchHandler {
     this.#send(null)
   }
 
+  /** Counted from here on, so that those who choose in the same turn see each other. */
   #pick(): Target {
     const target = this.route.targets.pick()
     target.pending++

@@ -3,7 +3,8 @@ import { Readable } from 'node:stream'
 import { UploadError } from './errors.ts'
 
 /**
- * A request body on its way to an upstream: bounded in size, and in the time between two pieces.
+ * A request body on its way to an upstream, unless it came along with its header: bounded in size, and in the time
+ * between two pieces.
  *
  * The request itself is not handed over, because whoever destroys a body on an error would destroy the client's
  * connection with it, and the answer that explains the error could not be sent.
