@@ -312,6 +312,12 @@ async function replacementTests(t: Test, redis: RedisServer): Promise<void> {
     const workers = await workersOf(command, 3)
     t.equal(workers.length, 3)
     t.notOk(workers.includes(command.pid))
+    const { time: readyAt } = await command.logged('gateway ready')
+    const listening = command.log().filter(({ msg }) => String(msg).startsWith('Server listening'))
+    t.ok(
+      listening.every(({ time }) => Number(time) <= Number(readyAt)),
+      'it is told when all of them listen',
+    )
 
     const connections: KeptConnection[] = []
     while (connections.length < 9) {
