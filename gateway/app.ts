@@ -1,9 +1,9 @@
 import fastifyRedis from '@fastify/redis'
 import type { FastifyInstance } from 'fastify'
 import { pkce } from '../plugin/index.ts'
-import type { GatewayConfig } from './config/schema.ts'
-import { registerForwarding } from './forward/forwarding.ts'
-import { type ListenerOptions, publicListener } from './forward/listener.ts'
+import type { GatewayConfig } from './config/schemas/gateway.ts'
+import { registerForwarding } from './forward/register.ts'
+import { type ListenerOptions, publicListener } from './listener/listener.ts'
 
 /**
  * The gateway: a listener with its limits, the walk of every request, the plugin's rooms, the upstreams.

@@ -1,13 +1,13 @@
 import { createRequire } from 'node:module'
 import { ConfigError, resolveOptions, StoreError } from '../plugin/index.ts'
-import { postgresDdl } from '../plugin/postgres.ts'
-import { banner } from './banner.ts'
+import { postgresDdl } from '../plugin/stores/postgres/index.ts'
 import { CONFIG_VARIABLE, type Environment, readEnvironment } from './config/environment.ts'
 import { type CommandLine, readFlags, UsageError, usage } from './config/flags.ts'
 import { type LoadedConfig, loadConfig } from './config/load.ts'
 import { printConfig } from './config/print.ts'
 import { ConfigurationError } from './config/problems.ts'
-import { logLines } from './log.ts'
+import { banner } from './operations/banner.ts'
+import { logLines } from './operations/log.ts'
 import { type RunningGateway, StartError, startGateway } from './start.ts'
 
 /** `EX_CONFIG` of sysexits.h: a supervisor need not try again before somebody has changed something. */

@@ -2,5 +2,5 @@
 export { buildGateway } from './app.ts'
 export { gatewayConfig, loadConfig } from './config/load.ts'
 export { ConfigurationError } from './config/problems.ts'
-export type { GatewayConfig, GatewayInput, Upstream } from './config/schema.ts'
+export type { GatewayConfig, GatewayInput, Upstream } from './config/schemas/gateway.ts'
 export { type RunningGateway, StartError, startGateway } from './start.ts'

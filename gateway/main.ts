@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import './heap.ts'
+import './listener/heap.ts'
 import closeWithGrace from 'close-with-grace'
 import { runCommand } from './command.ts'
 

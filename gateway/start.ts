@@ -1,11 +1,11 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { startAdmin } from './admin.ts'
-import type { GatewayConfig } from './config/schema.ts'
-import { type Listening, serveHere } from './service.ts'
-import { explainedBy } from './start-error.ts'
-import { serveByWorkers } from './workers/serve.ts'
+import type { GatewayConfig } from './config/schemas/gateway.ts'
+import { startAdmin } from './operations/admin.ts'
+import { explainedBy } from './operations/start-error.ts'
+import { type Listening, serveHere } from './serve.ts'
+import { serveByWorkers } from './workers/primary.ts'
 
-export { StartError } from './start-error.ts'
+export { StartError } from './operations/start-error.ts'
 
 /** A gateway that listens. */
 export interface RunningGateway extends Listening {

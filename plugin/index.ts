@@ -5,8 +5,9 @@
 import fp from 'fastify-plugin'
 import { plugin } from './plugin.ts'
 
-export type { AuditEvent, AuditEventName, AuditEvents } from './audit.ts'
-export type { ProtectedRequest } from './authenticate.ts'
+export type { Pkce, SessionSummary } from './api/pkce.ts'
+export type { AuditEvent, AuditEventName, AuditEvents } from './grant/audit.ts'
+export { logSerializers } from './http/log.ts'
 export {
   ConfigError,
   type ConfigProblem,
@@ -15,8 +16,8 @@ export {
   ProviderError,
   type Reason,
   StoreError,
-} from './errors.ts'
-export { logSerializers } from './log.ts'
+} from './oauth/errors.ts'
+export { nearestOf } from './options/nearest.ts'
 export { schemaProblems } from './options/problems.ts'
 export { resolveOptions } from './options/resolve.ts'
 export type { ResolvedOptions } from './options/resolved.ts'
@@ -27,12 +28,11 @@ export {
   ProviderSchema,
   ResourceServerSchema,
 } from './options/schema.ts'
-export { nearestOf } from './options/spelling.ts'
-export type { Pkce, SessionSummary } from './pkce.ts'
+export type { ProtectedRequest } from './session/authenticate.ts'
 export type { Session } from './session/session.ts'
 export { type MemoryStoreOptions, memoryStore } from './stores/memory.ts'
-export { type PostgresPool, type PostgresStoreOptions, postgresStore } from './stores/postgres.ts'
-export { type RedisClient, type RedisStoreOptions, redisStore } from './stores/redis.ts'
+export { type PostgresPool, type PostgresStoreOptions, postgresStore } from './stores/postgres/store.ts'
+export { type RedisClient, type RedisStoreOptions, redisStore } from './stores/redis/store.ts'
 export type { Store, StoredRecord, StoreWatcher } from './stores/store.ts'
 
 /** The plugin. `await app.register(pkce, options)`, then `app.pkce`. */

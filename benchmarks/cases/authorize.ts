@@ -1,7 +1,7 @@
-import { authorizationPath } from '../app.ts'
-import type { Case, Contender } from '../case.ts'
-import { ask } from '../check.ts'
+import { ask } from '../measure/check.ts'
 import type { Peer } from '../peers/peer.ts'
+import type { Case, Contender } from '../plan/case.ts'
+import { authorizationPath } from '../servers/app.ts'
 import { greeted } from './hello.ts'
 import { unlimitedGateways } from './unlimited.ts'
 

@@ -1,12 +1,12 @@
 import { Agent } from 'node:http'
-import type { Case, Contender } from '../case.ts'
-import { ask } from '../check.ts'
-import { EVENTS_PER_SECOND } from '../event-stream.ts'
-import { api, gatewayPeer } from '../gateway.ts'
-import { EventClient } from '../load/events.ts'
+import { EventClient } from '../load/ours/events.ts'
 import type { PlannedRequest } from '../load/plan.ts'
+import { ask } from '../measure/check.ts'
 import { bare, forwarders } from '../peers/index.ts'
 import { nodePeer, type Peer, type Place } from '../peers/peer.ts'
+import type { Case, Contender } from '../plan/case.ts'
+import { EVENTS_PER_SECOND } from '../servers/event-stream.ts'
+import { api, gatewayPeer } from '../servers/gateway.ts'
 
 const STREAMS = 500
 /** A grant may have 100 streams open. */
@@ -25,7 +25,7 @@ export const eventStreams: Case = {
     nodePeer({
       name: bare.name,
       title: bare.title,
-      script: 'peers/bare.js',
+      script: 'peers/bare/bare.js',
       argument: () => ({ connections: CONNECTIONS }),
     }),
   ),
@@ -40,7 +40,7 @@ export const eventStreams: Case = {
     nodePeer({
       name: 'http-proxy',
       title: '@fastify/http-proxy, no authentication',
-      script: 'peers/http-proxy-streams.js',
+      script: 'peers/node/http-proxy-streams.js',
       needsPackages: true,
       environment: { NODE_ENV: 'production' },
       argument: () => ({ connections: CONNECTIONS }),

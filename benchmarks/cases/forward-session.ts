@@ -1,10 +1,10 @@
 import { gatewayConfig } from '../../gateway/index.ts'
-import type { Case, Contender } from '../case.ts'
-import { api, gatewayConfiguration, gatewayPeer } from '../gateway.ts'
 import { bare, gateway } from '../peers/index.ts'
 import { letsEverybodyThrough, type Place } from '../peers/peer.ts'
-import { inRedis } from '../redis.ts'
-import { SessionMaker } from '../session-maker.ts'
+import type { Case, Contender } from '../plan/case.ts'
+import { api, gatewayConfiguration, gatewayPeer } from '../servers/gateway.ts'
+import { inRedis } from '../servers/redis.ts'
+import { SessionMaker } from '../servers/session-maker.ts'
 import { checkAnswers, forwarding, smallTraffic } from './forward.ts'
 
 /** Requests of a slice, for each that the profile has where none is sent twice: these are quick. */

@@ -1,6 +1,6 @@
-import type { Contender } from '../case.ts'
-import { ask } from '../check.ts'
+import { ask } from '../measure/check.ts'
 import { hello } from '../peers/index.ts'
+import type { Contender } from '../plan/case.ts'
 
 /** A Fastify hello world: what the OAuth endpoints are measured against. */
 export const greeted: Contender = {

@@ -1,5 +1,5 @@
-import type { Case, Contender } from '../case.ts'
 import { bare, forwarders } from '../peers/index.ts'
+import type { Case, Contender } from '../plan/case.ts'
 import { authorize } from './authorize.ts'
 import { eventStreams } from './event-streams.ts'
 import { forwarding, type Message } from './forward.ts'

@@ -1,8 +1,8 @@
-import { signIn } from '../app.ts'
-import type { Case, Contender } from '../case.ts'
-import { ask } from '../check.ts'
-import { RESOURCE_SERVER } from '../gateway.ts'
+import { ask } from '../measure/check.ts'
 import type { Peer } from '../peers/peer.ts'
+import type { Case, Contender } from '../plan/case.ts'
+import { signIn } from '../servers/app.ts'
+import { RESOURCE_SERVER } from '../servers/gateway.ts'
 import { greeted } from './hello.ts'
 import { unlimitedGateways } from './unlimited.ts'
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Case, Contender } from '../case.ts'
-import { gatewayConfiguration } from '../gateway.ts'
 import { nodeCommand, type Peer } from '../peers/peer.ts'
+import type { Case, Contender } from '../plan/case.ts'
+import { gatewayConfiguration } from '../servers/gateway.ts'
 import { checkAnswers, smallTraffic } from './forward.ts'
 
 /** Users that send requests at the moment, whatever the number of those who are signed in. */

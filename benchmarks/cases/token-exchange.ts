@@ -1,6 +1,6 @@
-import { codeForm, obtainCodes, signInMany } from '../app.ts'
-import type { Case, Contender } from '../case.ts'
 import type { Peer } from '../peers/peer.ts'
+import type { Case, Contender } from '../plan/case.ts'
+import { codeForm, obtainCodes, signInMany } from '../servers/app.ts'
 import { greeted } from './hello.ts'
 import { unlimitedGateways } from './unlimited.ts'
 

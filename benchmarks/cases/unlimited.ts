@@ -1,6 +1,6 @@
 import type { GatewayInput } from '../../gateway/index.ts'
-import { gatewayPeer } from '../gateway.ts'
 import type { Peer } from '../peers/peer.ts'
+import { gatewayPeer } from '../servers/gateway.ts'
 
 const MANY = 10_000_000
 const lifted = {

@@ -1,9 +1,9 @@
-import type { Case, Contender } from '../case.ts'
-import { api, gatewayPeer } from '../gateway.ts'
+import { Tunnel } from '../load/ours/tunnel.ts'
 import type { PlannedRequest } from '../load/plan.ts'
-import { Tunnel } from '../load/tunnel.ts'
 import { bare } from '../peers/index.ts'
 import { nodePeer, type Peer, type Place } from '../peers/peer.ts'
+import type { Case, Contender } from '../plan/case.ts'
+import { api, gatewayPeer } from '../servers/gateway.ts'
 
 /** Messages of 100 bytes and their echoes, as fast as they come back. */
 export const websocketEcho: Case = {
@@ -22,7 +22,7 @@ export const websocketEcho: Case = {
     nodePeer({
       name: 'http-proxy',
       title: '@fastify/http-proxy, WebSocket switched on, no authentication',
-      script: 'peers/http-proxy-streams.js',
+      script: 'peers/node/http-proxy-streams.js',
       needsPackages: true,
       environment: { NODE_ENV: 'production' },
       argument: () => ({ connections: 64 }),

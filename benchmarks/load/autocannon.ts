@@ -1,7 +1,7 @@
-import { answerOf, body } from '../bodies.ts'
-import { loadInstalled } from '../project.ts'
+import { loadInstalled } from '../plan/project.ts'
+import { answerOf, body } from '../servers/bodies.ts'
+import { Window } from './ours/window.ts'
 import type { LoadPlan, LoadResult } from './plan.ts'
-import { Window } from './window.ts'
 
 /** What is used of autocannon. Latencies are in milliseconds. */
 interface Result {

@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { readArgument } from '../argument.ts'
+import { readArgument } from '../plan/argument.ts'
 import { runAutocannon } from './autocannon.ts'
-import { runEchoes } from './echoes.ts'
-import { runEvents } from './events.ts'
-import { runOurs } from './ours.ts'
+import { runEchoes } from './ours/echoes.ts'
+import { runEvents } from './ours/events.ts'
+import { runOurs } from './ours/load.ts'
 import type { LoadPlan } from './plan.ts'
 import { runWrk } from './wrk.ts'
 

@@ -2,10 +2,10 @@ import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { body } from '../bodies.ts'
-import { findExecutable } from '../project.ts'
+import { findExecutable } from '../plan/project.ts'
+import { body } from '../servers/bodies.ts'
+import { Window } from './ours/window.ts'
 import { type LoadPlan, type LoadResult, wireFormat } from './plan.ts'
-import { Window } from './window.ts'
 
 /** Prints what wrk has seen as one line of JSON. Latencies are in microseconds. */
 const SCRIPT = `

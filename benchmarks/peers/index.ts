@@ -1,19 +1,19 @@
-import { signIn } from '../app.ts'
-import { gatewayPeer } from '../gateway.ts'
-import type { Algorithm } from '../keys.ts'
-import { apachePeers } from './apache.ts'
-import { caddy } from './caddy.ts'
-import { haproxyPeers } from './haproxy.ts'
-import { verifiesJwt } from './jwt.ts'
-import { nginxPeers } from './nginx.ts'
-import { oauth2Proxy } from './oauth2-proxy.ts'
+import { signIn } from '../servers/app.ts'
+import { gatewayPeer } from '../servers/gateway.ts'
+import type { Algorithm } from '../servers/keys.ts'
+import { apachePeers } from './native/apache.ts'
+import { caddy } from './native/caddy.ts'
+import { haproxyPeers } from './native/haproxy.ts'
+import { nginxPeers } from './native/nginx.ts'
+import { oauth2Proxy } from './native/oauth2-proxy.ts'
+import { verifiesJwt } from './node/jwt.ts'
 import { ANY_TOKEN, nodePeer, type Peer, type Place } from './peer.ts'
 
 /** The limit that everything is measured against. */
 export const bare = nodePeer({
   name: 'bare',
   title: 'node:http + undici dispatch, no authentication: the limit',
-  script: 'peers/bare.js',
+  script: 'peers/bare/bare.js',
 })
 
 /** The gateway, with default options. */
@@ -23,7 +23,7 @@ export const gateway = gatewayPeer()
 export const hello = nodePeer({
   name: 'hello',
   title: 'Fastify hello world',
-  script: 'peers/hello.js',
+  script: 'peers/bare/hello.js',
 })
 
 /** Everything that forwards, in the order of the tables. */
@@ -33,21 +33,21 @@ export const forwarders: readonly Peer[] = [
   nodePeer({
     name: 'bare-lookup',
     title: 'the limit + SHA-256 + Map',
-    script: 'peers/bare-lookup.js',
+    script: 'peers/bare/bare-lookup.js',
     argument: () => ({ token: ANY_TOKEN }),
     authenticates: true,
   }),
   nodePeer({
     name: 'http-proxy',
     title: '@fastify/http-proxy, no authentication',
-    script: 'peers/http-proxy.js',
+    script: 'peers/node/http-proxy.js',
     needsPackages: true,
     environment: { NODE_ENV: 'production' },
   }),
   nodePeer({
     name: 'plugin-http-proxy',
     title: 'our plugin + @fastify/http-proxy',
-    script: 'peers/plugin-http-proxy.js',
+    script: 'peers/node/plugin-http-proxy.js',
     needsPackages: true,
     argument: ({ provider }) => ({ provider }),
     authenticates: true,
@@ -60,7 +60,7 @@ export const forwarders: readonly Peer[] = [
   nodePeer({
     name: 'express',
     title: 'express + http-proxy-middleware, no authentication',
-    script: 'peers/express.js',
+    script: 'peers/node/express.js',
     needsPackages: true,
     environment: { NODE_ENV: 'production' },
   }),
@@ -77,7 +77,7 @@ function jwtHttpProxy(algorithm: Algorithm, cache: boolean): Peer {
   return nodePeer({
     name: `jwt-http-proxy-${algorithm.toLowerCase()}${cache ? '-cached' : ''}`,
     title: `@fastify/jwt ${algorithm}${cache ? ', cached,' : ''} + @fastify/http-proxy`,
-    script: 'peers/jwt-http-proxy.js',
+    script: 'peers/node/jwt-http-proxy.js',
     needsPackages: true,
     environment: { NODE_ENV: 'production' },
     argument: ({ keys: { secret, publicPem, issuer, audience } }) => ({
@@ -97,7 +97,7 @@ function expressJwt(algorithm: Algorithm): Peer {
   return nodePeer({
     name: `express-jwt-${algorithm.toLowerCase()}`,
     title: `express-oauth2-jwt-bearer ${algorithm} + http-proxy-middleware`,
-    script: 'peers/express.js',
+    script: 'peers/node/express.js',
     needsPackages: true,
     environment: { NODE_ENV: 'production' },
     argument: (place) => ({

@@ -1,6 +1,6 @@
-import type { Keys } from '../keys.ts'
-import type { Command } from '../process.ts'
-import { findExecutable, program } from '../project.ts'
+import type { Command } from '../measure/process.ts'
+import { findExecutable, program } from '../plan/project.ts'
+import type { Keys } from '../servers/keys.ts'
 
 /** Where a server runs, and what it may use. Everything is on 127.0.0.1. */
 export interface Place {

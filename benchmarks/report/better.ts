@@ -1,6 +1,6 @@
-import { SAME } from '../statistics.ts'
-import type { Row, Summary } from '../summary.ts'
-import { ratioBetween } from '../targets.ts'
+import { SAME } from '../measure/statistics.ts'
+import type { Row, Summary } from './summary.ts'
+import { ratioBetween } from './targets.ts'
 
 const OURS = 'gateway'
 const measures = {

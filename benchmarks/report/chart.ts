@@ -1,5 +1,5 @@
-import { loadInstalled } from '../project.ts'
-import type { Row, Summary } from '../summary.ts'
+import { loadInstalled } from '../plan/project.ts'
+import type { Row, Summary } from './summary.ts'
 
 interface VegaLite {
   compile(specification: object): { spec: object }

@@ -1,6 +1,6 @@
-import { changed } from '../statistics.ts'
-import type { Row, Summary } from '../summary.ts'
+import { changed } from '../measure/statistics.ts'
 import type { Report } from './report.ts'
+import type { Row, Summary } from './summary.ts'
 
 /**
  * What is different from a run before: of each server in each case, the ratio to its base. A change is told if it

@@ -1,6 +1,6 @@
-import type { Machine } from '../machine.ts'
-import type { Row, Summary } from '../summary.ts'
-import type { Verdict } from '../targets.ts'
+import type { Machine } from '../measure/machine.ts'
+import type { Row, Summary } from './summary.ts'
+import type { Verdict } from './targets.ts'
 
 /** Words and figures that the terminal and the Markdown have in common. */
 

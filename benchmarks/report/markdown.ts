@@ -1,7 +1,7 @@
-import { isBusy, type Summary } from '../summary.ts'
 import { betterElsewhere } from './better.ts'
 import { facts, remarks, table, verdictText } from './format.ts'
 import type { Report } from './report.ts'
+import { isBusy, type Summary } from './summary.ts'
 
 /** The report as Markdown. @param chart the address of a case's chart, or undefined. */
 export function markdown(report: Report, chart: (name: string) => string | undefined): string {

@@ -1,8 +1,8 @@
-import type { Machine } from '../machine.ts'
-import type { CaseResult } from '../rounds.ts'
-import type { Timing } from '../slice.ts'
-import type { Summary } from '../summary.ts'
-import type { Verdict } from '../targets.ts'
+import type { Machine } from '../measure/machine.ts'
+import type { CaseResult } from '../measure/rounds.ts'
+import type { Timing } from '../measure/slice.ts'
+import type { Summary } from './summary.ts'
+import type { Verdict } from './targets.ts'
 
 /** A whole run: `results.json`. */
 export interface Report {

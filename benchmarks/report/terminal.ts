@@ -1,7 +1,7 @@
-import type { Machine } from '../machine.ts'
-import type { Summary } from '../summary.ts'
-import type { Verdict } from '../targets.ts'
+import type { Machine } from '../measure/machine.ts'
 import { facts, remarks, table, verdictText } from './format.ts'
+import type { Summary } from './summary.ts'
+import type { Verdict } from './targets.ts'
 
 /** The header for a terminal. */
 export function terminalHeader(machine: Machine): string {

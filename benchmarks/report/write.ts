@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { root } from '../project.ts'
+import { root } from '../plan/project.ts'
 import { chart } from './chart.ts'
 import { markdown } from './markdown.ts'
 import type { Report } from './report.ts'

@@ -1,19 +1,19 @@
 import Value from 'typebox/value'
 import { type ConfigProblem, schemaProblems } from '../../plugin/index.ts'
-import { completeHttp2, http2Problems } from './http2.ts'
 import { PLUGIN_KEYS, pluginOptions } from './plugin-options.ts'
 import { portableInput } from './portable.ts'
+import { completeHttp2, http2Problems } from './rules/http2.ts'
 import {
   allowedHostProblems,
   listenerProblems,
   trustProxyProblems,
   workerCount,
   workersProblems,
-} from './rules.ts'
-import { type GatewayConfig, type GatewayInput, GatewaySchema } from './schema.ts'
-import { tlsConfig } from './tls.ts'
-import { completeUpstream, upstreamWarnings } from './upstream-complete.ts'
-import { type UpstreamInput, upstreamProblems } from './upstream-rules.ts'
+} from './rules/listener.ts'
+import { tlsConfig } from './rules/tls.ts'
+import { type UpstreamInput, upstreamProblems } from './rules/upstream.ts'
+import { completeUpstream, upstreamWarnings } from './rules/upstream-defaults.ts'
+import { type GatewayConfig, type GatewayInput, GatewaySchema } from './schemas/gateway.ts'
 
 type Path = ConfigProblem['path']
 

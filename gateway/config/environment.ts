@@ -1,7 +1,7 @@
 import type { TSchema } from 'typebox'
 import { nearestOf } from '../../plugin/index.ts'
-import { GatewaySchema } from './schema.ts'
-import { propertiesOf, type Setting, valueOfText } from './text.ts'
+import { propertiesOf, type Setting, valueOfText } from './coerce.ts'
+import { GatewaySchema } from './schemas/gateway.ts'
 
 const PREFIX = 'PKCE_GATEWAY_'
 /** Names the file; it is no key of the configuration. */

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import type { TSchema } from 'typebox'
-import { GatewaySchema } from './schema.ts'
-import { propertiesOf, type Setting, valueOfText } from './text.ts'
+import { propertiesOf, type Setting, valueOfText } from './coerce.ts'
+import { GatewaySchema } from './schemas/gateway.ts'
 
 interface Flag {
   /** What stands for its value in the usage; a flag without one is a switch. */

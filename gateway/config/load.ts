@@ -1,11 +1,11 @@
 import { ConfigError } from '../../plugin/index.ts'
+import type { Setting } from './coerce.ts'
 import { completeConfig } from './complete.ts'
 import { type Environment, readEnvironment } from './environment.ts'
 import { readConfigFile } from './file.ts'
+import { mergeSources } from './merge.ts'
 import { ConfigurationError } from './problems.ts'
-import type { GatewayConfig, GatewayInput } from './schema.ts'
-import { mergeSources } from './sources.ts'
-import type { Setting } from './text.ts'
+import type { GatewayConfig, GatewayInput } from './schemas/gateway.ts'
 
 /** Where a configuration comes from; each source overrides those above it. */
 export interface ConfigSources {

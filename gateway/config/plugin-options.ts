@@ -1,7 +1,7 @@
 import { ConfigError, type ConfigProblem, type PkceOptions, resolveOptions } from '../../plugin/index.ts'
-import type { GatewayInput } from './schema.ts'
+import { createStore } from '../operations/store.ts'
+import type { GatewayInput } from './schemas/gateway.ts'
 import { readSecrets } from './secrets.ts'
-import { createStore } from './store.ts'
 
 type Path = ConfigProblem['path']
 

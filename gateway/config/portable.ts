@@ -1,8 +1,8 @@
 import { resolve } from 'node:path'
 import type { ConfigProblem } from '../../plugin/index.ts'
-import type { CertificateFiles } from '../certificate.ts'
+import type { CertificateFiles } from '../listener/certificate.ts'
 import type { pluginOptions } from './plugin-options.ts'
-import type { GatewayInput } from './schema.ts'
+import type { GatewayInput } from './schemas/gateway.ts'
 
 /** What has been read and found on the way from the input to the configuration. */
 export interface Found extends Pick<ReturnType<typeof pluginOptions>, 'options' | 'storeUrl'> {

@@ -1,7 +1,7 @@
 import type { TSchema } from 'typebox'
 import { stringify } from 'yaml'
-import { GatewaySchema } from './schema.ts'
-import { propertiesOf } from './text.ts'
+import { propertiesOf } from './coerce.ts'
+import { GatewaySchema } from './schemas/gateway.ts'
 
 const MASK = '***'
 const SECRET_KEYS = ['clientSecret', 'privateKey', 'secrets', 'url', 'listenUrl']

@@ -3,7 +3,7 @@ import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { ConfigProblem } from '../../plugin/index.ts'
-import type { GatewayInput } from './schema.ts'
+import type { GatewayInput } from './schemas/gateway.ts'
 
 type Path = ConfigProblem['path']
 type Provider = GatewayInput['provider']

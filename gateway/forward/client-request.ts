@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ProtectedRequest } from '../../plugin/index.ts'
-import type { Refusal } from './errors.ts'
-import type { FieldRules } from './field-rules.ts'
-import type { TrustedPeers } from './peers.ts'
-import { answerRefusal } from './problem.ts'
-import { RequestHeaders } from './request-headers.ts'
-import { newRequestId } from './request-id.ts'
-import type { RequestFieldRule } from './request-rules.ts'
+import type { FieldRules } from '../http/field-rules.ts'
+import { answerRefusal } from '../http/problem-details.ts'
+import type { Refusal } from '../http/refusals.ts'
+import { newRequestId } from '../http/request-id.ts'
+import { RequestHeaders } from './headers/request-headers.ts'
+import type { RequestFieldRule } from './headers/request-rules.ts'
+import type { TrustedPeers } from './trusted-proxies.ts'
 
 /** What all requests have in common. */
 export interface Surroundings {

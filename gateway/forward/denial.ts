@@ -1,6 +1,6 @@
 import { OAuthError, type Pkce, StoreError } from '../../plugin/index.ts'
+import { answerOAuthError, answerRefusal } from '../http/problem-details.ts'
 import type { ClientRequest } from './client-request.ts'
-import { answerOAuthError, answerRefusal } from './problem.ts'
 
 /**
  * Answers a request whose session check failed: with its challenge (RFC 6750 §3) and an audit event, or with 503

@@ -1,4 +1,4 @@
-import type { UpstreamRoute } from './upstream.ts'
+import type { UpstreamRoute } from './upstream/route.ts'
 
 /** What a path leads to: an upstream, a room of the plugin's (`'room'`), or nothing. */
 export type Destination = UpstreamRoute | 'room' | undefined

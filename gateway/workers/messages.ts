@@ -1,7 +1,7 @@
 import { ConfigError, type ConfigProblem } from '../../plugin/index.ts'
-import type { Readiness } from '../admin.ts'
-import type { GatewayInput } from '../config/schema.ts'
-import { StartError } from '../start-error.ts'
+import type { GatewayInput } from '../config/schemas/gateway.ts'
+import type { Readiness } from '../operations/admin.ts'
+import { StartError } from '../operations/start-error.ts'
 
 /** All that the primary tells a worker. */
 export type ToWorker =

@@ -1,8 +1,8 @@
 import cluster, { type Worker } from 'node:cluster'
 import { EventEmitter, once } from 'node:events'
-import type { Readiness } from '../admin.ts'
-import type { GatewayInput } from '../config/schema.ts'
-import { StartError } from '../start-error.ts'
+import type { GatewayInput } from '../config/schemas/gateway.ts'
+import type { Readiness } from '../operations/admin.ts'
+import { StartError } from '../operations/start-error.ts'
 import { errorOf, type ToPrimary, type ToWorker } from './messages.ts'
 
 /** How a worker came to its end: one of the two, or neither where no process could be made. */

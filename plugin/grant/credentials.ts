@@ -1,3 +1,4 @@
+import type { ResolvedOptions } from '../options/resolved.ts'
 import {
   familyOf,
   type Handle,
@@ -5,9 +6,8 @@ import {
   hashFamily,
   issueHandle,
   issueRefreshHandle,
-} from '../handles.ts'
-import type { ResolvedOptions } from '../options/resolved.ts'
-import type { Sealing } from '../sealing.ts'
+} from '../secrets/handles.ts'
+import type { Sealing } from '../secrets/sealing.ts'
 import type { AccessTokenRecord, ProviderSecrets, RefreshTokenRecord } from './grant.ts'
 import { wrapFor } from './seals.ts'
 

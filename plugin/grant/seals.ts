@@ -1,4 +1,4 @@
-import type { SealContext, Sealing } from '../sealing.ts'
+import type { SealContext, Sealing } from '../secrets/sealing.ts'
 import type { ActiveGrant, AuthorizedGrant, ExchangeSecrets, ProviderSecrets } from './grant.ts'
 
 /** Whose handle opens what; part of every authenticated context, so that no key opens in another's place. */

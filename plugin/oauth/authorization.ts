@@ -1,5 +1,5 @@
-import { OAuthError, type Reason } from '../errors.ts'
 import type { RegisteredClient } from '../options/resolved.ts'
+import { OAuthError, type Reason } from './errors.ts'
 import type { FormParameters } from './form.ts'
 import { selectPassThrough } from './pass-through.ts'
 import { isCodeChallenge } from './pkce.ts'

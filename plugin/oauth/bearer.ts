@@ -1,4 +1,4 @@
-import { OAuthError } from '../errors.ts'
+import { OAuthError } from './errors.ts'
 import { formatScope } from './scope.ts'
 
 /** A relayed access token is the provider's, of a size that we do not choose; ours have 68 characters. */

@@ -1,4 +1,4 @@
-import { OAuthError } from '../errors.ts'
+import { OAuthError } from './errors.ts'
 import { parseForm } from './form.ts'
 
 /** The provider's authorization response. Its syntax is checked; whose it is, is not. */

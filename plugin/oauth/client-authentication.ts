@@ -1,6 +1,6 @@
 import { hash, timingSafeEqual } from 'node:crypto'
-import { OAuthError, type Reason } from '../errors.ts'
 import type { RegisteredClient, ResourceServer } from '../options/resolved.ts'
+import { OAuthError, type Reason } from './errors.ts'
 import { decodeFormComponent, type FormParameters } from './form.ts'
 
 interface ClientCredentials {

@@ -1,4 +1,4 @@
-import { OAuthError } from '../errors.ts'
+import { OAuthError } from './errors.ts'
 
 /** Decoded parameters without a prototype, each name once; an empty value counts as omitted (RFC 6749 §3.1). */
 export type FormParameters = Readonly<Record<string, string | undefined>>

@@ -1,5 +1,5 @@
-import { OAuthError } from '../errors.ts'
 import type { RegisteredClient } from '../options/resolved.ts'
+import { OAuthError } from './errors.ts'
 import type { FormParameters } from './form.ts'
 
 const SYNTAX: ReadonlyMap<string, RegExp> = new Map([

@@ -1,6 +1,6 @@
-import { OAuthError } from '../errors.ts'
 import type { RegisteredClient } from '../options/resolved.ts'
 import { BEARER_TOKEN_MAX } from './bearer.ts'
+import { OAuthError } from './errors.ts'
 import type { FormParameters } from './form.ts'
 import { isCodeVerifier } from './pkce.ts'
 import { formatScope, grantScope } from './scope.ts'

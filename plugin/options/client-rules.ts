@@ -1,4 +1,4 @@
-import type { ConfigProblem } from '../errors.ts'
+import type { ConfigProblem } from '../oauth/errors.ts'
 import { passThroughNames } from '../oauth/pass-through.ts'
 import { redirectUriKind, redirectUriProblem } from '../oauth/redirect-uri.ts'
 import { isScopeToken } from '../oauth/scope.ts'

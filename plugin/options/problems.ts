@@ -1,8 +1,8 @@
 import type { TSchema } from 'typebox'
 import { Settings } from 'typebox/system'
 import Value from 'typebox/value'
-import { type ConfigProblem, formatPath } from '../errors.ts'
-import { suggestion } from './spelling.ts'
+import { type ConfigProblem, formatPath } from '../oauth/errors.ts'
+import { suggestion } from './nearest.ts'
 
 type SchemaError = ReturnType<typeof Value.Errors>[number]
 

@@ -1,5 +1,5 @@
 import Value from 'typebox/value'
-import { ConfigError, type ConfigProblem } from '../errors.ts'
+import { ConfigError, type ConfigProblem } from '../oauth/errors.ts'
 import { memoryStore } from '../stores/memory.ts'
 import type { Store } from '../stores/store.ts'
 import { clientProblems, clientWarnings } from './client-rules.ts'

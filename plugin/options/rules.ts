@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { ConfigProblem } from '../errors.ts'
+import type { ConfigProblem } from '../oauth/errors.ts'
 import type { RegisteredClient, ResolvedOptions, ResolvedProvider, ResourceServer } from './resolved.ts'
 
 const PUBLIC_URL =

@@ -1,10 +1,10 @@
-import { ConfigError, ProviderError } from '../errors.ts'
+import { ConfigError, ProviderError } from '../oauth/errors.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
-import { TimeoutError, within } from '../within.ts'
-import { type JsonObject, readAnswer } from './answer.ts'
-import { type Calls, causeOf, type ProviderLog } from './calls.ts'
+import { TimeoutError, within } from '../stores/within.ts'
 import { explicitMetadata, type Metadata, metadataProblems, readMetadata } from './endpoints.ts'
-import { ONCE, type Pause } from './retry.ts'
+import { type Calls, causeOf, type ProviderLog } from './transport/calls.ts'
+import { type JsonObject, readAnswer } from './transport/response.ts'
+import { ONCE, type Pause } from './transport/retry.ts'
 
 /**
  * For the first answer. A provider that accepts and then drips must not hold up the start: Fastify gives a plugin

@@ -1,8 +1,8 @@
 import net from 'node:net'
-import type { ConfigProblem } from '../errors.ts'
+import type { ConfigProblem } from '../oauth/errors.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
-import type { JsonObject } from './answer.ts'
-import { addressRule, isLoopbackIssuer } from './network.ts'
+import { addressRule, isLoopbackIssuer } from './transport/network.ts'
+import type { JsonObject } from './transport/response.ts'
 
 /** What we use of authorization server metadata (RFC 8414 §2). */
 export interface Metadata extends Readonly<Partial<Record<Endpoint, URL>>> {

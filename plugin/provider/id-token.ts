@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
-import { ProviderError } from '../errors.ts'
-import { errorCode } from './network.ts'
+import { ProviderError } from '../oauth/errors.ts'
 import type { Claims } from './provider.ts'
+import { errorCode } from './transport/network.ts'
 
 /** Signatures only: no `none`, and nothing keyed with a secret that a public key could pass for. */
 const ALGORITHMS = [

@@ -1,6 +1,6 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
-import { ProviderError } from '../errors.ts'
-import type { JsonObject } from './answer.ts'
+import { ProviderError } from '../oauth/errors.ts'
+import type { JsonObject } from './transport/response.ts'
 
 const MAX_KEYS = 50
 const MAX_AGE_MS = 600_000

@@ -1,9 +1,9 @@
-import { within } from '../within.ts'
-import { readAnswer } from './answer.ts'
-import { type Calls, causeOf, type ProviderLog } from './calls.ts'
+import { within } from '../stores/within.ts'
 import type { Metadata } from './endpoints.ts'
 import type { Provider } from './provider.ts'
-import { ONCE, type Pause, withRetries } from './retry.ts'
+import { type Calls, causeOf, type ProviderLog } from './transport/calls.ts'
+import { readAnswer } from './transport/response.ts'
+import { ONCE, type Pause, withRetries } from './transport/retry.ts'
 
 const MAX_RUNNING = 256
 const THREE_TRIES = { tries: 3, after: 'transient' } as const

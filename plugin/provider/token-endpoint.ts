@@ -1,11 +1,11 @@
-import { ProviderError } from '../errors.ts'
-import type { JsonObject } from './answer.ts'
-import type { Calls } from './calls.ts'
+import { ProviderError } from '../oauth/errors.ts'
 import type { Metadata } from './endpoints.ts'
 import type { ExpectedIdToken } from './id-token.ts'
 import type { Claims, Provider, ProviderTokens } from './provider.ts'
-import { IF_UNSENT, ONCE, type RetryRule } from './retry.ts'
 import { readTokens, revocable } from './tokens.ts'
+import type { Calls } from './transport/calls.ts'
+import type { JsonObject } from './transport/response.ts'
+import { IF_UNSENT, ONCE, type RetryRule } from './transport/retry.ts'
 
 /**
  * The provider's token endpoint: code exchange (RFC 6749 §4.1.3) and refresh (§6).

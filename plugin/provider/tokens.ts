@@ -1,7 +1,7 @@
-import { ProviderError } from '../errors.ts'
 import { isBearerToken } from '../oauth/bearer.ts'
-import type { JsonObject } from './answer.ts'
+import { ProviderError } from '../oauth/errors.ts'
 import type { ProviderTokens } from './provider.ts'
+import type { JsonObject } from './transport/response.ts'
 
 const ACCESS_TOKEN = /^[\x21-\x7e]{1,16384}$/
 const REFRESH_TOKEN = /^[\x20-\x7e]{1,16384}$/

@@ -1,5 +1,5 @@
 import type { Grants, GrantWatcher } from '../grant/grants.ts'
-import { sameHash } from '../handles.ts'
+import { sameHash } from '../secrets/handles.ts'
 import type { Session } from './session.ts'
 
 const TIMES = {

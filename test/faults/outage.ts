@@ -4,7 +4,7 @@ import { leaks } from '../support/credentials.ts'
 import type { FaultStack } from '../support/fault-stack.ts'
 import type { Answer } from '../support/native-app.ts'
 import type { SharedStore } from '../support/shared-store.ts'
-import { OUTAGE_MS, startWalkStack, timed } from './walk.ts'
+import { OUTAGE_MS, startWalkStack, timed } from './steps.ts'
 
 /** Within this time an instance knows that it hears no notifications, and serves nothing from its cache (G-17). */
 const GAP_MS = 2200

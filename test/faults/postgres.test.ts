@@ -3,7 +3,7 @@ import t from 'tap'
 import { startFaultStack } from '../support/fault-stack.ts'
 import { startSharedStore } from '../support/shared-store.ts'
 import { storeIsLost } from './outage.ts'
-import { walkFaults } from './walk.ts'
+import { walkFaults } from './steps.ts'
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 

@@ -8,7 +8,7 @@ import { noRedis, startRedis, startSentinel } from '../support/redis-server.ts'
 import { startSharedStore } from '../support/shared-store.ts'
 import { until } from '../support/wait.ts'
 import { storeIsLost } from './outage.ts'
-import { walkFaults } from './walk.ts'
+import { walkFaults } from './steps.ts'
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 

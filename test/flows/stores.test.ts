@@ -3,8 +3,8 @@
  * are. What holds here holds wherever the store contract does.
  */
 import t, { type Test } from 'tap'
-import { parseHandle } from '../../plugin/handles.ts'
 import type { PkceOptions } from '../../plugin/index.ts'
+import { parseHandle } from '../../plugin/secrets/handles.ts'
 import { type PluginApp, startPluginApp, type Tokens } from '../support/plugin-app.ts'
 import { type SharedStore, type StoreKind, startSharedStore } from '../support/shared-store.ts'
 import { type StubProvider, startStubProvider } from '../support/stub-provider.ts'

@@ -6,7 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
-import type { GatewayInput } from '../../gateway/config/schema.ts'
+import type { GatewayInput } from '../../gateway/config/schemas/gateway.ts'
 import { type GatewayStack, type StackOptions, startGatewayStack } from '../support/gateway-stack.ts'
 import { type Answer, NativeApp } from '../support/native-app.ts'
 import { testStore } from '../support/plugin-app.ts'

@@ -1,4 +1,4 @@
-import { type CookieJar, login } from '../../gateway/demo/login.ts'
+import { type CookieJar, login } from '../../examples/demo/login.ts'
 import type { GatewayStack } from './gateway-stack.ts'
 import { type Answer, send } from './native-app.ts'
 

@@ -29,7 +29,7 @@ async function compile(): Promise<string> {
       compilerOptions: { rootDir: resolve('.'), outDir: folder, declaration: false, noCheck: true },
       include: [],
       // The second is started by its name, not imported.
-      files: ['gateway/main.ts', 'gateway/workers/process.ts'].map((file) => resolve(file)),
+      files: ['gateway/main.ts', 'gateway/workers/main.ts'].map((file) => resolve(file)),
     }),
   )
   // The compiler does not start under the hooks by which tap follows every process that a test starts.

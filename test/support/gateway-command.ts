@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
 import { stringify } from 'yaml'
-import type { GatewayInput } from '../../gateway/config/schema.ts'
+import type { GatewayInput } from '../../gateway/config/schemas/gateway.ts'
 
 export const publicHost = '127.0.0.1:3000'
 export const secret = 'hunter2-hunter2'

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { CookieJar } from '../../gateway/demo/login.ts'
+import type { CookieJar } from '../../examples/demo/login.ts'
 import type { GatewayStack } from './gateway-stack.ts'
 import { newPair } from './plugin-app.ts'
 

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs'
-import { GatewaySchema } from '../../gateway/config/schema.ts'
+import { GatewaySchema } from '../../gateway/config/schemas/gateway.ts'
 
 /** The parts of a JSON schema that a table shows. */
 interface Shape {

@@ -7,7 +7,7 @@ import {
   openProviderSecrets,
   unwrapFor,
 } from '../../plugin/grant/seals.ts'
-import { Sealing } from '../../plugin/sealing.ts'
+import { Sealing } from '../../plugin/secrets/sealing.ts'
 
 /** Everyone that something is sealed or a data key is wrapped for. */
 const HOLDERS: Holder[] = ['code', 'access', 'refresh', 'predecessor']

@@ -1,9 +1,9 @@
 /** Compiled by the type check, never run: what must not compile does not (requirements H-03). */
 import type { FastifyInstance } from 'fastify'
 import type { ClientRequest } from '../../gateway/forward/client-request.ts'
-import { Exchange } from '../../gateway/forward/exchange.ts'
+import { Exchange } from '../../gateway/forward/exchange/exchange.ts'
 import { PublicRoute } from '../../gateway/forward/policy.ts'
-import type { UpstreamRoute } from '../../gateway/forward/upstream.ts'
+import type { UpstreamRoute } from '../../gateway/forward/upstream/route.ts'
 import pkce, { memoryStore, type PkceOptions, type Session } from '../../plugin/index.ts'
 import type { VerifiedAuthorizationRequest } from '../../plugin/oauth/authorization.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Case } from './case.ts'
-import { BOUND_MS, calls, eventually, fresh, LONG_MS, mustFail, mustRead, watcher } from './means.ts'
+import { BOUND_MS, calls, eventually, fresh, LONG_MS, mustFail, mustRead, watcher } from './fixtures.ts'
 
 /** `now`, outages and `close`. */
 export const outageCases: readonly Case[] = [

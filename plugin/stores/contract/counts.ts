@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Case } from './case.ts'
-import { fresh, LONG_MS, PARALLEL, SHORT_MS } from './means.ts'
+import { fresh, LONG_MS, PARALLEL, SHORT_MS } from './fixtures.ts'
 
 /** `count`, for stores that offer it. */
 export const countCases: readonly Case[] = [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Case } from './case.ts'
-import { fresh, LONG_MS, PARALLEL, SHORT_MS, sameMembers } from './means.ts'
+import { fresh, LONG_MS, PARALLEL, SHORT_MS, sameMembers } from './fixtures.ts'
 
 /** `addToIndex`, `readIndex` and `removeFromIndex`. */
 export const indexCases: readonly Case[] = [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Case } from './case.ts'
-import { fresh, LONG_MS, mustRead, PARALLEL, RACE_MS, race, SHORT_MS, sameMembers } from './means.ts'
+import { fresh, LONG_MS, mustRead, PARALLEL, RACE_MS, race, SHORT_MS, sameMembers } from './fixtures.ts'
 
 /** `reserve`, and names of all kinds that do not meet. */
 export const nameCases: readonly Case[] = [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Case } from './case.ts'
-import { fresh, LONG_MS, mustRead, PARALLEL, race, SHORT_MS } from './means.ts'
+import { fresh, LONG_MS, mustRead, PARALLEL, race, SHORT_MS } from './fixtures.ts'
 
 /** `create`, `read` and `replace`: one winner, versions and lifetimes. */
 export const recordCases: readonly Case[] = [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Case } from './case.ts'
-import { fresh, LONG_MS, mustRead, watcher } from './means.ts'
+import { fresh, LONG_MS, mustRead, watcher } from './fixtures.ts'
 
 /** `watch`: who is notified of what, and by when. */
 export const watchCases: readonly Case[] = [

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ownWatcher } from '../own-watcher.ts'
 import { StoreError, type StoreWatcher } from '../store.ts'
 import { Late } from './ask.ts'
+import { storeError } from './failure.ts'
 import { type ListenerOptions, listenOnce } from './listener.ts'
-import { storeError } from './problem.ts'
 
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 2000

@@ -1,7 +1,7 @@
 import { StoreError } from '../store.ts'
 import type { PostgresPool } from './ask.ts'
 import { PostgresCommands } from './commands.ts'
-import { problems } from './problem.ts'
+import { problems } from './failure.ts'
 import { DEFAULT_SCHEMA, type PostgresSchemaOptions, TABLES_VERSION } from './schema.ts'
 import { expiringTables, type Statements, statements } from './statements.ts'
 

@@ -1,7 +1,7 @@
 import { ServerClock } from '../clock.ts'
 import { StoreError } from '../store.ts'
 import { type Answer, ask, type PostgresPool } from './ask.ts'
-import { lostPreparedStatement, storeError } from './problem.ts'
+import { lostPreparedStatement, storeError } from './failure.ts'
 import type { Statement } from './statements.ts'
 
 /** Runs statements for the store: bounded, on its clock, and failing in its words. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { ask, type PostgresPool } from './ask.ts'
-import { newerTables, storeError } from './problem.ts'
+import { newerTables, storeError } from './failure.ts'
 
 /** The version of the tables that this code reads and writes. */
 export const TABLES_VERSION = 1

@@ -1,8 +1,8 @@
 import type { Cluster, Redis } from 'ioredis'
-import { TimeoutError, within } from '../../within.ts'
 import { ServerClock } from '../clock.ts'
 import { StoreError } from '../store.ts'
-import { describeProblem } from './problem.ts'
+import { TimeoutError, within } from '../within.ts'
+import { describeProblem } from './failure.ts'
 import type { Script } from './scripts.ts'
 
 /** An ioredis client: a single server, Sentinel, or Cluster. */

@@ -1,0 +1,149 @@
+import type { Allocation } from '../measure/allocation.ts'
+import type { CaseResult, Measured } from '../measure/rounds.ts'
+import { type Rounds, rounds } from '../measure/statistics.ts'
+import type { Case } from '../plan/case.ts'
+
+/** A line of the report: a server in a case. */
+export interface Row {
+  readonly name: string
+  readonly title: string
+  /** Why there is nothing else. */
+  readonly problem?: string
+  /**
+   * To the base of the same moment. `rate`: requests per second of one core, more is better · `p99`: latency, less
+   * is better · `memory`: growth over idle, less is better.
+   */
+  readonly ratio?: Rounds
+  /**
+   * In some slice the server did not have or use all of its core, so `ratio` is of requests per second of CPU time.
+   */
+  readonly byCpu?: boolean
+  readonly requestsPerSecond?: Rounds
+  /** Server CPU per request, in microseconds, and the share of its core that it used. */
+  readonly cpuMicroseconds?: Rounds
+  readonly utilisation?: Rounds
+  /** Microseconds. */
+  readonly p50?: Rounds
+  readonly p99?: Rounds
+  /** Megabytes (10^6): before the load (median), and the largest peak of all slices. */
+  readonly idleMegabytes?: number
+  readonly peakMegabytes?: number
+  readonly megabytesPerSecond?: Rounds
+  readonly allocation?: Allocation
+  readonly bytesPerSession?: number
+}
+
+/** A case with its lines; the base is the first of them. */
+export interface Summary {
+  readonly name: string
+  readonly title: string
+  readonly metric: Case['metric']
+  readonly base: string
+  readonly generator: string
+  /** Slices, and how many of them had to share the server's core with something else. */
+  readonly slices: number
+  readonly disturbed: number
+  readonly rows: readonly Row[]
+}
+
+/** A server that uses so much of its core is what limits the rate. */
+const SATURATED = 0.95
+/** So much of its core for others is too much. */
+const DISTURBED = 0.05
+/** So many of the slices. */
+const BUSY = 0.1
+
+/** True if something else ran beside too many slices: such numbers are not to be quoted. */
+export function isBusy(summaries: readonly Summary[]): boolean {
+  const sum = (of: (summary: Summary) => number) => summaries.reduce((total, one) => total + of(one), 0)
+  return sum(({ disturbed }) => disturbed) > sum(({ slices }) => slices) * BUSY
+}
+
+/** From raw slices to lines. */
+export function summarize(one: Case, result: CaseResult, generator: string): Summary {
+  const rows = [one.base, ...one.contenders].map(({ peer: { name, title } }): Row => {
+    const problem = result.failures[name]
+    const own = result.slices.filter((slice) => slice.name === name)
+    if (problem !== undefined || own.length === 0) return { name, title, problem: problem ?? 'not measured' }
+    const { [name]: allocation } = result.allocations
+    const { [name]: bytesPerSession } = result.bytesPerSession
+    return {
+      name,
+      title,
+      ...(name !== one.base.peer.name && ratioOf(one, result.slices, own)),
+      ...figures(own, one),
+      ...(allocation && { allocation }),
+      ...(bytesPerSession !== undefined && { bytesPerSession }),
+    }
+  })
+  return {
+    name: one.name,
+    title: one.title,
+    metric: one.metric,
+    base: one.base.peer.name,
+    generator,
+    slices: result.slices.length,
+    disturbed: result.slices.filter(({ foreignShare = 0 }) => foreignShare > DISTURBED).length,
+    rows,
+  }
+}
+
+function ratioOf(
+  one: Case,
+  slices: readonly Measured[],
+  own: readonly Measured[],
+): Pick<Row, 'ratio' | 'byCpu'> {
+  const neighbours = own.map((slice) => {
+    const sameRound = slices.filter(({ round, name }) => round === slice.round && name === one.base.peer.name)
+    return sameRound.filter(({ place }) => Math.abs(place - slice.place) === 1)
+  })
+  const measured = [...own, ...neighbours.flat()]
+  const known = measured.every((slice) => utilisation(slice) !== undefined)
+  const byCpu = one.metric === 'rate' && known && measured.some((slice) => utilisation(slice)! < SATURATED)
+  const value = figureOf(one.metric, byCpu)
+  const ratios = own.flatMap((slice, i) => {
+    const bases = neighbours[i]!.map(value)
+    const mean = bases.reduce((sum, base) => sum + base, 0) / bases.length
+    return bases.length > 0 && mean > 0 ? [value(slice) / mean] : []
+  })
+  return ratios.length > 0 ? { ratio: rounds(ratios), byCpu } : {}
+}
+
+function figureOf(metric: Case['metric'], byCpu: boolean): (slice: Measured) => number {
+  if (metric === 'p99') return ({ latency }) => latency.p99
+  if (metric === 'memory') return ({ memory }) => memory.peak - memory.idle
+  if (byCpu) return (slice) => (slice.requests * 1e9) / slice.cpuNanoseconds!
+  return ({ requests, seconds }) => requests / seconds
+}
+
+function figures(own: readonly Measured[], { body }: Case): Partial<Row> {
+  const perSecond = own.map(({ requests, seconds }) => requests / seconds)
+  const used = own.flatMap((slice) => {
+    const share = utilisation(slice)
+    if (share === undefined || slice.requests === 0) return []
+    return [{ share, microseconds: slice.cpuNanoseconds! / 1000 / slice.requests }]
+  })
+  return {
+    requestsPerSecond: rounds(perSecond),
+    ...(used.length > 0 && {
+      cpuMicroseconds: rounds(used.map(({ microseconds }) => microseconds)),
+      utilisation: rounds(used.map(({ share }) => share)),
+    }),
+    p50: rounds(own.map(({ latency }) => latency.p50 / 1000)),
+    p99: rounds(own.map(({ latency }) => latency.p99 / 1000)),
+    idleMegabytes: rounds(own.map(({ memory }) => memory.idle)).median / 1e6,
+    peakMegabytes: Math.max(...own.map(({ memory }) => memory.peak)) / 1e6,
+    ...(body && {
+      megabytesPerSecond: rounds(own.map((slice) => bytesOf(slice, body) / 1e6 / slice.seconds)),
+    }),
+  }
+}
+
+/** As counted, or as many as whole requests had. */
+function bytesOf({ bytes, requests }: Measured, body: NonNullable<Case['body']>): number {
+  return body.up || bytes === undefined ? requests * body.bytes : bytes
+}
+
+function utilisation({ cpuNanoseconds, seconds }: Measured): number | undefined {
+  return cpuNanoseconds === undefined ? undefined : cpuNanoseconds / 1e9 / seconds
+}

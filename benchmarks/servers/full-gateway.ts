@@ -1,0 +1,39 @@
+import '../../gateway/listener/heap.ts'
+import { renameSync, writeFileSync } from 'node:fs'
+import { buildGateway, type GatewayInput, gatewayConfig } from '../../gateway/index.ts'
+import type { Filled } from '../cases/sessions.ts'
+import { readArgument } from '../plan/argument.ts'
+import { SECRETS } from './redis.ts'
+import { SessionMaker } from './session-maker.ts'
+
+/** The gateway with many sessions in its memory. */
+interface Argument {
+  readonly config: GatewayInput
+  readonly count: number
+  /** How many access tokens are told. */
+  readonly active: number
+  readonly file: string
+}
+const { config: input, count, active, file } = readArgument<Argument>()
+const config = gatewayConfig({ ...input, secrets: SECRETS })
+const maker = new SessionMaker(config)
+
+const before = heapBytes()
+const tokens: string[] = []
+for (let i = 0; i < count; i += 1) {
+  const token = await maker.make(i)
+  if (i < active) tokens.push(token)
+}
+const filled: Filled = { tokens, bytesPerSession: (heapBytes() - before) / count }
+writeFileSync(`${file}.new`, JSON.stringify(filled))
+renameSync(`${file}.new`, file)
+
+const app = await buildGateway(config)
+const { host, port } = config.listen
+await app.listen({ host, port })
+
+/** In use once the garbage is gone. */
+function heapBytes(): number {
+  globalThis.gc?.()
+  return process.memoryUsage().heapUsed
+}

@@ -1,0 +1,71 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { GatewayInput } from '../../gateway/index.ts'
+import { notInstalled, type Peer, type Place } from '../peers/peer.ts'
+import { program } from '../plan/project.ts'
+import { CLIENT_ID, REDIRECT_URI, signIn } from './app.ts'
+import { inRedis } from './redis.ts'
+
+/** Who may introspect. */
+export const RESOURCE_SERVER = { clientId: 'resource-server', clientSecret: 'resource-server-secret' }
+
+/** What the plugin must be told, and nothing that has a default. */
+export function pluginOptions({ port, provider }: Pick<Place, 'port' | 'provider'>) {
+  return {
+    publicUrl: `http://127.0.0.1:${port}`,
+    // Without `openid`: this provider gives no id_token, so no signature is verified at the exchange.
+    provider: {
+      issuer: `http://127.0.0.1:${provider}`,
+      clientId: 'gateway',
+      clientSecret: 'gateway-secret',
+      scope: 'offline_access',
+    },
+    clients: [
+      { clientId: CLIENT_ID, name: 'Benchmark', redirectUris: [REDIRECT_URI], scopes: ['orders.read'] },
+    ],
+  }
+}
+
+/** Where the upstream is; who may call it is not said. */
+export function api({ upstream }: Pick<Place, 'upstream'>) {
+  return { prefix: '/api', target: `http://127.0.0.1:${upstream}/api` }
+}
+
+/** The gateway's configuration: the plugin's options, where it listens, and the upstream. */
+export function gatewayConfiguration(place: Pick<Place, 'port' | 'helperPort' | 'provider' | 'upstream'>) {
+  return {
+    ...pluginOptions(place),
+    listen: { host: '127.0.0.1', port: place.port },
+    admin: { host: '127.0.0.1', port: place.helperPort },
+    upstreams: [{ ...api(place), scopes: ['orders.read'] }],
+  } satisfies GatewayInput
+}
+
+/** A gateway that differs from the default one. */
+interface Variant extends Pick<Peer, 'name' | 'title'> {
+  /** What is not a default, by necessity, e.g. a rate limit that the load would run into. */
+  change?(place: Place): Partial<GatewayInput>
+  /** Its store is a Redis, not the memory. */
+  readonly redis?: boolean
+}
+
+const byDefault: Variant = { name: 'gateway', title: 'the gateway, default options, memory store' }
+
+/** The gateway as its users start it: the command, with a configuration file. */
+export function gatewayPeer({ name, title, change, redis = false }: Variant = byDefault): Peer {
+  return {
+    name,
+    title,
+    isNode: true,
+    authenticates: true,
+    ...(redis && { needsRedis: true, missing: () => notInstalled('redis-server') }),
+    commands: (place) => {
+      const file = join(place.folder, 'gateway.json')
+      const store = redis && inRedis(place)
+      writeFileSync(file, JSON.stringify({ ...gatewayConfiguration(place), ...store, ...change?.(place) }))
+      const args = [...place.nodeFlags, program('../gateway/main.js'), '--config', file]
+      return [{ file: place.node, args }]
+    },
+    authorization: async ({ port }) => `Bearer ${(await signIn(port)).accessToken}`,
+  }
+}

@@ -1,0 +1,56 @@
+import type { ClientMetadata } from 'oidc-provider'
+import type { GatewayInput } from '../../gateway/config/schemas/gateway.ts'
+
+/** The provider's registration of the gateway: its one and only client there. */
+export function gatewayAtProvider(publicUrl: string): ClientMetadata {
+  return {
+    client_id: 'gateway',
+    client_secret: 'gateway-secret',
+    token_endpoint_auth_method: 'client_secret_basic',
+    grant_types: ['authorization_code', 'refresh_token'],
+    redirect_uris: [`${publicUrl}/oauth2/callback`],
+  }
+}
+
+/** The gateway's configuration in the demo: the same keys as in its YAML file. */
+export function demoConfiguration(demo: {
+  publicUrl: string
+  port: number
+  adminPort: number
+  providerIssuer: string
+  apiOrigin: string
+}): GatewayInput {
+  return {
+    publicUrl: demo.publicUrl,
+    listen: { host: '127.0.0.1', port: demo.port },
+    admin: { host: '127.0.0.1', port: demo.adminPort },
+    provider: {
+      issuer: demo.providerIssuer,
+      clientId: 'gateway',
+      clientSecret: 'gateway-secret',
+      scope: 'openid email profile offline_access',
+      // This provider gives a refresh token only where the user was asked.
+      authorizationParams: { prompt: 'consent' },
+    },
+    clients: [
+      {
+        clientId: 'com.example.app',
+        name: 'Example app',
+        redirectUris: ['com.example.app:/callback', 'http://127.0.0.1/callback'],
+        scopes: ['orders.read'],
+        claims: ['email', 'name'],
+      },
+    ],
+    store: { type: 'memory' },
+    upstreams: [
+      {
+        prefix: '/api',
+        target: demo.apiOrigin,
+        scopes: ['orders.read'],
+        identityHeaders: { 'x-auth-subject': 'sub' },
+      },
+      { prefix: '/status', target: `${demo.apiOrigin}/status`, public: true },
+    ],
+    log: { level: 'warn' },
+  }
+}

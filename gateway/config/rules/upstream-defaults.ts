@@ -1,0 +1,52 @@
+import Value from 'typebox/value'
+import type { Upstream } from '../schemas/gateway.ts'
+import { type WebSocketOptions, WebSocketSchema } from '../schemas/upstream.ts'
+import type { UpstreamInput } from './upstream.ts'
+
+/** Fills the defaults that depend on other keys, and writes everything in its one form. */
+export function completeUpstream(upstream: UpstreamInput): Upstream {
+  const methods = upstream.methods ?? (upstream.public ? ['GET'] : ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])
+  return {
+    ...upstream,
+    target:
+      typeof upstream.target === 'string' ? plainTarget(upstream.target) : upstream.target.map(plainTarget),
+    // HEAD is GET without its body (RFC 9110 §9.3.2).
+    methods: [
+      ...new Set(methods.flatMap((method) => (method === 'GET' ? (['GET', 'HEAD'] as const) : method))),
+    ],
+    websocket: completeWebSocket(upstream.websocket),
+    credentials: upstream.credentials ?? (upstream.public ? 'none' : 'provider-token'),
+    identityHeaders: Object.fromEntries(
+      Object.entries(upstream.identityHeaders).map(([name, claim]) => [name.toLowerCase(), claim]),
+    ),
+  }
+}
+
+function plainTarget(target: string): string {
+  return target.replace(/^(https?:\/\/[^/]+)\/$/, '$1')
+}
+
+function completeWebSocket(websocket: boolean | WebSocketOptions): WebSocketOptions | false {
+  return websocket === true ? (Value.Default(WebSocketSchema, {}) as WebSocketOptions) : websocket
+}
+
+/** What an operator should hear of upstreams that can be built but hardly be meant. */
+export function upstreamWarnings(
+  upstreams: readonly Upstream[],
+  clients: readonly { readonly scopes?: readonly string[]; readonly claims?: readonly string[] }[],
+): string[] {
+  const scopes = new Set(clients.flatMap((client) => client.scopes ?? []))
+  const claims = new Set(['sub', ...clients.flatMap((client) => client.claims ?? [])])
+  return upstreams.flatMap(({ prefix, scopes: required, identityHeaders }) => [
+    ...required
+      .filter((scope) => !scopes.has(scope))
+      .map(
+        (scope) => `upstream ${prefix}: no client may have the scope ${scope}, so every request is refused`,
+      ),
+    ...Object.entries(identityHeaders)
+      .filter(([, claim]) => !claims.has(claim))
+      .map(
+        ([name, claim]) => `upstream ${prefix}: no client has the claim ${claim}, so ${name} is never sent`,
+      ),
+  ])
+}

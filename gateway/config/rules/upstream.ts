@@ -1,0 +1,131 @@
+import type { ConfigProblem } from '../../../plugin/index.ts'
+import { refuseTarget } from '../../http/path.ts'
+import type { Upstream } from '../schemas/gateway.ts'
+import type { WebSocketOptions } from '../schemas/upstream.ts'
+
+/** An upstream with the schema's defaults. */
+export type UpstreamInput = Omit<Upstream, 'methods' | 'credentials' | 'websocket'> &
+  Partial<Pick<Upstream, 'methods' | 'credentials'>> & { websocket: boolean | WebSocketOptions }
+
+type Report = (problem: string, ...path: (string | number)[]) => void
+
+/** Whole segments of unreserved characters (RFC 3986 §2.3), which have one spelling only (requirements H-08). */
+const PREFIX = /^(\/[A-Za-z0-9._~-]+)+$/
+const DOT_SEGMENT = /\/\.{1,2}(\/|$)/
+const TARGET = /^https?:\/\/[^/?#@\\]+(\/[^?#]*)?$/
+/** RFC 9110 §5.6.2, without `_`: names with it are dropped from every request (requirements H-12). */
+const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^`|~-]+$/
+const COOKIE_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/
+/** Headers that frame, route or authenticate the forwarded request (requirements, Appendix C). */
+const RESERVED_HEADERS =
+  /^(connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|http2-settings|expect|host|content-.*|authorization|cookie|set-cookie|forwarded|x-forwarded-.*|x-request-id|x-http-method.*|x-method-override|x-original-.*|x-rewrite-url|traceparent|via|origin|range|if-.*|accept.*|sec-.*|access-control-.*|dpop)$/
+
+/**
+ * What is wrong with the upstreams, each taken alone and all together (requirements H-01).
+ * @param upstreams by their place in the list.
+ */
+export function upstreamProblems(
+  upstreams: ReadonlyMap<number, UpstreamInput>,
+  routePrefix: string,
+): ConfigProblem[] {
+  const problems: ConfigProblem[] = []
+  const prefixes = new Set<string>()
+  for (const [index, upstream] of upstreams) {
+    const report: Report = (problem, ...path) =>
+      problems.push({ path: ['upstreams', index, ...path], problem })
+    if (prefixes.has(upstream.prefix)) report('is the prefix of another upstream too', 'prefix')
+    prefixes.add(upstream.prefix)
+    checkPrefix(upstream.prefix, routePrefix, report)
+    checkTargets(upstream.target, report)
+    checkPolicy(upstream, report)
+    checkIdentityHeaders(upstream.identityHeaders, report)
+    checkCookies(upstream.cookies, report)
+    checkWebSocket(upstream, report)
+  }
+  return problems
+}
+
+function checkPrefix(prefix: string, routePrefix: string, report: Report): void {
+  if (prefix !== '/' && (!PREFIX.test(prefix) || DOT_SEGMENT.test(prefix))) {
+    const form =
+      'must be / or segments of letters, digits and -._~ that begin with /, without a slash at the end'
+    report(form, 'prefix')
+  }
+  for (const own of [routePrefix, '/.well-known']) {
+    if (prefix === own || prefix.startsWith(`${own}/`)) report(`is inside of ${own}, which is ours`, 'prefix')
+  }
+}
+
+function checkTargets(target: Upstream['target'], report: Report): void {
+  if (typeof target === 'string') {
+    checkTarget(target, report)
+    return
+  }
+  const seen = new Set<string>()
+  for (const [index, one] of target.entries()) {
+    checkTarget(one, (problem, ...path) => report(problem, ...path, index))
+    if (!URL.canParse(one)) continue
+    const { origin, pathname } = new URL(one)
+    if (seen.has(origin)) report('is there twice', 'target', index)
+    seen.add(origin)
+    if (URL.canParse(target[0]!) && new URL(target[0]!).pathname !== pathname) {
+      report('must have the same path as the first one', 'target', index)
+    }
+  }
+}
+
+function checkTarget(target: string, report: Report): void {
+  if (!TARGET.test(target) || !URL.canParse(target)) {
+    report('must be an http or https URL without credentials, query and fragment', 'target')
+    return
+  }
+  const path = target.replace(/^https?:\/\/[^/]+/, '')
+  if (path !== '' && refuseTarget(path) !== null) {
+    report('must have a path in its plain form: no dot segments, //, ; or needless escapes', 'target')
+  } else if (path.length > 1 && path.endsWith('/')) {
+    report('must not end with a slash: the rest of the path is put behind it and begins with one', 'target')
+  }
+}
+
+function checkPolicy(upstream: UpstreamInput, report: Report): void {
+  if (!upstream.public) return
+  const needsSession = 'needs a session, and public is true'
+  if (upstream.scopes.length > 0) report(needsSession, 'scopes')
+  if (upstream.credentials === 'provider-token') report(needsSession, 'credentials')
+  if (Object.keys(upstream.identityHeaders).length > 0) report(needsSession, 'identityHeaders')
+}
+
+function checkIdentityHeaders(headers: Upstream['identityHeaders'], report: Report): void {
+  const seen = new Set<string>()
+  for (const name of Object.keys(headers)) {
+    const lower = name.toLowerCase()
+    if (!HEADER_NAME.test(name)) {
+      report('must be a header name without _', 'identityHeaders', name)
+    } else if (RESERVED_HEADERS.test(lower)) {
+      report('is a header that we or HTTP itself give a meaning to', 'identityHeaders', name)
+    } else if (seen.has(lower)) {
+      report('is there twice: header names know no case', 'identityHeaders', name)
+    }
+    seen.add(lower)
+  }
+}
+
+function checkCookies(cookies: Upstream['cookies'], report: Report): void {
+  for (const side of ['request', 'response'] as const) {
+    for (const [index, name] of cookies[side].entries()) {
+      if (!COOKIE_NAME.test(name)) report('must be a cookie name (RFC 6265 §4.1.1)', 'cookies', side, index)
+      if (/^(__Host-)?pkce-/i.test(name)) report('is a cookie of ours', 'cookies', side, index)
+    }
+  }
+}
+
+function checkWebSocket({ websocket, methods }: UpstreamInput, report: Report): void {
+  if (websocket === false) return
+  // RFC 6455 §4.1: the handshake is a GET.
+  if (methods !== undefined && !methods.includes('GET')) report('needs GET among the methods', 'websocket')
+  if (websocket === true) return
+  for (const [index, origin] of websocket.origins.entries()) {
+    const exact = /^https?:/.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin
+    if (!exact) report('must be an origin, e.g. https://app.example.com', 'websocket', 'origins', index)
+  }
+}

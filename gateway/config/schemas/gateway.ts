@@ -1,0 +1,140 @@
+import Type, { type Static } from 'typebox'
+import {
+  ClientSchema,
+  OptionsSchema,
+  type PkceOptions,
+  ProviderSchema,
+  ResourceServerSchema,
+} from '../../../plugin/index.ts'
+import type { CertificateFiles } from '../../listener/certificate.ts'
+import type { ConfiguredStore } from '../../operations/store.ts'
+import { type Http2Limits, ListenSchema } from './listen.ts'
+import { address, closed, milliseconds, secretFile, strings } from './parts.ts'
+import { StoreSchema } from './store.ts'
+import { type Upstream, UpstreamSchema } from './upstream.ts'
+
+export { type Upstream, UpstreamSchema } from './upstream.ts'
+
+/** Far beyond any machine's cores, and short of what a slip of the finger would fork. */
+const WORKERS_MAX = 256
+
+const Provider = Type.Object(
+  {
+    ...ProviderSchema.properties,
+    clientSecretFile: secretFile('clientSecret'),
+    privateKeyFile: secretFile('privateKey'),
+  },
+  closed,
+)
+const Client = Type.Object(
+  { ...ClientSchema.properties, clientSecretFile: secretFile('clientSecret') },
+  closed,
+)
+const ResourceServer = Type.Object(
+  {
+    clientId: ResourceServerSchema.properties.clientId,
+    clientSecret: Type.Optional(ResourceServerSchema.properties.clientSecret),
+    clientSecretFile: secretFile('clientSecret'),
+  },
+  closed,
+)
+const { publicUrl, routePrefix, secrets, tokens, lifetimes, limits, rateLimit } = OptionsSchema.properties
+
+/** The gateway's configuration: the plugin's options, and what is around them. Printed in this order. */
+export const GatewaySchema = Type.Object(
+  {
+    publicUrl,
+    routePrefix,
+    listen: Type.Optional(ListenSchema),
+    admin: Type.Optional(
+      Type.Object(address('127.0.0.1', 9090), {
+        ...closed,
+        default: {},
+        description: '/healthz and /readyz, never on the public listener.',
+      }),
+    ),
+    workers: Type.Optional(
+      Type.Union([Type.Integer({ minimum: 1, maximum: WORKERS_MAX }), Type.Literal('auto')], {
+        default: 1,
+        description:
+          'Processes that serve, for machines without a process manager; auto: one for each core. More than one needs redis or postgres. `listen.maxConnections`, `limits`, `upstreams[].connections` and, unless on redis, `rateLimit` count in each of them by itself.',
+      }),
+    ),
+    allowedHosts: strings("Host values besides publicUrl's; others get 421."),
+    trustProxy: strings('Addresses and CIDRs whose forwarded headers count.'),
+    provider: Provider,
+    clients: Type.Array(Client, { minItems: 1, description: 'The registered apps.' }),
+    resourceServers: Type.Optional(
+      Type.Array(ResourceServer, { default: [], description: 'Who may introspect.' }),
+    ),
+    secrets,
+    secretsFile: secretFile('the secrets, one per line'),
+    store: Type.Optional(StoreSchema),
+    tokens,
+    lifetimes,
+    limits,
+    upstreams: Type.Optional(
+      Type.Array(UpstreamSchema, {
+        default: [],
+        description: 'The APIs behind the gateway; what no prefix covers is a 404.',
+      }),
+    ),
+    rateLimit,
+    log: Type.Optional(
+      Type.Object(
+        {
+          level: Type.Optional(
+            Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+              default: 'info',
+              description: 'JSON lines; audit events carry `event`.',
+            }),
+          ),
+        },
+        { ...closed, default: {} },
+      ),
+    ),
+    shutdown: Type.Optional(
+      Type.Object(
+        { graceMs: milliseconds(30_000, 'For requests in flight at SIGTERM.') },
+        { ...closed, default: {} },
+      ),
+    ),
+  },
+  closed,
+)
+
+/** As written in the file, the environment and the flags. */
+export type GatewayInput = Static<typeof GatewaySchema>
+
+/** An object whose own optional keys all have defaults. */
+type Filled<T> = Readonly<Required<NonNullable<T>>>
+type ListenInput = Filled<GatewayInput['listen']>
+
+/** The complete, checked, frozen configuration that the gateway is built from. */
+export interface GatewayConfig {
+  /** Ready to register, store included. */
+  readonly plugin: PkceOptions
+  /** The same store, and what is around it. */
+  readonly store: ConfiguredStore
+  readonly listen: Readonly<
+    Omit<ListenInput, 'timeouts' | 'tls' | 'http2'> & {
+      timeouts: Filled<ListenInput['timeouts']>
+      http2: Http2Limits | false
+      tls?: CertificateFiles | undefined
+    }
+  >
+  readonly admin: Filled<GatewayInput['admin']>
+  /** Processes that serve; 1: this one. */
+  readonly workers: number
+  /** In lower case, besides publicUrl's own. */
+  readonly allowedHosts: readonly string[]
+  readonly trustProxy: readonly string[]
+  /** The longest prefix first. */
+  readonly upstreams: readonly Upstream[]
+  readonly log: Filled<GatewayInput['log']>
+  readonly shutdown: Filled<GatewayInput['shutdown']>
+  /** What the operator should hear at start, besides what the plugin says of its own options. */
+  readonly warnings: readonly string[]
+  /** @see portableInput */
+  readonly portable: GatewayInput
+}

@@ -1,0 +1,66 @@
+import Type, { type Static } from 'typebox'
+import { address, closed, milliseconds } from './parts.ts'
+
+/** What one connection of HTTP/2 may do. */
+export const Http2Schema = Type.Object(
+  {
+    maxConcurrentStreams: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 1000,
+        default: 100,
+        description: 'Requests at a time on one connection. Who opens more loses it.',
+      }),
+    ),
+  },
+  closed,
+)
+/** The public listener. */
+export const ListenSchema = Type.Object(
+  {
+    ...address('127.0.0.1', 3000),
+    tls: Type.Optional(
+      Type.Object(
+        {
+          certFile: Type.String({
+            minLength: 1,
+            description:
+              'PEM: the certificate, then the intermediate ones. Read again when it changes, and at SIGHUP.',
+          }),
+          keyFile: Type.String({ minLength: 1, description: 'PEM: its private key.' }),
+        },
+        { ...closed, description: 'Speak HTTPS (TLS 1.2 or newer). Without it: HTTP, for a proxy in front.' },
+      ),
+    ),
+    http2: Type.Optional(
+      Type.Union([Type.Boolean(), Http2Schema], {
+        default: false,
+        description:
+          'Speak HTTP/2 too, with clients that ask for it (ALPN); needs listen.tls. WebSocket stays with HTTP/1.1. true: with the limits below.',
+      }),
+    ),
+    maxConnections: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 1_000_000,
+        default: 10_000,
+        description:
+          'Open at a time, of all clients; what connects beyond is closed at once. Each needs a file descriptor, as do those to upstreams: see `ulimit -n`. Of each worker.',
+      }),
+    ),
+    timeouts: Type.Optional(
+      Type.Object(
+        {
+          headersMs: milliseconds(15_000, 'To receive the request head.'),
+          requestMs: milliseconds(0, 'To receive the whole request; 0: off, bodies have idle timeouts.', 0),
+          keepAliveMs: milliseconds(72_000, "Longer than the load balancer's."),
+        },
+        { ...closed, default: {} },
+      ),
+    ),
+  },
+  { ...closed, default: {} },
+)
+
+/** @see Http2Schema */
+export type Http2Limits = Readonly<Required<Static<typeof Http2Schema>>>

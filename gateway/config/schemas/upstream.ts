@@ -1,0 +1,130 @@
+import Type, { type Static } from 'typebox'
+import { closed, milliseconds, strings } from './parts.ts'
+
+/** How WebSocket connections are forwarded. */
+export const WebSocketSchema = Type.Object(
+  {
+    origins: strings(
+      'Exact Origin values that may connect, e.g. https://app.example.com. No Origin field (native apps): always.',
+    ),
+    idleMs: milliseconds(120_000, 'Without a byte in either direction, pings included; then 1001.'),
+    maxMessageBytes: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        default: 1_048_576,
+        description: "Of the app's messages, as sent (compressed, if they are); then 1009.",
+      }),
+    ),
+  },
+  closed,
+)
+
+/** One upstream API: where it is, who may call it, and what it is told. Rules across keys are in `upstream-rules.ts`. */
+export const UpstreamSchema = Type.Object(
+  {
+    prefix: Type.String({
+      minLength: 1,
+      description: '/, or whole segments without a slash at the end. Prefixes may nest: the longest wins.',
+    }),
+    target: Type.Union(
+      [Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })],
+      {
+        description:
+          'http(s) origin and an optional base path; upstream path = target path + (path − prefix). Of several, the one with the fewest requests under way is asked; one that cannot be reached is left alone for 1 to 30 s.',
+      },
+    ),
+    connections: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 65_535,
+        default: 64,
+        description:
+          'To each target at a time; further requests wait for timeouts.connectMs at most, then 503. An event stream holds one, a WebSocket none.',
+      }),
+    ),
+    retry: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          'Ask another target (or the only one again) when none of the request was sent: GET, HEAD, PUT and DELETE without a body, and nobody could be reached.',
+      }),
+    ),
+    public: Type.Optional(
+      Type.Boolean({ default: false, description: 'No session needed. Methods default to [GET].' }),
+    ),
+    scopes: strings('All are required.'),
+    methods: Type.Optional(
+      Type.Array(Type.Enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']), {
+        minItems: 1,
+        description: 'Default: all of them (public: GET). HEAD goes with GET.',
+      }),
+    ),
+    credentials: Type.Optional(
+      Type.Enum(['provider-token', 'none'], {
+        description: 'What Authorization carries to the upstream. Default: provider-token (public: none).',
+      }),
+    ),
+    identityHeaders: Type.Optional(
+      Type.Record(Type.String(), Type.String({ minLength: 1 }), {
+        default: {},
+        description: 'Header name → claim; always stripped inbound.',
+      }),
+    ),
+    cookies: Type.Optional(
+      Type.Object(
+        {
+          request: strings('Passed to the upstream.'),
+          response: strings('Passed to the app.'),
+        },
+        { ...closed, default: {}, description: 'Names that are passed; all others are removed.' },
+      ),
+    ),
+    cacheControl: Type.Optional(
+      Type.Enum(['private', 'upstream'], {
+        default: 'private',
+        description: 'private: answers carry private, no-store.',
+      }),
+    ),
+    websocket: Type.Optional(
+      Type.Union([Type.Boolean(), WebSocketSchema], {
+        default: false,
+        description: 'Forward WebSocket connections; true: with the defaults below.',
+      }),
+    ),
+    timeouts: Type.Optional(
+      Type.Object(
+        {
+          connectMs: milliseconds(3000, 'TCP and TLS.'),
+          headersMs: milliseconds(30_000, 'Until the answer begins.'),
+          idleMs: milliseconds(60_000, 'Between two pieces of a body, both ways.'),
+        },
+        { ...closed, default: {} },
+      ),
+    ),
+    bodyLimitBytes: Type.Optional(
+      Type.Integer({ minimum: 0, default: 10_485_760, description: 'Of a request.' }),
+    ),
+  },
+  closed,
+)
+
+type Input = Required<Static<typeof UpstreamSchema>>
+
+/** @see WebSocketSchema */
+export type WebSocketOptions = Readonly<Required<Static<typeof WebSocketSchema>>>
+
+/** One upstream, complete: every default filled, every rule of `upstream-rules.ts` kept. */
+export type Upstream = Readonly<
+  Omit<Input, 'target' | 'cookies' | 'timeouts' | 'methods' | 'scopes' | 'identityHeaders' | 'websocket'> & {
+    /** Origins and the same path. */
+    target: string | readonly string[]
+    scopes: readonly string[]
+    /** HEAD is among them wherever GET is. */
+    methods: Readonly<Input['methods']>
+    /** Lower-case header name → claim. */
+    identityHeaders: Readonly<Record<string, string>>
+    cookies: Readonly<Record<'request' | 'response', readonly string[]>>
+    timeouts: Readonly<Required<Input['timeouts']>>
+    websocket: WebSocketOptions | false
+  }
+>

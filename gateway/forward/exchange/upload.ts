@@ -1,0 +1,58 @@
+import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+import { UploadError } from '../../http/refusals.ts'
+
+/**
+ * A request body on its way to an upstream, unless it came along with its header: bounded in size, and in the time
+ * between two pieces.
+ *
+ * The request itself is not handed over, because whoever destroys a body on an error would destroy the client's
+ * connection with it, and the answer that explains the error could not be sent.
+ */
+export class Upload extends Readable {
+  /** The client has sent all of it. */
+  complete = false
+  readonly #request: IncomingMessage
+  readonly #limitBytes: number
+  readonly #timer: NodeJS.Timeout
+  #bytes = 0
+
+  constructor(request: IncomingMessage, limitBytes: number, idleMs: number) {
+    super()
+    this.#request = request
+    this.#limitBytes = limitBytes
+    this.#timer = setTimeout(() => this.#idle(), idleMs)
+    request.on('data', this.#onData).on('end', this.#onEnd)
+  }
+
+  override _read(): void {
+    if (this.#request.isPaused()) this.#request.resume()
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    clearTimeout(this.#timer)
+    this.#request.off('data', this.#onData).off('end', this.#onEnd)
+    // Without a listener the rest would flow into nothing, at full speed.
+    if (!this.complete) this.#request.pause()
+    done(error)
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#bytes += chunk.length
+    this.#timer.refresh()
+    if (this.#bytes > this.#limitBytes) this.destroy(new UploadError('body_too_large'))
+    else if (!this.push(chunk)) this.#request.pause()
+  }
+
+  readonly #onEnd = (): void => {
+    this.complete = true
+    clearTimeout(this.#timer)
+    this.push(null)
+  }
+
+  /** A body that we paused is waiting for the upstream, whose own timeouts run. */
+  #idle(): void {
+    if (this.#request.isPaused()) this.#timer.refresh()
+    else this.destroy(new UploadError('request_timeout'))
+  }
+}

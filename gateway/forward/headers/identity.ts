@@ -1,0 +1,31 @@
+import type { Session } from '../../../plugin/index.ts'
+import type { UpstreamRoute } from '../upstream/route.ts'
+
+/** Everything but visible ASCII, and `%`, so that decoding gives back the claim. */
+const ENCODED = /[^\x21-\x24\x26-\x7e]+/g
+
+/**
+ * The fields that tell an upstream who is calling, as a flat list: `Authorization` and the identity headers.
+ *
+ * A claim that the session lacks gives no field; one that is not a string, number or boolean is sent as JSON.
+ * Values are percent-encoded UTF-8 where they are not visible ASCII, so a claim cannot end the field.
+ * Source: RFC 9110 §5.5; requirements H-15, H-16.
+ */
+export function sessionFields(session: Session, route: UpstreamRoute): readonly string[] {
+  const fields: string[] = []
+  if (route.sendsProviderToken) fields.push('authorization', session.providerAuthorization)
+  for (const [header, claim] of route.identityHeaders) {
+    const value = claim === 'sub' ? session.subject : session.claims[claim]
+    if (value !== undefined && value !== null) fields.push(header, encodeClaim(value))
+  }
+  return fields
+}
+
+/** @see sessionFields */
+export function encodeClaim(value: unknown): string {
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
+  return text.replace(ENCODED, (part) => {
+    const hex = Buffer.from(part, 'utf8').toString('hex').toUpperCase()
+    return hex.replace(/../g, '%$&')
+  })
+}

@@ -1,0 +1,141 @@
+import { FieldRules } from '../../http/field-rules.ts'
+import { connectionOptions, removeFields } from '../../http/fields.ts'
+import { UpstreamError } from '../../http/refusals.ts'
+import type { UpstreamRoute } from '../upstream/route.ts'
+import { isSetCookieAllowed } from './cookies.ts'
+import { publicLocation } from './location.ts'
+
+/** `pass`: to the client as it came · `drop`: never · `freshness`: unless our own Cache-Control replaces it. */
+type ResponseFieldUse =
+  | 'pass'
+  | 'drop'
+  | 'connection'
+  | 'content-length'
+  | 'freshness'
+  | 'location'
+  | 'set-cookie'
+  | 'transfer-encoding'
+
+const named = new Map<string, ResponseFieldUse>([
+  ['connection', 'connection'],
+  ['content-length', 'content-length'],
+  ['transfer-encoding', 'transfer-encoding'],
+  ['set-cookie', 'set-cookie'],
+  ['location', 'location'],
+  ['content-location', 'location'],
+  ['cache-control', 'freshness'],
+  ['expires', 'freshness'],
+  ['pragma', 'freshness'],
+  ...[
+    'keep-alive',
+    'trailer',
+    'upgrade',
+    'te',
+    'www-authenticate',
+    'strict-transport-security',
+    'public-key-pins',
+    'public-key-pins-report-only',
+    'alt-svc',
+    'clear-site-data',
+    'server',
+    'x-powered-by',
+    'via',
+    'x-request-id',
+    // Orders to a web server in front of us to answer with something else.
+    'x-sendfile',
+  ].map((name) => [name, 'drop'] as const),
+])
+const DROPPED_PREFIX = /^(?:access-control-|proxy-|x-accel-)/
+
+const rules = new FieldRules<ResponseFieldUse>((spelling) => {
+  const name = spelling.toLowerCase()
+  return named.get(name) ?? (DROPPED_PREFIX.test(name) ? 'drop' : 'pass')
+})
+
+/** The header of an upstream's answer, as the client gets it. */
+export interface ResponseHead {
+  /** Flat, for `writeHead`. The caller appends its own. */
+  readonly fields: string[]
+  /** Bytes of the body; -1: not announced. */
+  readonly contentLength: number
+}
+
+/**
+ * Reads the raw header of an upstream's answer in one walk. Bytes above ASCII stay what they are (latin1).
+ *
+ * @param path what was asked of the upstream: the base of a relative `Location`.
+ * @throws UpstreamError `answer_malformed` on contradicting framing.
+ * Source: RFC 9110 §7.6.1, §15.5.2; requirements H-24, H-25, H-26.
+ */
+export function responseHead(
+  raw: readonly Buffer[],
+  status: number,
+  route: UpstreamRoute,
+  path: string,
+): ResponseHead {
+  const fields: string[] = []
+  let contentLength = -1
+  let announced = ''
+  let framed = false
+  let connection: string | undefined
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i]!.toString('latin1')
+    const value = raw[i + 1]!.toString('latin1')
+    switch (rules.of(name)) {
+      case 'pass':
+        fields.push(name, value)
+        break
+      case 'content-length':
+        if (contentLength !== -1 || !/^\d+$/.test(value)) throw new UpstreamError('answer_malformed')
+        contentLength = Number(value)
+        announced = value
+        break
+      case 'transfer-encoding':
+        framed = true
+        break
+      case 'connection':
+        connection = connection === undefined ? value : `${connection},${value}`
+        break
+      case 'freshness':
+        if (!route.isPrivate) fields.push(name, value)
+        break
+      case 'set-cookie':
+        if (isSetCookieAllowed(value, route.responseCookies)) fields.push(name, value)
+        break
+      case 'location': {
+        const location = publicLocation(value, path, route)
+        if (location !== null) fields.push(name, location)
+        break
+      }
+      case 'drop':
+        break
+    }
+  }
+  if (framed && contentLength !== -1) throw new UpstreamError('answer_malformed')
+  removeFields(fields, connectionOptions(connection))
+  if (contentLength !== -1 && status !== 204) fields.push('content-length', announced)
+  // The upstream refused the provider's token: not a reason for the app to drop its session here.
+  if (status === 401) fields.push('www-authenticate', 'Bearer realm="upstream"')
+  if (route.isPrivate) fields.push('cache-control', 'private, no-store', 'vary', 'Authorization, Cookie')
+  return { fields, contentLength }
+}
+
+/** True for an answer that never ends by itself (HTML §9.2). @param fields a flat list. */
+export function isEventStream(fields: readonly string[]): boolean {
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i]!.toLowerCase() === 'content-type') return /^text\/event-stream\b/i.test(fields[i + 1]!)
+  }
+  return false
+}
+
+/** The trailer of an answer: only what could pass in a header, and nothing that describes the body. */
+export function responseTrailers(raw: readonly Buffer[]): [name: string, value: string][] {
+  const trailers: [string, string][] = []
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i]!.toString('latin1')
+    if (rules.of(name) === 'pass' && !/^content-/i.test(name)) {
+      trailers.push([name, raw[i + 1]!.toString('latin1')])
+    }
+  }
+  return trailers
+}

@@ -1,0 +1,41 @@
+import type { ClientRequest } from '../client-request.ts'
+import { type Access, PublicRoute } from '../policy.ts'
+import type { TrustedPeers } from '../trusted-proxies.ts'
+import type { UpstreamRoute } from '../upstream/route.ts'
+import { handshakeFields } from '../websocket/handshake.ts'
+import { allowedCookies } from './cookies.ts'
+
+/**
+ * The header of the upstream request, but for its Host: what passed, then what we say ourselves, the session last.
+ *
+ * @returns a flat list. Source: requirements H-13, H-15 to H-17, H-19, Appendix C.
+ */
+export function upstreamFields(
+  { headers, raw, id }: ClientRequest,
+  route: UpstreamRoute,
+  access: Access,
+  peers: TrustedPeers,
+  scheme: string,
+): string[] {
+  const fields = headers.passed
+  fields.push(
+    'x-forwarded-for',
+    peers.forwardedFor(raw.socket, headers.forwardedFor),
+    'x-forwarded-proto',
+    scheme,
+    'x-forwarded-host',
+    headers.host ?? '',
+    'x-request-id',
+    id,
+  )
+  if (headers.acceptsTrailers) fields.push('te', 'trailers')
+  if (headers.cookie !== undefined) {
+    const cookie = allowedCookies(headers.cookie, route.requestCookies)
+    if (cookie !== null) fields.push('cookie', cookie)
+  }
+  if (!(access instanceof PublicRoute)) fields.push(...route.fieldsFor(access))
+  // We decide on the framing: this length, or else chunked (CVE-2026-1525).
+  if (headers.contentLength > 0) fields.push('content-length', String(headers.contentLength))
+  if (headers.websocket) fields.push(...handshakeFields(raw))
+  return fields
+}

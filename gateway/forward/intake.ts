@@ -1,0 +1,175 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Pkce, Session } from '../../plugin/index.ts'
+import { refuseHost, servedHosts } from '../http/host.ts'
+import { refuseTarget } from '../http/path.ts'
+import { answerEmpty } from '../http/problem-details.ts'
+import type { Refusal } from '../http/refusals.ts'
+import { nameRequest } from '../http/request-id.ts'
+import { endWithHeader } from '../listener/header-only-request.ts'
+import { inTurn } from '../listener/pipelining.ts'
+import { ClientRequest, type Surroundings } from './client-request.ts'
+import { deny } from './denial.ts'
+import { Exchange } from './exchange/exchange.ts'
+import { requestFieldRules } from './headers/request-rules.ts'
+import { upstreamFields } from './headers/upstream-fields.ts'
+import { type Access, PublicRoute } from './policy.ts'
+import { preflightFields } from './preflight.ts'
+import type { Routes } from './routes.ts'
+import { TrustedPeers } from './trusted-proxies.ts'
+import type { UpstreamRoute } from './upstream/route.ts'
+import { isOriginAllowed, refuseHandshake, VERSION_FIELDS } from './websocket/handshake.ts'
+import { WebSocketExchange } from './websocket/websocket.ts'
+
+export interface WalkOptions {
+  readonly publicUrl: string
+  readonly allowedHosts: readonly string[]
+  /** Addresses and CIDRs. */
+  readonly trustProxy: readonly string[]
+  /** Lower-case names of fields that only we may set. */
+  readonly identityHeaders: readonly string[]
+  readonly routes: Routes
+  /** The way into the plugin's rooms: Fastify. */
+  readonly rooms: (request: IncomingMessage, response: ServerResponse) => void
+  /** Where sessions come from: `app.pkce`. */
+  readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'events'>
+  readonly log: FastifyBaseLogger
+}
+
+/**
+ * The way of every request, in the order of its checks: from the parser to a room of the plugin, or to an upstream.
+ *
+ * It stands before Fastify, so that nothing can be reached past it, and so that a forwarded request pays for no
+ * framework. Source: requirements H-02 to H-09.
+ */
+export class Walk {
+  readonly #surroundings: Surroundings
+  readonly #hosts: ReadonlySet<string>
+  readonly #scheme: string
+  readonly #routes: Routes
+  readonly #rooms: WalkOptions['rooms']
+  readonly #sessions: WalkOptions['sessions']
+  #draining = false
+
+  constructor(options: WalkOptions) {
+    const { publicUrl, log } = options
+    const rules = requestFieldRules(options.identityHeaders)
+    this.#surroundings = { rules, peers: new TrustedPeers(options.trustProxy), log }
+    this.#hosts = servedHosts(publicUrl, options.allowedHosts)
+    this.#scheme = publicUrl.startsWith('https:') ? 'https' : 'http'
+    this.#routes = options.routes
+    this.#rooms = options.rooms
+    this.#sessions = options.sessions
+  }
+
+  /** From now on every answer is the last of its connection. */
+  drain(): void {
+    this.#draining = true
+  }
+
+  take(raw: IncomingMessage, response: ServerResponse): void {
+    if (response.socket === null) {
+      inTurn(raw.socket, response, () => this.take(raw, response))
+      return
+    }
+    const request = new ClientRequest(raw, response, this.#surroundings)
+    try {
+      this.#check(request)
+    } catch (error) {
+      failed(request, error)
+    }
+  }
+
+  /** Framing and target (400), host (421), route (404). */
+  #check(request: ClientRequest): void {
+    const { headers, raw, response } = request
+    const target = raw.url ?? ''
+    // After an ignored upgrade Node reads nothing that follows in the same piece; and a drain ends connections.
+    if (headers.upgrade || this.#draining) response.shouldKeepAlive = false
+    const refusal = headers.framing ?? refuseTarget(target) ?? refuseHost(headers.host, this.#hosts)
+    if (refusal !== null) {
+      request.refuse(refusal)
+      return
+    }
+    const destination = this.#routes.find(target)
+    if (destination === undefined) request.refuse('route_unknown')
+    else if (destination !== 'room') this.#toUpstream(request, destination)
+    else if (headers.fault !== null) request.refuse(headers.fault)
+    else {
+      // Fastify reads no body of a GET.
+      if (raw.method === 'GET' && !headers.hasBody) endWithHeader(raw)
+      nameRequest(raw, request.id)
+      this.#rooms(raw, response)
+    }
+  }
+
+  /** Method (405), then policy: a public route, or a session with every scope (401, 403, 400, 503). */
+  #toUpstream(request: ClientRequest, route: UpstreamRoute): void {
+    const { headers, raw } = request
+    if (!route.methods.has(raw.method ?? '')) this.#otherMethod(request, route)
+    else if (headers.websocket && !isOriginAllowed(headers.origin, route))
+      request.refuse('origin_not_allowed')
+    else if (route.publicRoute !== null) this.#pass(request, route, route.publicRoute)
+    else this.#authenticate(request, route)
+  }
+
+  /** A preflight is answered here (Fetch §3.2.2); every other method that the route lacks is refused. */
+  #otherMethod(request: ClientRequest, route: UpstreamRoute): void {
+    const preflight = preflightFields(request.raw, route, this.#sessions())
+    if (preflight === null) request.refuse('method_not_allowed', { allow: route.allow })
+    else answerEmpty(request.raw, request.response, 204, { ...preflight, 'x-request-id': request.id })
+  }
+
+  /** At once if the session is cached: then no promise is made. */
+  #authenticate(request: ClientRequest, route: UpstreamRoute): void {
+    const sessions = this.#sessions()
+    let session: Session | Promise<Session>
+    try {
+      session = sessions.authenticate(request, route.scopes)
+    } catch (error) {
+      deny(error, sessions, request)
+      return
+    }
+    if (session instanceof Promise) {
+      session
+        .then(
+          (resolved) => this.#pass(request, route, resolved),
+          (error: unknown) => deny(error, sessions, request),
+        )
+        .catch((error: unknown) => failed(request, error))
+    } else this.#pass(request, route, session)
+  }
+
+  /** Header rules (400), then on its way. */
+  #pass(request: ClientRequest, route: UpstreamRoute, access: Access): void {
+    const { headers } = request
+    // The client may have left while its session was looked up.
+    if (request.response.destroyed) return
+    if (headers.origin !== undefined) {
+      const session = access instanceof PublicRoute ? undefined : access
+      request.answerFields = this.#sessions().corsHeaders(headers.origin, session)
+    }
+    const refusal = headers.fault ?? refuseMessage(request, route)
+    if (refusal !== null) {
+      request.refuse(refusal, refusal === 'websocket_version' ? VERSION_FIELDS : undefined)
+      return
+    }
+    const fields = upstreamFields(request, route, access, this.#surroundings.peers, this.#scheme)
+    if (headers.websocket) new WebSocketExchange(route, access, request, fields).start()
+    else new Exchange(route, access, request, fields).start()
+  }
+}
+
+/** A fault of ours: told in the log, and answered as far as it can be. */
+function failed(request: ClientRequest, err: unknown): void {
+  request.log.error({ requestId: request.id, err }, 'request failed')
+  request.refuse('internal')
+}
+
+/** What a message to this upstream may not be (H-18, H-19, H-29). */
+function refuseMessage({ headers, raw }: ClientRequest, route: UpstreamRoute): Refusal | null {
+  if (headers.websocket) return route.websocket ? refuseHandshake(raw, headers) : 'upgrade_unsupported'
+  if (!headers.hasBody) return null
+  if (raw.method === 'GET' || raw.method === 'HEAD') return 'body_not_allowed'
+  return headers.contentLength > route.bodyLimitBytes ? 'body_too_large' : null
+}

@@ -1,0 +1,51 @@
+import { METHODS } from 'node:http'
+import type { FastifyInstance } from 'fastify'
+import type { Pkce } from '../../plugin/index.ts'
+import type { Upstream } from '../config/schemas/gateway.ts'
+import { acceptUpgrades } from '../listener/upgrade.ts'
+import { OpenStreams } from './exchange/open-streams.ts'
+import { Walk, type WalkOptions } from './intake.ts'
+import { Routes } from './routes.ts'
+import { UpstreamRoute } from './upstream/route.ts'
+
+export type ForwardingOptions = Pick<WalkOptions, 'publicUrl' | 'allowedHosts' | 'trustProxy'> & {
+  readonly upstreams: readonly Upstream[]
+  readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'events' | 'onSessionEnd'>
+}
+
+/**
+ * Lets the requests of the instance's server in: each takes its walk, to an upstream or to one of its own routes.
+ *
+ * Call it before any route is registered: what it has not heard of is a 404.
+ * @param app from `publicListener`. Source: requirements H-01, H-02, H-09.
+ */
+export function registerForwarding(app: FastifyInstance, options: ForwardingOptions): void {
+  const { publicUrl, upstreams, sessions } = options
+  const streams = new OpenStreams(sessions)
+  const upstreamRoutes = upstreams.map((upstream) => new UpstreamRoute(upstream, publicUrl, streams))
+  const routes = new Routes(upstreamRoutes)
+  const walk = new Walk({
+    ...options,
+    identityHeaders: upstreams.flatMap((upstream) => Object.keys(upstream.identityHeaders)),
+    routes,
+    rooms: app.routing,
+    log: app.log,
+  })
+  app.addHook('onRoute', ({ url }) => routes.addRoom(url))
+  // So that its routes can refuse them all in the same way (H-18).
+  for (const method of METHODS) {
+    if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method)
+  }
+  const take = walk.take.bind(walk)
+  app.server.on('request', take)
+  if (upstreams.some(({ websocket }) => websocket !== false)) acceptUpgrades(app.server, take)
+
+  app.addHook('preClose', async () => {
+    walk.drain()
+    streams.drain()
+  })
+  app.addHook('onClose', async () => {
+    streams.close()
+    await Promise.all(upstreamRoutes.map((route) => route.targets.close()))
+  })
+}

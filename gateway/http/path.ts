@@ -1,0 +1,50 @@
+import type { Refusal } from './refusals.ts'
+
+const MAX_TARGET_LENGTH = 8192
+/** No `;`, `\`, `#`, control or non-ASCII character; every `%` begins an escape. */
+const PATH = /^\/(?:[A-Za-z0-9\-._~!$&'()*+,=:@/]|%[0-9A-Fa-f]{2})*$/
+/** Escapes of unreserved characters, `/`, `\`, `.`, `%` and controls: a second spelling of some other path. */
+const SECOND_SPELLING = /%(?:2[DEF5]|3[0-9]|4[1-9A-F]|5[0-9ACF]|6[1-9A-F]|7[0-9AEF]|[01][0-9A-F])/i
+const DOT_SEGMENT = /\/\.{1,2}(?:\/|$)/
+const QUERY = /^[\x21\x22\x24-\x7e]*$/
+
+/**
+ * Accepts a request target only in origin-form and canonical spelling, so that policy, routing and the upstream
+ * can all work with the same bytes.
+ *
+ * @param target as received, e.g. `/api/orders?page=2`.
+ * @returns why it is refused, or null.
+ * Source: RFC 9112 §3.2.1, RFC 3986 §6.2.2; requirements H-07, H-08, Appendix D, P-17.
+ */
+export function refuseTarget(target: string): Refusal | null {
+  if (target.length > MAX_TARGET_LENGTH) return 'target_too_long'
+  if (target.charCodeAt(0) !== 0x2f) return 'target_form'
+  const queryAt = target.indexOf('?')
+  const path = queryAt === -1 ? target : target.slice(0, queryAt)
+  if (!PATH.test(path) || path.includes('//') || DOT_SEGMENT.test(path)) return 'path_not_canonical'
+  if (path.includes('%') && (SECOND_SPELLING.test(path) || !isUtf8(path))) return 'path_not_canonical'
+  if (queryAt !== -1 && !QUERY.test(target.slice(queryAt + 1))) return 'query_malformed'
+  return null
+}
+
+/** Over-long forms such as `%c0%ae` are a second spelling too (P-17). */
+function isUtf8(path: string): boolean {
+  try {
+    decodeURIComponent(path)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/**
+ * The target as the upstream gets it: `base` in the place of `prefix`, every other byte as received.
+ *
+ * @param prefix without a trailing slash; `''` for the root.
+ * @param base   the target's path without a trailing slash, `''` for none.
+ * Source: requirements H-10.
+ */
+export function upstreamTarget(target: string, prefix: string, base: string): string {
+  const rest = target.slice(prefix.length)
+  return base === '' && rest.charCodeAt(0) !== 0x2f ? `/${rest}` : base + rest
+}

@@ -1,0 +1,90 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { createSecureServer, type ServerHttp2Session } from 'node:http2'
+import type { ServerOptions } from 'node:https'
+import type { Http2Limits } from '../config/schemas/listen.ts'
+import { Http2Request } from './http2-request.ts'
+import { Http2Response } from './http2-response.ts'
+
+/** Node allows ten times as many before it ends the session. */
+const MAX_INVALID_FRAMES = 100
+
+const HTTP1_SETTINGS = [
+  'maxHeaderSize',
+  'headersTimeout',
+  'requestTimeout',
+  'keepAliveTimeout',
+  'connectionsCheckingInterval',
+  'requireHostHeader',
+] as const
+
+/**
+ * A TLS server that speaks HTTP/2 with clients that ask for it (ALPN), and HTTP/1.1 with all others as ever: with
+ * those alone WebSocket, for there is no RFC 8441.
+ *
+ * Node and nghttp2 bound the rest: resets (1000 at once, 33 a second), refused streams, CONTINUATION, SETTINGS and
+ * PING frames, memory. Source: RFC 9113 §10.5, requirements H-34.
+ * @param options of the HTTP/1.1 server.
+ */
+export function createHttp2Server(
+  options: ServerOptions & Required<Pick<ServerOptions, (typeof HTTP1_SETTINGS)[number]>>,
+  { maxConcurrentStreams }: Http2Limits,
+): Server {
+  const { IncomingMessage: Http1Request, ServerResponse: Http1Response, ...http1 } = options
+  const server = createSecureServer({
+    ...(http1 as object),
+    ...(Http1Request && { Http1IncomingMessage: Http1Request as typeof IncomingMessage }),
+    ...(Http1Response && { Http1ServerResponse: Http1Response as typeof ServerResponse }),
+    allowHTTP1: true,
+    noDelay: true,
+    settings: { maxConcurrentStreams, maxHeaderListSize: options.maxHeaderSize },
+    maxSessionInvalidFrames: MAX_INVALID_FRAMES,
+    Http2ServerRequest: Http2Request,
+    Http2ServerResponse: Http2Response,
+  } as object)
+  // Before Node 24 these are no options here, but every HTTP/1.1 connection looks for them at its server.
+  for (const name of HTTP1_SETTINGS) Object.assign(server, { [name]: options[name] })
+  return server as unknown as Server
+}
+
+/** The connections of HTTP/2: each ends when nothing happens on it, and all when the gateway stops. */
+export class Http2Sessions {
+  readonly #open = new Set<ServerHttp2Session>()
+  readonly #headersMs: number
+  readonly #keepAliveMs: number
+  #draining = false
+
+  constructor({ headersMs, keepAliveMs }: { headersMs: number; keepAliveMs: number }) {
+    this.#headersMs = headersMs
+    this.#keepAliveMs = keepAliveMs
+  }
+
+  /** @param server of `createHttp2Server`. */
+  watch(server: Server): void {
+    server.on('session', (session: ServerHttp2Session) => this.#add(session))
+  }
+
+  /** No new streams; those in flight finish (RFC 9113 §6.8). */
+  drain(): void {
+    this.#draining = true
+    for (const session of this.#open) session.close()
+  }
+
+  #add(session: ServerHttp2Session): void {
+    const end = () => session.destroy()
+    let streams = 0
+    let idle = setTimeout(end, this.#headersMs)
+    this.#open.add(session)
+    session.on('stream', (stream) => {
+      clearTimeout(idle)
+      streams++
+      stream.once('close', () => {
+        if (--streams === 0 && !session.destroyed) idle = setTimeout(end, this.#keepAliveMs)
+      })
+    })
+    session.once('close', () => {
+      clearTimeout(idle)
+      this.#open.delete(session)
+    })
+    if (this.#draining) session.close()
+  }
+}

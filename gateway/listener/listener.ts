@@ -1,0 +1,151 @@
+import { createServer, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { Socket } from 'node:net'
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import type { GatewayConfig } from '../config/schemas/gateway.ts'
+import { answerRefusal, writeRefusal } from '../http/problem-details.ts'
+import type { Refusal } from '../http/refusals.ts'
+import { newRequestId, requestIdOf } from '../http/request-id.ts'
+import { loggerOptions } from '../operations/log.ts'
+import { RequestLog } from '../operations/request-log.ts'
+import { readCertificate } from './certificate.ts'
+import { responseOn, TurnResponse } from './coalesced-response.ts'
+import { capConnections } from './connection-cap.ts'
+import { HeaderOnlyRequest } from './header-only-request.ts'
+import { Http2Response } from './http2-response.ts'
+import { createHttp2Server, Http2Sessions } from './http2-server.ts'
+import { UpgradableRequest } from './upgrade.ts'
+
+const MAX_HEADER_BYTES = 16 * 1024
+const BODY_LIMIT_BYTES = 16 * 1024
+const MAX_CHECK_INTERVAL_MS = 5000
+
+/** What the listener needs of the configuration. */
+export type ListenerConfig = Pick<GatewayConfig, 'listen' | 'trustProxy' | 'log' | 'upstreams'>
+
+/** For tests: where log lines go instead of stdout. */
+export interface ListenerOptions {
+  logStream?: { write(line: string): void }
+}
+
+/**
+ * The public Fastify instance with its limits, and one form for every error: the parser's too.
+ *
+ * The router keeps Fastify's strict defaults (H-01): no setting that could weaken it is taken from outside.
+ * Source: requirements H-20, H-22, H-27, H-34, J-08, K-01.
+ */
+export function publicListener(config: ListenerConfig, options: ListenerOptions = {}): FastifyInstance {
+  const { headersMs, requestMs, keepAliveMs } = config.listen.timeouts
+  const { tls, http2, maxConnections } = config.listen
+  const server = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: headersMs,
+    // Node looks at the two timeouts only this often (P-18).
+    connectionsCheckingInterval: Math.min(headersMs, MAX_CHECK_INTERVAL_MS),
+    requestTimeout: requestMs,
+    keepAliveTimeout: keepAliveMs,
+    // A missing Host is ours to refuse, in the same form as everything else.
+    requireHostHeader: false,
+    ServerResponse: TurnResponse,
+    IncomingMessage: config.upstreams.some(({ websocket }) => websocket !== false)
+      ? UpgradableRequest
+      : HeaderOnlyRequest,
+  }
+  const app = Fastify({
+    // Without Fastify's handler: requests enter by the walk, and none does before there is one.
+    serverFactory: () => {
+      if (!tls) return createServer(server)
+      const secure = { ...server, ...readCertificate(tls), handshakeTimeout: headersMs }
+      return http2 ? createHttp2Server(secure, http2) : createTlsServer(secure)
+    },
+    ...(tls && { https: {} }),
+    // Fastify's type wants more fields of a request and an error than we log.
+    logger: loggerOptions(config.log.level, options.logStream) as FastifyServerOptions['logger'] & object,
+    logController: new RequestLog(),
+    genReqId: requestIdOf,
+    trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
+    // The rooms read their query as it came.
+    routerOptions: { querystringParser: () => ({}) },
+    exposeHeadRoutes: false,
+    bodyLimit: BODY_LIMIT_BYTES,
+    // Who has connected before the end is still answered; an exchange cannot be repeated.
+    return503OnClosing: false,
+    frameworkErrors: (error, request, reply) => {
+      answerRefusal(request.raw, reply.raw, request.id, frameworkRefusal(error))
+    },
+    clientErrorHandler: (error, socket) => {
+      if (error.code === 'ECONNRESET' || socket.destroyed) return
+      // No TLS connection has come about, on which something could be said.
+      if (/^ERR_(?:SSL|TLS)_/.test(error.code ?? '')) {
+        socket.destroy()
+        return
+      }
+      const response = responseOn(socket)
+      if (response?.req.complete) lastAnswer(response, socket)
+      // In the rest of a request that is being answered: a second answer would be taken for the next one's.
+      else if (response?.headersSent) socket.destroySoon()
+      else writeRefusal(socket, newRequestId(), parserRefusal(error.code))
+    },
+  })
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    reply.hijack()
+    const refusal = errorRefusal(error)
+    if (refusal === 'internal') request.log.error({ requestId: request.id, err: error }, 'request failed')
+    answerRefusal(request.raw, reply.raw, request.id, refusal)
+  })
+  app.setNotFoundHandler((request, reply) => {
+    reply.hijack()
+    answerRefusal(request.raw, reply.raw, request.id, 'route_unknown')
+  })
+  // Node's own answer is bare: without `no-store`, and in no form of ours.
+  app.server.on('checkExpectation', (request, response) => {
+    answerRefusal(request, response, newRequestId(), 'expectation_unknown')
+  })
+  app.server.on('connect', (request, client: Socket | Http2Response) => {
+    const refusal = 'method_not_allowed'
+    if (client instanceof Http2Response)
+      answerRefusal(request, client as unknown as ServerResponse, newRequestId(), refusal)
+    // Pipelined behind a request that is being answered: its answer would be taken for that one's.
+    else if (responseOn(client)) client.destroy()
+    else writeRefusal(client, newRequestId(), refusal)
+  })
+  capConnections(app.server, maxConnections, app.log)
+  // Of a connection that its client has reset, Node can only repeat what it was asked before.
+  app.server.on(tls ? 'secureConnection' : 'connection', ({ remoteAddress }: Socket) => void remoteAddress)
+  if (http2) {
+    const sessions = new Http2Sessions(config.listen.timeouts)
+    sessions.watch(app.server)
+    app.addHook('preClose', async () => sessions.drain())
+  }
+  return app
+}
+
+/** What follows a whole request is no HTTP: that one is answered, and then the connection closes. */
+function lastAnswer(response: ServerResponse, socket: Socket): void {
+  if (!response.shouldKeepAlive) return
+  response.shouldKeepAlive = false
+  response.once('finish', () => socket.destroySoon())
+}
+
+function frameworkRefusal({ code }: FastifyError): Refusal {
+  if (code === 'FST_ERR_BAD_URL') return 'path_not_canonical'
+  return code === 'FST_ERR_MAX_PARAM_LENGTH' ? 'target_too_long' : 'internal'
+}
+
+function parserRefusal(code: string | undefined): Refusal {
+  switch (code) {
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return 'request_timeout'
+    case 'HPE_HEADER_OVERFLOW':
+      return 'head_too_large'
+    case 'HPE_INVALID_METHOD':
+      return 'method_unknown'
+    default:
+      return 'request_malformed'
+  }
+}
+
+function errorRefusal({ statusCode = 500 }: FastifyError): Refusal {
+  if (statusCode === 413) return 'body_too_large'
+  return statusCode >= 400 && statusCode < 500 ? 'request_malformed' : 'internal'
+}

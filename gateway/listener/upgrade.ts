@@ -1,0 +1,109 @@
+import {
+  type IncomingMessage,
+  type Server,
+  ServerResponse,
+  validateHeaderName,
+  validateHeaderValue,
+} from 'node:http'
+import type { Socket } from 'node:net'
+import { writeRefusal } from '../http/problem-details.ts'
+import { newRequestId } from '../http/request-id.ts'
+import { responseOn } from './coalesced-response.ts'
+import { HeaderOnlyRequest } from './header-only-request.ts'
+
+/** The protocol name as one of the members of an Upgrade field (RFC 9110 §7.8). */
+export const WEBSOCKET = /(?:^|[\s,])websocket(?:$|[\s,/])/i
+
+/**
+ * A request that Node takes out of HTTP only for WebSocket (and CONNECT, which is refused). Any other upgrade is
+ * ignored, as RFC 9110 §7.8 allows: it is an ordinary request, which may well have a body.
+ *
+ * Node asks `upgrade` when the header is complete. (Its `shouldUpgradeCallback` would do, where there is one.)
+ */
+export class UpgradableRequest extends HeaderOnlyRequest {
+  /** Assigned while Node's own constructor runs, so it must not be initialised here. */
+  declare wantsUpgrade: boolean | null
+
+  get upgrade(): boolean {
+    if (this.wantsUpgrade !== true) return false
+    return this.method === 'CONNECT' || WEBSOCKET.test(this.headers.upgrade ?? '')
+  }
+
+  set upgrade(wanted: boolean | null) {
+    this.wantsUpgrade = wanted
+  }
+}
+
+/**
+ * The answer to an upgrade request: an ordinary one, after which the connection closes, or the connection itself.
+ */
+export class UpgradeResponse extends ServerResponse {
+  readonly #socket: Socket
+
+  constructor(request: IncomingMessage, socket: Socket) {
+    super(request)
+    this.#socket = socket
+    this.shouldKeepAlive = false
+    this.assignSocket(socket)
+    // What Node does for the connections that it has not given away.
+    socket.on('drain', this.#onDrain)
+    this.on('finish', () => socket.destroySoon())
+    // A reset is followed by `close`.
+    socket.on('error', () => {})
+    socket.on('data', this.#onEarly).on('end', this.#onEarly)
+  }
+
+  /**
+   * Answers 101, and takes the connection out of HTTP: it is the caller's, paused.
+   *
+   * @param head of `switchingHead`. (`writeHead` and `flushHeaders` would send bytes above ASCII as UTF-8.)
+   */
+  switchProtocols(head: Buffer): Socket {
+    const socket = this.#socket
+    socket.write(head)
+    socket.off('drain', this.#onDrain).off('data', this.#onEarly).off('end', this.#onEarly)
+    socket.pause()
+    this.detachSocket(socket)
+    return socket
+  }
+
+  readonly #onDrain = (): void => {
+    this.emit('drain')
+  }
+
+  /**
+   * The client has left, or it sends before it was answered, which it must not (RFC 6455 §4.1): if the upgrade is
+   * refused, an upstream that thinks otherwise could take those bytes for a request of its own.
+   */
+  readonly #onEarly = (): void => {
+    if (!this.headersSent) this.#socket.destroy()
+  }
+}
+
+/**
+ * The head of a 101 on the wire. @param fields a flat list.
+ * @throws TypeError when a field holds what it may not (RFC 9110 §5.5).
+ */
+export function switchingHead(fields: readonly string[]): Buffer {
+  let text = 'HTTP/1.1 101 Switching Protocols\r\n'
+  for (let i = 0; i < fields.length; i += 2) {
+    validateHeaderName(fields[i]!)
+    validateHeaderValue(fields[i]!, fields[i + 1]!)
+    text += `${fields[i]}: ${fields[i + 1]}\r\n`
+  }
+  return Buffer.from(`${text}\r\n`, 'latin1')
+}
+
+/** Gives upgrade requests to `take`, the walk of every other request. */
+export function acceptUpgrades(
+  server: Server,
+  take: (request: IncomingMessage, response: ServerResponse) => void,
+): void {
+  server.on('upgrade', (request: IncomingMessage, stream, head: Buffer) => {
+    const socket = stream as Socket
+    // Pipelined behind a request that is being answered: nobody upgrades so, and two answers could mix.
+    if (responseOn(socket)) socket.destroy()
+    else if (head.length > 0) writeRefusal(socket, newRequestId(), 'request_malformed')
+    else take(request, new UpgradeResponse(request, socket))
+  })
+}

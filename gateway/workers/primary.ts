@@ -1,0 +1,138 @@
+import cluster from 'node:cluster'
+import { extname } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { GatewayConfig } from '../config/schemas/gateway.ts'
+import { CHECK_FAILED } from '../operations/admin.ts'
+import { processLog } from '../operations/log.ts'
+import { explainedStoreError } from '../operations/start-error.ts'
+import type { Service } from '../serve.ts'
+import { GatewayWorker } from './worker.ts'
+
+/** What a worker runs: the source or what is made of it, as this file is. */
+const WORKER_FILE = fileURLToPath(new URL(`main${extname(import.meta.url)}`, import.meta.url))
+
+/** Before a worker is started in the place of one that has ended, doubled for each that did not live long. */
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 10_000
+const LONG_LIFE_MS = 10_000
+
+/**
+ * Serves by `config.workers` processes that share the public listener. This one looks at the store once, starts
+ * them, replaces those that end, and keeps no connection of its own to anything.
+ *
+ * A start is whole: if one of the first workers cannot listen, all are ended.
+ * @throws StartError when the store cannot be used. Source: requirements G-13, K-07.
+ */
+export async function serveByWorkers(
+  config: GatewayConfig,
+  logStream?: { write(line: string): void },
+): Promise<Service> {
+  const warnings = await lookAtStore(config)
+  const log = processLog(config.log.level, logStream)
+  const stopping = new AbortController()
+  const workers = new Set<GatewayWorker>()
+  /** All at start; later the others serve while one is replaced. */
+  let needed = config.workers
+  let providerWasReady = false
+  const kill = () => {
+    for (const worker of workers) worker.kill()
+  }
+  // They would end by themselves, but for one that hangs.
+  process.on('exit', kill)
+  // Its policy stays the round robin: left to the kernel, most of the connections that are kept end up with a few.
+  cluster.setupPrimary({ exec: WORKER_FILE, args: [] })
+
+  return {
+    log,
+    warnings,
+    /** Of those that listen, for each gets its share of the connections. */
+    async readiness() {
+      const listening = [...workers].filter(({ listens }) => listens)
+      const answers = await Promise.all(
+        listening.map((worker) => worker.readiness().catch(() => CHECK_FAILED)),
+      )
+      if (answers.length < needed) {
+        return { ...CHECK_FAILED, workers: `${answers.length} of ${config.workers} listen` }
+      }
+      const problem = (check: 'store' | 'provider') =>
+        answers.map((answer) => answer[check]).find((one) => one !== null) ?? null
+      // As in one process: an outage after the first success is the provider's, and no other instance is better.
+      providerWasReady ||= problem('provider') === null
+      return {
+        store: problem('store'),
+        provider: providerWasReady ? null : problem('provider'),
+        workers: null,
+      }
+    },
+
+    async listen() {
+      try {
+        const first = Array.from({ length: config.workers }, fork)
+        const [address = ''] = await Promise.all(first.map(({ listening }) => listening))
+        needed = 1
+        for (const worker of first) void keep(worker)
+        const reload = () => {
+          for (const worker of workers) worker.reload()
+        }
+        return { address, reload: config.listen.tls && reload }
+      } catch (error) {
+        kill()
+        throw error
+      }
+    },
+
+    async close() {
+      stopping.abort()
+      const ending = [...workers]
+      for (const worker of ending) worker.stop()
+      await Promise.all(ending.map(({ ended }) => ended))
+      process.off('exit', kill)
+    },
+  }
+
+  function fork(): GatewayWorker {
+    const worker = new GatewayWorker(config.portable)
+    workers.add(worker)
+    void worker.ended.then(() => workers.delete(worker))
+    return worker
+  }
+
+  /** Keeps one place filled, ever more slowly while those who fill it do not live long. */
+  async function keep(first: GatewayWorker): Promise<void> {
+    let shortLives = 0
+    for (let worker: GatewayWorker | undefined = first; ; worker = undefined) {
+      const from = performance.now()
+      await lifeOf(worker)
+      if (stopping.signal.aborted) return
+      shortLives = performance.now() - from < LONG_LIFE_MS ? shortLives + 1 : 0
+      const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** shortLives, LONGEST_PAUSE_MS)
+      await sleep(pauseMs, undefined, { signal: stopping.signal }).catch(() => {})
+      if (stopping.signal.aborted) return
+    }
+  }
+
+  /** Resolves when it is over, whatever became of it. */
+  async function lifeOf(given: GatewayWorker | undefined): Promise<void> {
+    try {
+      const worker = given ?? fork()
+      await worker.listening
+      const end = await worker.ended
+      if (!stopping.signal.aborted)
+        log.fatal({ worker: worker.pid, ...end }, 'a worker ended, starting another')
+    } catch (err) {
+      if (!stopping.signal.aborted) log.error({ err }, 'a worker could not start, trying again')
+    }
+  }
+}
+
+/** Before any process is made for it. The connections of this one are closed again. */
+async function lookAtStore({ store }: GatewayConfig): Promise<readonly string[]> {
+  try {
+    return await store.prepare()
+  } catch (error) {
+    throw explainedStoreError(error)
+  } finally {
+    await store.close()
+  }
+}

@@ -1,0 +1,48 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Rooms } from '../endpoints/services.ts'
+import type { Cors } from '../http/cors.ts'
+import { OAuthError } from '../oauth/errors.ts'
+import type { Authenticate } from '../session/authenticate.ts'
+import type { Session } from '../session/session.ts'
+import { endSession, sessionsOf } from './management.ts'
+
+/** Adds `app.pkce` and `request.pkceSession`: all that leaks out of the plugin. */
+export function decorate(app: FastifyInstance, rooms: Rooms, cors: Cors, authenticate: Authenticate): void {
+  const sessions = new WeakMap<FastifyRequest, Session>()
+  const { options, audit, provider, sessions: resolver } = rooms
+
+  app.decorateRequest('pkceSession', {
+    getter(this: FastifyRequest): Session {
+      const session = sessions.get(this)
+      if (!session)
+        throw new Error('request.pkceSession was read on a route without app.pkce.requireSession()')
+      return session
+    },
+  })
+  app.decorate('pkce', {
+    issuer: options.publicUrl,
+    events: audit.events,
+    authenticate,
+    requireSession: ({ scopes = [] } = {}) =>
+      async function requireSession(request, reply) {
+        reply.header('cache-control', 'no-store')
+        try {
+          sessions.set(request, await authenticate(request, scopes))
+        } catch (error) {
+          if (error instanceof OAuthError) audit.record('forward.denied', { request, reason: error.reason })
+          throw error
+        }
+      },
+    onSessionEnd: (session, listener) => resolver.endings.watch(session, listener),
+    corsHeaders: (origin, session) => cors.headers(origin, session && options.clients.get(session.clientId)),
+    endSession: (target) => endSession(rooms, target),
+    sessionsOf: (subject) => sessionsOf(rooms, subject),
+    async readiness() {
+      const store = await options.store.check().then(
+        () => null,
+        (error: Error) => error.message,
+      )
+      return { store, provider: provider.ready ? null : 'metadata not yet accepted' }
+    },
+  })
+}

@@ -1,0 +1,45 @@
+import type { Rooms } from '../endpoints/services.ts'
+import { isActive, type StoredGrant } from '../grant/grants.ts'
+import { subjectIndex } from '../grant/indexes.ts'
+import type { SessionSummary } from './pkce.ts'
+
+/**
+ * Ends one grant, or all of a subject's, without a handle: what is sealed is deleted unopened (G-04). A grant
+ * that is in the index and not yet active has an exchange under way, whose activation then loses (G-10).
+ */
+export async function endSession(
+  rooms: Rooms,
+  target: { grantId: string } | { subject: string },
+): Promise<number> {
+  const { grants, audit } = rooms
+  const found =
+    'grantId' in target ? [await grants.read(target.grantId)] : await grantsOf(rooms, target.subject)
+  let count = 0
+  for (const stored of found) {
+    const ended = stored && (await grants.end(stored, 'administrator'))
+    if (!ended) continue
+    count++
+    audit.record('session.ended', { grantId: ended.id, clientId: ended.clientId, reason: 'administrator' })
+  }
+  return count
+}
+
+/** The live grants of a subject at our provider. */
+export async function sessionsOf(rooms: Rooms, subject: string): Promise<SessionSummary[]> {
+  const active = (await grantsOf(rooms, subject)).filter(isActive)
+  return active.map(({ grant }) => ({
+    grantId: grant.id,
+    clientId: grant.clientId,
+    subject: grant.subject,
+    scope: grant.scope,
+    createdAt: grant.createdAt,
+    expiresAt: grant.expiresAt,
+  }))
+}
+
+/** Those in the subject's index: live ones, and such as are about to be. */
+async function grantsOf({ grants, provider }: Rooms, subject: string): Promise<StoredGrant[]> {
+  const ids = await grants.readIndex(subjectIndex(provider.issuer, subject))
+  const found = await Promise.all(ids.map((id) => grants.read(id)))
+  return found.filter((stored) => stored !== null)
+}

@@ -1,0 +1,72 @@
+import type { onRequestHookHandler } from 'fastify'
+import type { AuditEvents } from '../grant/audit.ts'
+import type { ProtectedRequest } from '../session/authenticate.ts'
+import type { Session } from '../session/session.ts'
+
+/** What the plugin adds to the instance: `app.pkce`. */
+export interface Pkce {
+  /** Our issuer, `publicUrl`. */
+  readonly issuer: string
+  /** Audit events (requirements J-04): `app.pkce.events.on('code.replay', (event) => …)`. */
+  readonly events: AuditEvents
+
+  /**
+   * An `onRequest` hook that lets a request pass only with a live session that holds all of `scopes`, and sets
+   * `request.pkceSession`. Otherwise it fails with an `OAuthError`: 401, 403 or 400 and `WWW-Authenticate`
+   * (RFC 6750 §3), or 503 when the store cannot answer.
+   */
+  requireSession(required?: { scopes?: readonly string[] }): onRequestHookHandler
+
+  /**
+   * The same check as a call, synchronous when the session is cached.
+   * @throws OAuthError as `requireSession`.
+   */
+  authenticate(request: ProtectedRequest, scopes?: readonly string[]): Session | Promise<Session>
+
+  /**
+   * Calls `listener` once when the session has ended: revoked, replaced, expired, or not to be confirmed for five
+   * seconds because the store is away. For whoever serves a session longer than one answer takes: streams and
+   * WebSockets. Costs one read of the store, and nothing until the grant changes.
+   * @returns stops listening.
+   */
+  onSessionEnd(session: Session, listener: () => void): () => void
+
+  /** Response headers that let the browser script of `origin` read an answer; empty if it may not. Without a
+   *  session: origins of any client; with one: its own client's. */
+  corsHeaders(origin: string | undefined, session?: Session): Readonly<Record<string, string>>
+
+  /**
+   * Ends one grant or all of a subject's. Deletes the tokens held for it; the provider is not called, because
+   * only a live handle opens them.
+   * @returns how many were ended by this call. @throws StoreError
+   */
+  endSession(target: { grantId: string } | { subject: string }): Promise<number>
+
+  /** The live grants of a subject. @throws StoreError */
+  sessionsOf(subject: string): Promise<SessionSummary[]>
+
+  /** For a readiness probe: what would keep a login from succeeding now. `null`: nothing. */
+  readiness(): Promise<{ store: string | null; provider: string | null }>
+}
+
+/** A live grant, as an administrator may see it. */
+export interface SessionSummary {
+  readonly grantId: string
+  readonly clientId: string
+  readonly subject: string
+  readonly scope: readonly string[]
+  /** Milliseconds since the epoch, by the store's clock. */
+  readonly createdAt: number
+  /** The same; no refresh goes beyond it. */
+  readonly expiresAt: number
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    pkce: Pkce
+  }
+  interface FastifyRequest {
+    /** Set by `requireSession`; reading it on a route without that hook throws. */
+    readonly pkceSession: Session
+  }
+}

@@ -1,0 +1,27 @@
+import type { FastifyReply } from 'fastify'
+import { sendContinuePage } from '../../http/page.ts'
+import { type AuthorizationResponseParameters, authorizationResponse } from '../../oauth/authorization.ts'
+import { redirectUriKind } from '../../oauth/redirect-uri.ts'
+import type { RegisteredClient } from '../../options/resolved.ts'
+
+/**
+ * Sends an authorization response, success or error, to an app whose redirect URI has been proved: by a 302, or
+ * by the page whose link a human follows (requirements A-21, A-22, B-11).
+ */
+export function answerApp(
+  reply: FastifyReply,
+  app: { client: RegisteredClient; redirectUri: string },
+  response: AuthorizationResponseParameters,
+): FastifyReply {
+  const url = authorizationResponse(app.redirectUri, response)
+  if (interactionOf(app) === 'page') return sendContinuePage(reply, app.client.name, url)
+  return reply.code(302).header('location', url).send()
+}
+
+/** What a human sees between the provider and the app: by default a page wherever https does not claim the app. */
+export function interactionOf(app: {
+  client: RegisteredClient
+  redirectUri: string
+}): 'page' | 'none' | 'prompt' {
+  return app.client.interaction ?? (redirectUriKind(app.redirectUri) === 'https' ? 'none' : 'page')
+}

@@ -1,0 +1,40 @@
+import type { FastifyInstance } from 'fastify'
+import { formRoute } from '../http/route.ts'
+import { introspectSchema } from '../http/schemas.ts'
+import { OAuthError } from '../oauth/errors.ts'
+import type { FormParameters } from '../oauth/form.ts'
+import { formatScope } from '../oauth/scope.ts'
+import { parseTokenParameter } from '../oauth/token.ts'
+import { resourceServerOf } from './client.ts'
+import type { Rooms } from './services.ts'
+
+/**
+ * `POST /oauth2/introspect` (RFC 7662), for registered resource servers only. Speaks of live access tokens;
+ * everything else, refresh tokens included, is exactly `{"active":false}`.
+ */
+export function introspectRoute(scope: FastifyInstance, rooms: Rooms): void {
+  const { options, sessions } = rooms
+  formRoute(scope, {
+    url: '/introspect',
+    schema: introspectSchema,
+    handler: async (request) => {
+      const parameters = request.body as FormParameters
+      resourceServerOf(rooms, request, parameters)
+      try {
+        const session = await sessions.resolve(parseTokenParameter(parameters))
+        return {
+          active: true,
+          iss: options.publicUrl,
+          client_id: session.clientId,
+          sub: session.subject,
+          scope: formatScope(session.scope),
+          token_type: 'Bearer',
+          exp: Math.floor(session.expiresAt / 1000),
+        }
+      } catch (error) {
+        if (error instanceof OAuthError && error.statusCode === 401) return { active: false }
+        throw error
+      }
+    },
+  })
+}

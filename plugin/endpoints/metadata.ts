@@ -1,0 +1,29 @@
+import type { FastifyInstance } from 'fastify'
+import { jsonRoute } from '../http/route.ts'
+import { jwksSchema, metadataSchema } from '../http/schemas.ts'
+import { authorizationServerMetadata } from '../oauth/metadata.ts'
+import type { Rooms } from './services.ts'
+
+/** The same metadata at both well-known addresses: AppAuth knows only the second (RFC 8414 §3, §5). */
+export function metadataRoutes(scope: FastifyInstance, { options }: Rooms): void {
+  const metadata = authorizationServerMetadata(options)
+  for (const [name, operationId] of [
+    ['oauth-authorization-server', 'authorizationServerMetadata'],
+    ['openid-configuration', 'openidConfiguration'],
+  ] as const) {
+    jsonRoute(scope, ['GET'], {
+      url: `/.well-known/${name}`,
+      schema: metadataSchema(operationId),
+      handler: async () => metadata,
+    })
+  }
+}
+
+/** The keys that we sign with: none yet, and clients that insist on the address find a valid set (RFC 7517 §5). */
+export function jwksRoute(scope: FastifyInstance, prefix: string): void {
+  jsonRoute(scope, ['GET'], {
+    url: `${prefix}/jwks`,
+    schema: jwksSchema,
+    handler: async () => ({ keys: [] }),
+  })
+}

@@ -1,0 +1,18 @@
+import type { Audit } from '../grant/audit.ts'
+import type { Grants } from '../grant/grants.ts'
+import type { Transactions } from '../grant/transactions.ts'
+import type { ResolvedOptions } from '../options/resolved.ts'
+import type { Provider } from '../provider/provider.ts'
+import type { Sealing } from '../secrets/sealing.ts'
+import type { SessionResolver } from '../session/resolver.ts'
+
+/** What every room works with. Made once, by `plugin.ts`. */
+export interface Rooms {
+  readonly options: ResolvedOptions
+  readonly grants: Grants
+  readonly sealing: Sealing
+  readonly provider: Provider
+  readonly sessions: SessionResolver
+  readonly transactions: Transactions
+  readonly audit: Audit
+}

@@ -1,0 +1,76 @@
+import type { FastifyRequest } from 'fastify'
+import type { ExchangeSecrets, RedeemingGrant } from '../../grant/grant.ts'
+import type { StoredGrant } from '../../grant/grants.ts'
+import { openExchangeSecrets, unwrapFor } from '../../grant/seals.ts'
+import { redeem } from '../../grant/transitions.ts'
+import { OAuthError, ProviderError } from '../../oauth/errors.ts'
+import type { TokenResponse } from '../../oauth/token.ts'
+import type { RegisteredClient } from '../../options/resolved.ts'
+import type { ProviderTokens } from '../../provider/provider.ts'
+import { parseHandle } from '../../secrets/handles.ts'
+import type { Rooms } from '../services.ts'
+import { activateGrant } from './activate-grant.ts'
+import { type Identity, identify } from './identity.ts'
+import { duplicate, type PresentedCode, proveCode } from './prove-code.ts'
+
+/**
+ * The authorization code grant (RFC 6749 §4.1.3): prove the code and its verifier, claim it by one swap, redeem
+ * the provider's code, and commit before the answer. Nobody gets a second try.
+ */
+export async function redeemCode(
+  rooms: Rooms,
+  request: FastifyRequest,
+  client: RegisteredClient,
+  presented: PresentedCode,
+): Promise<TokenResponse> {
+  const handle = parseHandle('code', presented.code)
+  const stored = handle && (await rooms.grants.read(handle.selector))
+  if (!stored) throw new OAuthError('code_unknown')
+  const authorized = await proveCode(rooms, request, client, presented, handle, stored)
+
+  const { sealing } = rooms
+  const dataKey = unwrapFor(sealing, authorized.grant, 'code', handle.secret, authorized.grant.key)
+  const secrets = dataKey && openExchangeSecrets(sealing, authorized.grant, dataKey)
+  if (!secrets) throw new OAuthError('grant_unreadable')
+  const redeeming = await rooms.grants.replace(authorized, redeem(authorized.grant))
+  if (!redeeming) throw duplicate(rooms, request, authorized.grant)
+
+  const { tokens, identity } = await exchange(rooms, request, client, presented, secrets, redeeming)
+  return activateGrant(rooms, request, client, redeeming, dataKey, tokens, identity)
+}
+
+/** The provider's part. Whatever fails here, the code is used up; what the provider issued is revoked. */
+async function exchange(
+  rooms: Rooms,
+  request: FastifyRequest,
+  client: RegisteredClient,
+  presented: PresentedCode,
+  secrets: ExchangeSecrets,
+  redeeming: StoredGrant<RedeemingGrant>,
+): Promise<{ tokens: ProviderTokens; identity: Identity }> {
+  const { options, provider } = rooms
+  let tokens: ProviderTokens | undefined
+  try {
+    tokens = await provider.exchangeCode({
+      code: secrets.code,
+      codeVerifier: options.provider.pkce === 'relay' ? presented.codeVerifier : secrets.codeVerifier,
+      nonce: secrets.nonce,
+      maxAge: redeeming.grant.maxAgeSeconds,
+    })
+    return { tokens, identity: await identify(provider, client, redeeming.grant.id, tokens) }
+  } catch (error) {
+    if (tokens) provider.revoke(tokens)
+    const reason = error instanceof ProviderError ? error.reason : undefined
+    rooms.audit.record('provider.error', {
+      request,
+      grantId: redeeming.grant.id,
+      clientId: client.clientId,
+      reason,
+    })
+    await rooms.grants.end(redeeming, 'exchange_failed').catch((cause: unknown) => {
+      // The code is claimed already; the record runs out by itself.
+      request.log.warn({ err: cause }, 'a failed exchange could not be recorded')
+    })
+    throw error
+  }
+}

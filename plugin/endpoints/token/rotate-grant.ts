@@ -1,0 +1,96 @@
+import type { FastifyRequest } from 'fastify'
+import { insist } from '../../grant/commit.ts'
+import { issueAccessToken, issueRefreshToken } from '../../grant/credentials.ts'
+import type { ActiveGrant, ProviderSecrets, SuccessorSecrets } from '../../grant/grant.ts'
+import type { StoredGrant } from '../../grant/grants.ts'
+import { relayedTokenIndex } from '../../grant/indexes.ts'
+import { openProviderSecrets, sealFor, sealProviderSecrets } from '../../grant/seals.ts'
+import { rotate } from '../../grant/transitions.ts'
+import { OAuthError } from '../../oauth/errors.ts'
+import { type TokenResponse, tokenResponse } from '../../oauth/token.ts'
+import type { RegisteredClient } from '../../options/resolved.ts'
+import type { ProviderTokens } from '../../provider/provider.ts'
+import { type Handle, hashCredential } from '../../secrets/handles.ts'
+import type { Rooms } from '../services.ts'
+import { narrowByProvider, selectClaims } from './identity.ts'
+
+/**
+ * One generation further, by one swap: a new access token, a new refresh token, and the provider's renewed
+ * tokens if it was asked. The answer is kept for the holder of the predecessor, who may not have received it.
+ *
+ * @returns null if another request was first. @throws StoreError
+ */
+export async function rotateGrant(
+  rooms: Rooms,
+  request: FastifyRequest,
+  client: RegisteredClient,
+  presented: Handle,
+  current: StoredGrant<ActiveGrant>,
+  step: {
+    dataKey: Buffer
+    scope: readonly string[]
+    renewed?: ProviderSecrets
+    tokens?: ProviderTokens
+  },
+): Promise<TokenResponse | null> {
+  const { options, grants, sealing } = rooms
+  const { grant } = current
+  const { dataKey, renewed, tokens } = step
+  const now = grants.now()
+  const secrets = renewed ?? openProviderSecrets(sealing, grant, dataKey)
+  if (!secrets) throw new OAuthError('grant_unreadable')
+
+  const providerLifetimeMs = tokens ? tokens.expiresInSeconds * 1000 : grant.providerLifetimeMs
+  const providerExpiresAt = tokens ? now + providerLifetimeMs : grant.providerExpiresAt
+  const terms = {
+    now,
+    providerExpiresAt,
+    grantExpiresAt: grant.expiresAt,
+    scope: tokens ? narrowByProvider(step.scope, client, tokens) : step.scope,
+  }
+  const access = issueAccessToken(rooms, grant, dataKey, secrets, terms)
+  const refresh = issueRefreshToken(rooms, grant, dataKey, { ...terms, previous: presented })
+  const successor: SuccessorSecrets = {
+    accessToken: access.value,
+    tokenType: access.tokenType,
+    refreshToken: refresh.value,
+  }
+  const graceMs = options.lifetimes.refreshGraceSeconds * 1000
+  const next = rotate(grant, {
+    now,
+    accessToken: access.record,
+    refreshToken: {
+      ...refresh.record,
+      ...(graceMs > 0 && {
+        predecessor: {
+          hash: hashCredential(presented.value),
+          graceEndsAt: now + graceMs,
+          ...sealFor(sealing, grant, 'predecessor', presented.secret, successor),
+        },
+      }),
+    },
+    ...(tokens && {
+      providerExpiresAt,
+      providerLifetimeMs,
+      scope: [...narrowByProvider(grant.scope, client, tokens)],
+      sealed: sealProviderSecrets(sealing, grant, dataKey, secrets),
+      ...(tokens.claims && { claims: { ...grant.claims, ...selectClaims(client, tokens.claims) } }),
+    }),
+  })
+  const write = async () => {
+    if (options.tokens === 'relay') {
+      await grants.addToIndex(relayedTokenIndex(access.record.hash), grant.id, access.record.expiresAt)
+    }
+    return (await grants.replace(current, next)) !== null
+  }
+  if (!(await (tokens ? insist(grants, current, refresh.record.hash, write) : write()))) return null
+
+  rooms.audit.record('session.refreshed', { request, grantId: grant.id, clientId: client.clientId })
+  return tokenResponse({
+    accessToken: access.value,
+    tokenType: access.tokenType,
+    expiresInSeconds: (access.record.expiresAt - grants.now()) / 1000,
+    refreshToken: refresh.value,
+    scope: terms.scope,
+  })
+}

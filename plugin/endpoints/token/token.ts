@@ -1,0 +1,40 @@
+import type { FastifyInstance } from 'fastify'
+import { narrowCors } from '../../http/cors.ts'
+import { formRoute } from '../../http/route.ts'
+import { tokenSchema } from '../../http/schemas.ts'
+import type { FormParameters } from '../../oauth/form.ts'
+import {
+  assertScopeAllowed,
+  parseAuthorizationCodeRequest,
+  parseGrantType,
+  parseRefreshRequest,
+} from '../../oauth/token.ts'
+import { clientOf } from '../client.ts'
+import type { Rooms } from '../services.ts'
+import { redeemCode } from './redeem-code.ts'
+import { refreshGrant } from './refresh-grant.ts'
+
+/**
+ * `POST /oauth2/token` (RFC 6749 §3.2): grant_type, client, parameters, scope, and only then the grant. What is
+ * malformed leaves the code usable (requirements, Appendix A).
+ */
+export function tokenRoute(scope: FastifyInstance, rooms: Rooms): void {
+  formRoute(scope, {
+    url: '/token',
+    schema: tokenSchema,
+    handler: async (request) => {
+      const parameters = request.body as FormParameters
+      const grantType = parseGrantType(parameters)
+      const client = clientOf(rooms, request, parameters)
+      narrowCors(request, client)
+      if (grantType === 'authorization_code') {
+        const presented = parseAuthorizationCodeRequest(parameters)
+        assertScopeAllowed(parameters, client)
+        return redeemCode(rooms, request, client, presented)
+      }
+      const presented = parseRefreshRequest(parameters)
+      assertScopeAllowed(parameters, client)
+      return refreshGrant(rooms, request, client, presented)
+    },
+  })
+}

@@ -1,0 +1,19 @@
+import type { FastifyInstance } from 'fastify'
+import { narrowCors } from '../http/cors.ts'
+import { jsonRoute } from '../http/route.ts'
+import { userinfoSchema } from '../http/schemas.ts'
+import type { Authenticate } from '../session/authenticate.ts'
+import type { Rooms } from './services.ts'
+
+/** `GET` and `POST /oauth2/userinfo` (OIDC Core §5.3): `sub` and the client's claims, never tokens. */
+export function userinfoRoute(scope: FastifyInstance, rooms: Rooms, authenticate: Authenticate): void {
+  jsonRoute(scope, ['GET', 'POST'], {
+    url: '/userinfo',
+    schema: userinfoSchema,
+    handler: async (request) => {
+      const session = await authenticate(request)
+      narrowCors(request, rooms.options.clients.get(session.clientId)!)
+      return session.claims
+    },
+  })
+}

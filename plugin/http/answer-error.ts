@@ -1,0 +1,60 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { Rooms } from '../endpoints/services.ts'
+import { OAuthError, type Reason, StoreError } from '../oauth/errors.ts'
+import { sendErrorPage } from './page.ts'
+
+/** A live handle whose record does not open: a server secret is gone, or somebody has moved ciphertexts (G-05). */
+const UNREADABLE = new Set<Reason>(['grant_unreadable', 'transaction_sealed'])
+
+/**
+ * Answers an error of this scope: our JSON or our page, `no-store`, and a line in the log. Nothing of the error
+ * itself is in the answer (RFC 6749 §5.2).
+ */
+export function answerError(
+  rooms: Rooms,
+  thrown: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const error = toOAuthError(thrown)
+  // What was already made into an answer has been recorded where that happened.
+  if (thrown instanceof StoreError) rooms.audit.record('store.unavailable', { request })
+  if (UNREADABLE.has(error.reason))
+    rooms.audit.record('session.unreadable', { request, reason: error.reason })
+  if (error.statusCode >= 500 && error.reason !== 'prefetch_refused') {
+    request.log.error({ err: thrown }, 'the request failed')
+  } else request.log.info({ reason: error.reason, statusCode: error.statusCode }, 'the request was refused')
+
+  const { 'retry-after': retryAfter, ...headers } = error.headers
+  reply.headers(headers)
+  // A limiter has said when; ours is a guess.
+  if (retryAfter !== undefined && !reply.hasHeader('retry-after')) reply.header('retry-after', retryAfter)
+  if (request.routeOptions.config.pkceErrors === 'page' && !wantsJson(request)) {
+    return sendErrorPage(reply, error.statusCode, error.message)
+  }
+  return reply
+    .code(error.statusCode)
+    .type('application/json; charset=utf-8')
+    .send({ ...(error.error !== '' && { error: error.error }), error_description: error.message })
+}
+
+/** Every error as one of ours, so that there is one way to answer. */
+function toOAuthError(error: unknown): OAuthError {
+  if (error instanceof OAuthError) return error
+  if (error instanceof StoreError) return new OAuthError('store_unavailable', { cause: error })
+  const { code, statusCode } = error as Partial<FastifyError>
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new OAuthError('body_too_large')
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new OAuthError('media_type')
+  // Thrown by hooks of the app: its own limiter, its load shedding.
+  if (statusCode === 429) return new OAuthError('rate_limited')
+  if (statusCode === 503) return new OAuthError('overloaded', { cause: error })
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
+    return new OAuthError('request_malformed')
+  return new OAuthError('internal', { cause: error })
+}
+
+/** A browser gets a page; a program that accepts nothing but JSON gets JSON. */
+function wantsJson(request: FastifyRequest): boolean {
+  const accept = request.headers.accept ?? ''
+  return accept.includes('json') && !accept.includes('html') && !accept.includes('*/*')
+}

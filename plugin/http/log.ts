@@ -1,0 +1,53 @@
+import type { FastifyRequest } from 'fastify'
+import { ProviderError, StoreError } from '../oauth/errors.ts'
+
+/**
+ * Log serializers that let only named fields through: URLs hold codes and states, and errors of HTTP and store
+ * clients carry bodies, headers and addresses (requirements J-01 to J-03). The plugin's routes use them; give
+ * them to an app's own logger too.
+ */
+export const logSerializers = { req: serializeRequest, err: serializeError }
+
+const PATH_MAX = 256
+const TEXT_MAX = 1024
+
+function serializeRequest(request: FastifyRequest): Record<string, unknown> {
+  const url = request.raw.url ?? ''
+  const end = url.search(/[?#]/)
+  return {
+    method: request.method,
+    // An absolute-form target may name credentials.
+    ...(url.startsWith('/') && { path: (end === -1 ? url : url.slice(0, end)).slice(0, PATH_MAX) }),
+    remoteAddress: request.ip,
+  }
+}
+
+function serializeError(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { message: 'not an Error' }
+  const { code, reason, statusCode } = error as Error & {
+    code?: unknown
+    reason?: unknown
+    statusCode?: unknown
+  }
+  return {
+    type: error.name,
+    message: error.message.slice(0, TEXT_MAX),
+    ...(code !== undefined && { code }),
+    ...(reason !== undefined && { reason }),
+    ...(statusCode !== undefined && { statusCode }),
+    // Where it came from; the first line of a stack repeats the message.
+    ...(Number(statusCode ?? 500) === 500 && { stack: error.stack }),
+    ...(error instanceof ProviderError && { endpoint: error.endpoint }),
+    ...(error.cause instanceof Error && { cause: serializeCause(error, error.cause) }),
+  }
+}
+
+/** Our own words say what was wrong; of other people's errors only class and code are safe to show. */
+function serializeCause(error: Error, cause: Error): Record<string, unknown> {
+  const ours = error instanceof ProviderError || cause instanceof StoreError
+  return {
+    type: cause.name,
+    code: (cause as Error & { code?: unknown }).code,
+    ...(ours && { message: cause.message.slice(0, TEXT_MAX) }),
+  }
+}

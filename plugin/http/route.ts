@@ -1,0 +1,93 @@
+import type {
+  FastifyInstance,
+  FastifyRequest,
+  FastifySchema,
+  RouteHandlerMethod,
+  RouteOptions,
+} from 'fastify'
+import { OAuthError } from '../oauth/errors.ts'
+import { assertFormMediaType } from '../oauth/form.ts'
+import { rawQuery } from './query.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What this route answers errors with; JSON unless it says `page`. */
+    pkceErrors?: 'page'
+  }
+}
+
+interface Room {
+  readonly url: string
+  readonly schema: FastifySchema & { readonly operationId: string }
+  readonly handler: RouteHandlerMethod
+}
+
+/** A route that a browser visits: GET, and its errors are pages. */
+export function pageRoute(scope: FastifyInstance, room: Room): void {
+  route(scope, ['GET'], room, {
+    config: { pkceErrors: 'page' },
+    onRequest: (request, _reply, done) => done(thrownBy(refusePrefetch, request)),
+  })
+}
+
+/** A route that takes a form: POST, and what cannot be a form is refused before it is read (C-01 to C-03). */
+export function formRoute(scope: FastifyInstance, room: Room): void {
+  route(scope, ['POST'], room, {
+    preParsing: (request, _reply, _payload, done) => done(thrownBy(refuseNonForm, request) ?? null),
+  })
+}
+
+/** A route that answers JSON to the given methods. */
+export function jsonRoute(scope: FastifyInstance, methods: string[], room: Room): void {
+  route(scope, methods, room, {})
+}
+
+/**
+ * Registers the methods of a room, and refuses all others with 405 and `Allow`: HEAD too, which would otherwise
+ * run the GET handler and use up a state (platform fact P-5).
+ */
+function route(scope: FastifyInstance, methods: string[], room: Room, more: Partial<RouteOptions>): void {
+  for (const [index, method] of methods.entries()) {
+    scope.route({ ...more, ...room, schema: schemaFor(room, method, index), method, exposeHeadRoute: false })
+  }
+  scope.route({
+    method: scope.supportedMethods.filter((method) => !methods.includes(method)),
+    url: room.url,
+    schema: { hide: true } as FastifySchema,
+    ...(more.config && { config: more.config }),
+    // Before the limiter and any body: nothing about such a request can matter.
+    onRequest: (_request, _reply, done) =>
+      done(new OAuthError('method_not_allowed', { headers: { allow: methods.join(', ') } })),
+    handler: () => undefined,
+  })
+}
+
+/** Of several methods each needs a name of its own in an OpenAPI document: `userinfo`, `userinfoPost`. */
+function schemaFor({ schema }: Room, method: string, index: number): FastifySchema {
+  if (index === 0) return schema
+  const operationId = schema.operationId + method.charAt(0) + method.slice(1).toLowerCase()
+  return { ...schema, operationId } as FastifySchema
+}
+
+/** The outcome of a check, as the callback of a hook takes it. */
+function thrownBy(check: (request: FastifyRequest) => void, request: FastifyRequest): OAuthError | undefined {
+  try {
+    check(request)
+    return undefined
+  } catch (error) {
+    return error as OAuthError
+  }
+}
+
+/** A browser that guesses the next page must neither start a login nor use one up (A-26). */
+function refusePrefetch({ headers }: FastifyRequest): void {
+  const { 'sec-purpose': secPurpose, purpose } = headers
+  if (secPurpose === undefined && purpose === undefined) return
+  if (/prefetch/i.test(`${secPurpose} ${purpose}`)) throw new OAuthError('prefetch_refused')
+}
+
+function refuseNonForm(request: FastifyRequest): void {
+  if (rawQuery(request) !== '') throw new OAuthError('parameters_in_url')
+  if (request.headers['content-encoding'] !== undefined) throw new OAuthError('content_encoding')
+  assertFormMediaType(request.headers['content-type'])
+}

@@ -1,0 +1,71 @@
+import formbody from '@fastify/formbody'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { TSchema } from 'typebox'
+import { Compile } from 'typebox/compile'
+import type { Rooms } from '../endpoints/services.ts'
+import { OAuthError } from '../oauth/errors.ts'
+import { parseForm } from '../oauth/form.ts'
+import { answerError } from './answer-error.ts'
+
+/** No request to these routes is longer (K-01). */
+const BODY_LIMIT_BYTES = 16 * 1024
+/** A form that takes longer is not being sent, it is being held open: neither Node nor Fastify would ever stop it. */
+const BODY_TIMEOUT_MS = 10_000
+const URL_LIMIT_BYTES = 8 * 1024
+
+/**
+ * Makes an encapsulated scope that trusts nothing of the instance it lives in: its own body parser, validator,
+ * error handler and headers. Nothing of it leaks out.
+ */
+export async function secureScope(scope: FastifyInstance, rooms: Rooms): Promise<void> {
+  scope.removeAllContentTypeParsers()
+  await scope.register(formbody, { bodyLimit: BODY_LIMIT_BYTES, parser: (text) => parseForm(text) })
+  scope.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
+    // The routes read their query raw: what the app's querystringParser makes of it does not count.
+    if (httpPart === 'querystring') return (value) => ({ value })
+    const validator = Compile(schema)
+    return (value) => (validator.Check(value) ? { value } : { error: new OAuthError('parameter_invalid') })
+  })
+  // Schemas describe our answers and never cut them, whatever serializer the app prefers.
+  scope.setSerializerCompiler(() => (answer) => JSON.stringify(answer))
+  scope.setReplySerializer((answer) => JSON.stringify(answer))
+  // These hooks, and those of the routes, take a callback: a promise for each would cost more than what they do.
+  scope.addHook('onRequest', (request, reply, done) => {
+    limitBodyTime(request, reply)
+    const isTooLong = (request.raw.url ?? '').length > URL_LIMIT_BYTES
+    done(isTooLong ? new OAuthError('url_too_long') : undefined)
+  })
+  // The last word, after the app's own hooks: answers to which they had added CORS could be read by anybody.
+  scope.addHook('onSend', (_request, reply, payload, done) => {
+    for (const name in reply.getHeaders()) {
+      if (name.startsWith('access-control-')) reply.removeHeader(name).raw.removeHeader(name)
+    }
+    reply.headers(ANSWER_HEADERS)
+    done(null, payload)
+  })
+  scope.setErrorHandler((error: unknown, request, reply) => answerError(rooms, error, request, reply))
+}
+
+/** On every answer, errors included (C-19, A-22, B-12). */
+const ANSWER_HEADERS = {
+  'cache-control': 'no-store',
+  pragma: 'no-cache',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+}
+
+/** Ends the wait for a body, with a 408 where nothing has been answered yet (CWE-400, requirements H-22). */
+function limitBodyTime({ raw, headers }: FastifyRequest, reply: FastifyReply): void {
+  if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) return
+  const timer = setTimeout(() => {
+    // Only who reads the body listens: without a reader the request has been answered.
+    if (raw.listenerCount('error') === 0) {
+      raw.destroy()
+      return
+    }
+    reply.header('connection', 'close')
+    raw.emit('error', new OAuthError('body_timeout'))
+  }, BODY_TIMEOUT_MS).unref()
+  const stop = () => clearTimeout(timer)
+  raw.on('end', stop).on('close', stop)
+}

@@ -1,0 +1,295 @@
+/**
+ * Every way to fail, and its one answer on the wire.
+ *
+ * A `reason` says what happened, for operators; `wire` says what the client is told: a status, an RFC error
+ * code and a constant description. Many reasons share one answer on purpose (RFC 6749 §10.10): a caller must
+ * not learn which of its guesses was right. A reason without an answer does not compile.
+ */
+export { StoreError } from '../stores/store.ts'
+
+interface Answer {
+  readonly status: number
+  readonly error: string
+  readonly description: string
+}
+
+const INVALID_GRANT: Answer = {
+  status: 400,
+  error: 'invalid_grant',
+  description: 'The grant is invalid, expired, revoked or was issued to another client.',
+}
+const INVALID_CLIENT: Answer = {
+  status: 401,
+  error: 'invalid_client',
+  description: 'Client authentication failed.',
+}
+const INVALID_TOKEN: Answer = {
+  status: 401,
+  error: 'invalid_token',
+  description: 'The access token is unknown, expired or revoked.',
+}
+const UNAVAILABLE: Answer = {
+  status: 503,
+  error: 'temporarily_unavailable',
+  description: 'The service is temporarily unavailable. Try again later.',
+}
+const BAD_GATEWAY: Answer = {
+  status: 502,
+  error: 'server_error',
+  description: 'The identity provider answered with something that cannot be used.',
+}
+const PAGE_EXPIRED: Answer = {
+  status: 400,
+  error: 'invalid_request',
+  description:
+    'This sign-in link is unknown, expired or already used. If the app is not signed in, start again there.',
+}
+const invalidRequest = (description: string): Answer => ({
+  status: 400,
+  error: 'invalid_request',
+  description,
+})
+
+const answers = {
+  // Syntax, before any state is touched
+  method_not_allowed: {
+    status: 405,
+    error: 'invalid_request',
+    description: 'The method is not allowed here.',
+  },
+  media_type: invalidRequest('The body must be application/x-www-form-urlencoded in UTF-8.'),
+  content_encoding: {
+    status: 415,
+    error: 'invalid_request',
+    description: 'Content-Encoding is not accepted.',
+  },
+  body_timeout: { status: 408, error: 'invalid_request', description: 'The body did not arrive in time.' },
+  body_too_large: { status: 413, error: 'invalid_request', description: 'The body is too large.' },
+  form_malformed: invalidRequest('The parameters are not valid application/x-www-form-urlencoded UTF-8.'),
+  parameter_repeated: invalidRequest('A parameter is repeated.'),
+  parameters_too_many: invalidRequest('There are too many parameters.'),
+  parameter_invalid: invalidRequest('A parameter is missing or malformed.'),
+  parameters_in_url: invalidRequest('Parameters must be in the body, not in the URL.'),
+  request_malformed: invalidRequest('The request is malformed.'),
+  url_too_long: { status: 414, error: 'invalid_request', description: 'The URL is too long.' },
+  rate_limited: {
+    status: 429,
+    error: 'temporarily_unavailable',
+    description: 'Too many requests. Try again later.',
+  },
+
+  overloaded: UNAVAILABLE,
+
+  // Client
+  client_unknown: INVALID_CLIENT,
+  client_disabled: INVALID_CLIENT,
+  client_credentials_missing: INVALID_CLIENT,
+  client_credentials_wrong: INVALID_CLIENT,
+  client_credentials_malformed: INVALID_CLIENT,
+  client_method_not_registered: INVALID_CLIENT,
+  client_methods_several: invalidRequest('The client authenticated in more than one way.'),
+
+  // Authorization endpoint
+  authorize_client_unknown: invalidRequest('The client is not known here.'),
+  redirect_uri_mismatch: invalidRequest('The redirect URI is not registered for this client.'),
+  response_type_missing: invalidRequest('response_type is missing.'),
+  response_type_unsupported: {
+    status: 400,
+    error: 'unsupported_response_type',
+    description: 'Only response_type=code is supported.',
+  },
+  response_mode_unsupported: invalidRequest('Only response_mode=query is supported.'),
+  challenge_missing: invalidRequest('code_challenge is required.'),
+  challenge_malformed: invalidRequest('code_challenge must be 43 base64url characters.'),
+  challenge_method_unsupported: invalidRequest('code_challenge_method must be S256.'),
+  scope_not_allowed: {
+    status: 400,
+    error: 'invalid_scope',
+    description: 'A requested scope is malformed or not allowed for this client.',
+  },
+  state_malformed: invalidRequest('state must be at most 512 printable ASCII characters.'),
+  request_object_unsupported: {
+    status: 400,
+    error: 'request_not_supported',
+    description: 'request is not supported.',
+  },
+  request_uri_unsupported: {
+    status: 400,
+    error: 'request_uri_not_supported',
+    description: 'request_uri is not supported.',
+  },
+  registration_unsupported: invalidRequest('registration and claims are not supported.'),
+  prompt_none: { status: 400, error: 'login_required', description: 'prompt=none is not supported.' },
+  prefetch_refused: {
+    status: 503,
+    error: 'temporarily_unavailable',
+    description: 'A sign-in takes a visit, not a prefetch.',
+  },
+  transactions_per_address: {
+    status: 429,
+    error: 'temporarily_unavailable',
+    description: 'Too many sign-ins are under way from this address. Try again later.',
+  },
+  transactions_full: UNAVAILABLE,
+
+  // Callback
+  callback_malformed: PAGE_EXPIRED,
+  state_unknown: PAGE_EXPIRED,
+  state_used: PAGE_EXPIRED,
+  transaction_sealed: PAGE_EXPIRED,
+  browser_mismatch: {
+    status: 400,
+    error: 'invalid_request',
+    description: 'This sign-in was started in another browser. Return to the app and start again.',
+  },
+  issuer_mismatch: PAGE_EXPIRED,
+  client_gone: PAGE_EXPIRED,
+
+  // Token endpoint
+  grant_type_missing: invalidRequest('grant_type is missing.'),
+  grant_type_unsupported: {
+    status: 400,
+    error: 'unsupported_grant_type',
+    description: 'Only authorization_code and refresh_token are supported.',
+  },
+  verifier_malformed: invalidRequest('code_verifier must be 43 to 128 unreserved characters.'),
+  code_missing: invalidRequest('code is missing or too long.'),
+  redirect_uri_missing: invalidRequest('redirect_uri is missing.'),
+  refresh_token_missing: invalidRequest('refresh_token is missing or too long.'),
+  token_missing: invalidRequest('token is missing or too long.'),
+  code_unknown: INVALID_GRANT,
+  code_client_mismatch: INVALID_GRANT,
+  code_redirect_uri_mismatch: INVALID_GRANT,
+  code_expired: INVALID_GRANT,
+  code_verifier_mismatch: INVALID_GRANT,
+  code_in_use: INVALID_GRANT,
+  code_replayed: INVALID_GRANT,
+  refresh_unknown: INVALID_GRANT,
+  refresh_client_mismatch: INVALID_GRANT,
+  refresh_expired: INVALID_GRANT,
+  refresh_reused: INVALID_GRANT,
+  refresh_busy: UNAVAILABLE,
+  refresh_overtaken: UNAVAILABLE,
+  grant_ended: INVALID_GRANT,
+  grant_unreadable: INVALID_GRANT,
+
+  // Provider
+  provider_not_ready: UNAVAILABLE,
+  provider_unavailable: UNAVAILABLE,
+  provider_refused_grant: INVALID_GRANT,
+  provider_refused_client: BAD_GATEWAY,
+  provider_answer_invalid: BAD_GATEWAY,
+  provider_id_token_invalid: BAD_GATEWAY,
+  provider_subject_mismatch: BAD_GATEWAY,
+
+  // Store
+  store_unavailable: UNAVAILABLE,
+  commit_failed: UNAVAILABLE,
+
+  // Protected resources (RFC 6750 §3.1)
+  token_absent: { status: 401, error: '', description: 'An access token is required.' },
+  token_malformed: {
+    status: 400,
+    error: 'invalid_request',
+    description: 'Send exactly one Authorization header with one bearer token.',
+  },
+  token_in_query: {
+    status: 400,
+    error: 'invalid_request',
+    description: 'Access tokens are not accepted in the URL.',
+  },
+  token_unknown: INVALID_TOKEN,
+  token_expired: INVALID_TOKEN,
+  token_client_disabled: INVALID_TOKEN,
+  token_sealed: INVALID_TOKEN,
+  scope_insufficient: {
+    status: 403,
+    error: 'insufficient_scope',
+    description: 'The access token lacks a required scope.',
+  },
+
+  internal: { status: 500, error: 'server_error', description: 'An internal error occurred.' },
+} as const satisfies Record<string, Answer>
+
+/** What happened, for the log and the audit trail. Never sent to a client. */
+export type Reason = keyof typeof answers
+
+/**
+ * An answer in the 4xx or 5xx range, made from its reason alone.
+ *
+ * `error` is the RFC code, `message` a constant description that is safe to send; evidence stays in `cause`.
+ * Source: RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1.
+ */
+export class OAuthError extends Error {
+  override readonly name = 'OAuthError'
+  readonly code = 'PKCE_OAUTH'
+  readonly reason: Reason
+  readonly statusCode: number
+  readonly error: string
+  /** Response headers that belong to this answer, e.g. `www-authenticate`. Fastify sends them. */
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(reason: Reason, options: { cause?: unknown; headers?: Record<string, string> } = {}) {
+    const answer: Answer = answers[reason]
+    super(answer.description, options.cause === undefined ? undefined : { cause: options.cause })
+    this.reason = reason
+    this.statusCode = answer.status
+    this.error = answer.error
+    const retryLater = answer.status === 503 || answer.status === 429
+    this.headers = { ...(retryLater && { 'retry-after': '5' }), ...options.headers }
+  }
+}
+
+/** The reasons of a failed provider call. */
+export type ProviderReason = Extract<Reason, `provider_${string}`>
+
+/**
+ * The provider refused or could not be used. `transient` failures (5xx, 429, timeouts, network) keep the grant
+ * and answer 503; the others are final for this call. The message and fields hold nothing that the provider
+ * or the client sent.
+ */
+export class ProviderError extends OAuthError {
+  readonly endpoint: string
+  /** True if no byte of the request can have reached the provider, so that one retry is safe (D-09). */
+  readonly unsent: boolean
+
+  constructor(reason: ProviderReason, endpoint: string, options: { cause?: unknown; unsent?: boolean } = {}) {
+    super(reason, options)
+    this.endpoint = endpoint
+    this.unsent = options.unsent ?? false
+  }
+
+  get transient(): boolean {
+    return this.statusCode === 503
+  }
+}
+
+/** One thing wrong with the options: where, as a path of keys and indexes, and what to do. */
+export interface ConfigProblem {
+  readonly path: readonly (string | number)[]
+  readonly problem: string
+}
+
+/** The options cannot be used. Lists every problem at once; thrown at registration, before anything listens. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly code = 'PKCE_CONFIG'
+  readonly problems: readonly ConfigProblem[]
+
+  constructor(problems: readonly ConfigProblem[]) {
+    super(
+      `invalid configuration:\n${problems.map((p) => `  ${formatPath(p.path)}: ${p.problem}`).join('\n')}`,
+    )
+    this.problems = problems
+  }
+}
+
+/** `['clients', 0, 'name']` as `clients[0].name`. */
+export function formatPath(path: ConfigProblem['path']): string {
+  return (
+    path.reduce<string>(
+      (text, key) => (typeof key === 'number' ? `${text}[${key}]` : text === '' ? key : `${text}.${key}`),
+      '',
+    ) || '(top level)'
+  )
+}

@@ -1,0 +1,50 @@
+import { ProviderError } from '../../oauth/errors.ts'
+
+const FAILURES_TO_OPEN = 5
+const OPEN_MS = 5000
+const MAX_RUNNING = 128
+
+/**
+ * One endpoint's fuse: after five transient failures in a row, calls fail at once for five seconds, then one
+ * goes first and decides; and no more than 128 calls run at a time (F-12).
+ *
+ * @param now the clock, in milliseconds.
+ * @returns a function that runs `call`, or throws ProviderError `provider_unavailable` without calling it.
+ */
+export function createBreaker(
+  endpoint: string,
+  now: () => number,
+): <T>(call: () => Promise<T>) => Promise<T> {
+  let failures = 0
+  let openUntil = 0
+  let running = 0
+
+  return async (call) => {
+    if (running >= MAX_RUNNING || now() < openUntil) {
+      throw new ProviderError('provider_unavailable', endpoint, {
+        unsent: true,
+        cause: new Error(running >= MAX_RUNNING ? 'too many calls' : 'circuit breaker open'),
+      })
+    }
+    // The first call after the pause is the probe: the others stay out until it has answered.
+    if (failures >= FAILURES_TO_OPEN) openUntil = now() + OPEN_MS
+    running += 1
+    try {
+      const result = await call()
+      failures = 0
+      openUntil = 0
+      return result
+    } catch (error) {
+      if (error instanceof ProviderError && error.transient) {
+        failures += 1
+        if (failures >= FAILURES_TO_OPEN) openUntil = now() + OPEN_MS
+      } else {
+        failures = 0
+        openUntil = 0
+      }
+      throw error
+    } finally {
+      running -= 1
+    }
+  }
+}

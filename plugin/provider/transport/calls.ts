@@ -1,0 +1,113 @@
+import { type ConfigProblem, ProviderError } from '../../oauth/errors.ts'
+import { formatForm } from '../../oauth/form.ts'
+import type { ResolvedProvider } from '../../options/resolved.ts'
+import { createClientAuthentication } from '../client-authentication.ts'
+import { createBreaker } from './breaker.ts'
+import { errorCode, type ProviderDispatcher } from './network.ts'
+import {
+  type EndpointName,
+  endpointNames,
+  type ProviderAnswer,
+  type ProviderRequest,
+  sendRequest,
+} from './request.ts'
+import { type JsonObject, readAnswer } from './response.ts'
+import { type Pause, type RetryRule, withRetries } from './retry.ts'
+
+/** What the provider client writes to: pino, or anything with its three methods. */
+export type ProviderLog = Record<'info' | 'warn' | 'error', (fields: object, message: string) => void>
+
+/** Every request to the provider goes through here: breaker, retry rule, limits, and client authentication. */
+export interface Calls {
+  /** Asks for JSON, under the endpoint's breaker. @throws ProviderError */
+  get(
+    endpoint: EndpointName,
+    rule: RetryRule,
+    url: URL,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<ProviderAnswer>
+  /** Posts a form with our client authentication, which is asked for anew at each call. @throws ProviderError */
+  post(
+    endpoint: EndpointName,
+    rule: RetryRule,
+    url: URL,
+    parameters: Readonly<Record<string, string>>,
+  ): Promise<ProviderAnswer>
+  /** Reads an answer of the token or PAR endpoint; that our client is refused is told to the operator. */
+  read(endpoint: EndpointName, answer: ProviderAnswer): JsonObject
+  /** Tries a secret or key that is given as text; a function is asked when it is needed. */
+  credentialProblems(): Promise<ConfigProblem[]>
+}
+
+/** The code behind a failure, for a log line: never a message, which can quote what was sent. */
+export function causeOf(error: unknown): string {
+  if (!(error instanceof ProviderError)) return errorCode(error)
+  return error.cause instanceof Error ? error.cause.message : error.reason
+}
+
+/** @see Calls */
+export function createCalls(options: {
+  provider: ResolvedProvider
+  dispatcher: ProviderDispatcher
+  log: ProviderLog
+  now: () => number
+  pause: Pause
+}): Calls {
+  const { provider, dispatcher, log, now, pause } = options
+  const authenticate = createClientAuthentication(provider)
+  const breakers = new Map(endpointNames.map((endpoint) => [endpoint, createBreaker(endpoint, now)]))
+
+  function send(endpoint: EndpointName, rule: RetryRule, request: ProviderRequest): Promise<ProviderAnswer> {
+    const guarded = breakers.get(endpoint)!
+    return guarded(() =>
+      withRetries(rule, pause, () => sendRequest(endpoint, dispatcher, provider.timeouts, request)),
+    )
+  }
+
+  return {
+    get(endpoint, rule, url, headers = {}) {
+      return send(endpoint, rule, { url, headers })
+    },
+
+    async post(endpoint, rule, url, parameters) {
+      const credentials = await authenticate().catch((error: unknown) => {
+        const cause = new Error(`client credentials: ${errorCode(error)}`)
+        throw new ProviderError('provider_unavailable', endpoint, { unsent: true, cause })
+      })
+      const headers = {
+        'content-type': 'application/x-www-form-urlencoded;charset=UTF-8',
+        ...credentials.headers,
+      }
+      const body = formatForm({ ...parameters, ...credentials.parameters })
+      return send(endpoint, rule, { url, headers, body })
+    },
+
+    read(endpoint, answer) {
+      try {
+        return readAnswer(endpoint, answer)
+      } catch (error) {
+        if (error instanceof ProviderError && error.reason === 'provider_refused_client') {
+          log.error(
+            { endpoint, cause: causeOf(error) },
+            'the provider refuses this client: check clientId, its secret or key, clientAuthentication, and the ' +
+              'redirect URI and scopes that are registered there',
+          )
+        }
+        throw error
+      }
+    },
+
+    async credentialProblems() {
+      const key = provider.clientAuthentication === 'private_key_jwt' ? 'privateKey' : 'clientSecret'
+      if (typeof provider[key] === 'function') return []
+      const wrong = {
+        clientSecret: 'is missing',
+        privateKey: 'is not a private key: a JWK or a PKCS#8 PEM; RSA, P-256, P-384 or Ed25519',
+      }
+      return authenticate().then(
+        () => [],
+        () => [{ path: ['provider', key], problem: wrong[key] }],
+      )
+    },
+  }
+}

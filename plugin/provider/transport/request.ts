@@ -1,0 +1,177 @@
+import type { Dispatcher } from 'undici'
+import { ProviderError } from '../../oauth/errors.ts'
+import type { ResolvedProvider } from '../../options/resolved.ts'
+import { TimeoutError } from '../../stores/within.ts'
+import { ConnectError, errorCode, type ProviderDispatcher } from './network.ts'
+
+/** Largest answer that is read, in bytes (F-09). */
+const MAX_BYTES = {
+  discovery: 262_144,
+  jwks: 262_144,
+  par: 65_536,
+  token: 65_536,
+  userinfo: 65_536,
+  revocation: 65_536,
+} as const
+
+/** GitHub, for one, answers nobody without a name. */
+const EVERY_REQUEST = {
+  accept: 'application/json',
+  'accept-encoding': 'identity',
+  'user-agent': 'fastify-pkce',
+}
+
+/** The provider's endpoints as they are called, each with its own limit and breaker. */
+export type EndpointName = keyof typeof MAX_BYTES
+/** @see EndpointName */
+export const endpointNames = Object.keys(MAX_BYTES) as EndpointName[]
+
+/** One request: a GET, or a POST if there is a body. */
+export interface ProviderRequest {
+  readonly url: URL
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string
+}
+
+/** An answer as it came, whole. */
+export interface ProviderAnswer {
+  readonly status: number
+  /** The `Content-Type` header, empty where there is none. */
+  readonly contentType: string
+  readonly text: string
+}
+
+/**
+ * Sends one request: deadlines for the head, the body and the whole (F-08), a size cap while reading, nothing
+ * compressed (F-09), no redirects (F-04).
+ *
+ * @throws ProviderError `provider_unavailable` when there is no answer or it is 5xx or 429,
+ * `provider_answer_invalid` when it cannot be read.
+ */
+export function sendRequest(
+  endpoint: EndpointName,
+  dispatcher: ProviderDispatcher,
+  timeouts: ResolvedProvider['timeouts'],
+  { url, headers, body }: ProviderRequest,
+): Promise<ProviderAnswer> {
+  return new Promise((resolve, reject) => {
+    const exchange = new Exchange(endpoint, timeouts.totalMs, resolve, reject)
+    dispatcher.dispatch(
+      {
+        origin: url.origin,
+        path: url.pathname + url.search,
+        method: body === undefined ? 'GET' : 'POST',
+        headers: { ...EVERY_REQUEST, ...headers },
+        body: body ?? null,
+        headersTimeout: timeouts.headersMs,
+        bodyTimeout: timeouts.bodyMs,
+      },
+      exchange,
+    )
+  })
+}
+
+/** Joins the answer together as undici calls it; of several outcomes the first one counts. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #endpoint: EndpointName
+  readonly #resolve: (answer: ProviderAnswer) => void
+  readonly #reject: (error: ProviderError) => void
+  readonly #deadline: NodeJS.Timeout
+  #abort: ((error?: Error) => void) | undefined
+  #isLate = false
+  #status = 0
+  #contentType = ''
+  readonly #chunks: Buffer[] = []
+  #length = 0
+
+  constructor(
+    endpoint: EndpointName,
+    totalMs: number,
+    resolve: (answer: ProviderAnswer) => void,
+    reject: (error: ProviderError) => void,
+  ) {
+    this.#endpoint = endpoint
+    this.#resolve = resolve
+    this.#reject = reject
+    // A process that stood still reads what has arrived meanwhile first: tokens that nobody reads, nobody revokes.
+    this.#deadline = setTimeout(() => setImmediate(() => this.#giveUp()), totalMs)
+  }
+
+  onConnect(abort: (error?: Error) => void): void {
+    // It was in a queue for a connection, where undici cannot be told to forget it.
+    if (this.#isLate) abort()
+    else this.#abort = abort
+  }
+
+  onHeaders(status: number, raw: Buffer[]): boolean {
+    this.#status = status
+    this.#contentType = field(raw, 'content-type') ?? ''
+    if (status >= 500 || status === 429 || status === 408)
+      this.#fail('provider_unavailable', `status ${status}`)
+    else if ((field(raw, 'content-encoding') ?? 'identity') !== 'identity') {
+      this.#fail('provider_answer_invalid', 'content-encoding')
+    }
+    return true
+  }
+
+  onData(chunk: Buffer): boolean {
+    this.#length += chunk.length
+    if (this.#length <= MAX_BYTES[this.#endpoint]) this.#chunks.push(chunk)
+    else {
+      this.#fail('provider_answer_invalid', 'answer too large')
+      this.#abort?.()
+    }
+    return true
+  }
+
+  onComplete(): void {
+    clearTimeout(this.#deadline)
+    const text = utf8.decode(Buffer.concat(this.#chunks, this.#length))
+    this.#resolve({ status: this.#status, contentType: this.#contentType, text })
+  }
+
+  onError(error: Error): void {
+    clearTimeout(this.#deadline)
+    this.#reject(transportError(this.#endpoint, error))
+  }
+
+  #giveUp(): void {
+    this.#isLate = true
+    this.#reject(transportError(this.#endpoint, new TimeoutError()))
+    this.#abort?.()
+  }
+
+  #fail(reason: 'provider_unavailable' | 'provider_answer_invalid', what: string): void {
+    this.#reject(new ProviderError(reason, this.#endpoint, { cause: new Error(what) }))
+  }
+}
+
+/** Without a byte order mark, which JSON may not have and some send. */
+const utf8 = new TextDecoder()
+
+/** A header in a flat list of names and values; several of one name are joined (RFC 9110 §5.3). */
+function field(raw: readonly Buffer[], name: string): string | undefined {
+  let found: string | undefined
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    if (raw[i]!.length !== name.length || raw[i]!.toString('latin1').toLowerCase() !== name) continue
+    const value = raw[i + 1]!.toString('latin1')
+    found = found === undefined ? value : `${found}, ${value}`
+  }
+  return found
+}
+
+/** What undici says of an answer that is no HTTP. The parser's errors have codes of their own, and some have none. */
+const NOT_HTTP = /^(?:HPE_.*|HTTPParserError|UND_ERR_HEADERS_OVERFLOW|UND_ERR_RES_CONTENT_LENGTH_MISMATCH)$/
+
+/** Only the code of the cause is kept: undici's errors can carry addresses, headers and bodies. */
+function transportError(endpoint: string, error: unknown): ProviderError {
+  const code = errorCode(error)
+  return new ProviderError(
+    NOT_HTTP.test(code) ? 'provider_answer_invalid' : 'provider_unavailable',
+    endpoint,
+    {
+      cause: new Error(code),
+      unsent: error instanceof ConnectError,
+    },
+  )
+}

@@ -1,0 +1,74 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { loadConfig } from '../../gateway/config/load.ts'
+import { optionsPage } from '../support/options-page.ts'
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
+const readme = read('README.md')
+/** The code blocks of a language, in order. */
+const blocks = (language: string) =>
+  [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
+    .filter((match) => match[1] === language)
+    .map((match) => match[2]!)
+
+t.test('docs/options.md is what the schemas say (npm run docs writes it)', async (t) => {
+  t.equal(read('docs/options.md'), optionsPage())
+})
+
+t.test('every option says why it is there', async (t) => {
+  const silent = optionsPage()
+    .split('\n')
+    .filter((line) => line.startsWith('| `') && line.endsWith('|  |'))
+  t.same(silent, [])
+})
+
+t.test("the README's configuration is valid as it stands", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'readme-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'gateway.yaml')
+  writeFileSync(file, blocks('yaml')[0]!)
+  writeFileSync(join(folder, 'provider-secret.txt'), 'secret\n', { mode: 0o600 })
+  const { config } = loadConfig({ file })
+  t.equal(config.upstreams.length, 2)
+  t.same(config.warnings, [])
+
+  writeFileSync(join(folder, 'redis-url.txt'), 'redis://127.0.0.1:6379', { mode: 0o600 })
+  writeFileSync(join(folder, 'postgres-url.txt'), 'postgres://127.0.0.1/pkce', { mode: 0o600 })
+  writeFileSync(join(folder, 'sealing-secrets.txt'), Buffer.alloc(32, 1).toString('base64url'), {
+    mode: 0o600,
+  })
+  for (const store of blocks('yaml').slice(1)) {
+    writeFileSync(file, blocks('yaml')[0]! + store)
+    const { config } = loadConfig({ file })
+    t.match(store, `type: ${config.store.store.name}`)
+    await config.store.close()
+  }
+})
+
+t.test("the README's plugin code is the example that runs, but for its addresses", async (t) => {
+  const plain = (code: string) =>
+    code
+      .replace(/^\/\*\*.*?\*\/\n/s, '')
+      .replace(/^const \{[^}]*\} = process\.env\n/m, '')
+      .replace(/publicUrl: .*?,\n/, '')
+      .replace(/provider: .*?(?=\n {2}clients:)/s, '')
+      .replace(/app\.listen\(.*\)/, '')
+      .replace(/\s+/g, '')
+      .replace(/,(?=[\]})])/g, '')
+  t.equal(plain(blocks('ts')[0]!), plain(read('examples/protect-a-route.ts')))
+})
+
+t.test('the README names exactly one command to run and one to test', async (t) => {
+  const commands = blocks('sh').join('').trim().split('\n')
+  t.equal(commands.filter((line) => line === 'npm ci && npm start').length, 1)
+  t.equal(commands.filter((line) => line === 'npm cit').length, 1)
+})
+
+t.test('nothing in the documents points to a file that is not there', async (t) => {
+  for (const document of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md']) {
+    for (const [, path] of read(document).matchAll(/\]\((?!https?:)([^)#]+)\)/g))
+      t.ok(read(path!).length > 0, path!)
+  }
+})

@@ -1,0 +1,111 @@
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import t from 'tap'
+import { Routes } from '../../../gateway/forward/routes.ts'
+import { TrustedPeers } from '../../../gateway/forward/trusted-proxies.ts'
+import { UpstreamRoute } from '../../../gateway/forward/upstream/route.ts'
+import { forwarder, head, noStreams, PUBLIC_URL, upstream } from '../../support/forwarder.ts'
+import { until } from '../../support/wait.ts'
+import { answerOk, exchange, field, RawUpstream, type Responder, WireClient } from '../../support/wire.ts'
+
+const TARGET = 'http://127.0.0.1:5000'
+
+function routesOf(...prefixes: string[]) {
+  const upstreams = prefixes.map(
+    (prefix) => new UpstreamRoute(upstream({ prefix, target: TARGET }), PUBLIC_URL, noStreams),
+  )
+  t.teardown(() => Promise.all(upstreams.map((route) => route.targets.close())))
+  return { routes: new Routes(upstreams), upstreams }
+}
+
+t.test('the longest prefix wins, and a prefix ends with its segment (H-01, H-09)', async (t) => {
+  const { routes, upstreams } = routesOf('/api', '/api/v2/orders', '/a')
+  const [api, orders, a] = upstreams
+  const expected = {
+    '/api': api,
+    '/api/': api,
+    '/api?page=2': api,
+    '/api/v2': api,
+    '/api/v2/orders': orders,
+    '/api/v2/orders?x': orders,
+    '/api/v2/orders/1': orders,
+    '/api/v2/orders1': api,
+    '/a/pi': a,
+    '/a?/api/x': a,
+    '/apis': undefined,
+    '/API': undefined,
+    '/': undefined,
+    '/x?/api/': undefined,
+  }
+  for (const [target, route] of Object.entries(expected)) t.equal(routes.find(target), route, target)
+})
+
+t.test('a room wins against every prefix, with the query left aside', async (t) => {
+  const { routes, upstreams } = routesOf('/', '/oauth2')
+  routes.addRoom('/oauth2/token')
+  routes.addRoom('/.well-known/oauth-authorization-server')
+  const [root, oauth2] = upstreams
+  t.equal(routes.find('/oauth2/token'), 'room')
+  t.equal(routes.find('/oauth2/token?x=/oauth2/other'), 'room')
+  t.equal(routes.find('/.well-known/oauth-authorization-server'), 'room')
+  t.equal(routes.find('/oauth2/token/'), oauth2)
+  t.equal(routes.find('/oauth2/other?/oauth2/token'), oauth2)
+  t.equal(routes.find('/anything'), root)
+})
+
+t.test('a room with parameters is refused where it is registered', async (t) => {
+  const { routes } = routesOf('/api')
+  t.throws(() => routes.addRoom('/rooms/:id'), { message: /\/rooms\/:id has parameters/ })
+  t.throws(() => routes.addRoom('/files/*'), { message: /parameters/ })
+})
+
+t.test('behind an upstream at the root, a room is reached by none of its methods', async (t) => {
+  const api = new RawUpstream()
+  const { app, port } = await forwarder({
+    upstreams: [upstream({ prefix: '/', target: await api.listen() })],
+  })
+  t.teardown(() => Promise.all([app.close(), api.close()]))
+  t.equal((await exchange(port, head('GET /oauth2/room'))).body.toString(), '{"room":true}')
+  for (const method of ['PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS']) {
+    t.equal((await exchange(port, head(`${method} /oauth2/room`, 'Content-Length: 0'))).status, 404, method)
+  }
+  t.equal(api.requests.length, 0)
+  t.equal((await exchange(port, head('GET /oauth2/rooms'))).status, 200)
+  t.equal(api.requests[0]?.requestLine, 'GET /oauth2/rooms HTTP/1.1')
+})
+
+t.test("the client's address is what trusted proxies say of it, and nobody else (J-08)", async (t) => {
+  const from = (remoteAddress: string) => ({ remoteAddress }) as Socket
+  const peers = new TrustedPeers(['10.0.0.0/8', 'fd00::/8'])
+  t.equal(peers.clientAddress(from('203.0.113.9'), '198.51.100.1'), '203.0.113.9')
+  t.equal(peers.clientAddress(from('10.0.0.1'), undefined), '10.0.0.1')
+  t.equal(peers.clientAddress(from('10.0.0.1'), '198.51.100.1'), '198.51.100.1')
+  t.equal(peers.clientAddress(from('10.0.0.1'), '1.2.3.4, 198.51.100.1 , 10.9.9.9'), '198.51.100.1')
+  t.equal(peers.clientAddress(from('::ffff:10.0.0.1'), '2001:db8::1'), '2001:db8::1')
+  t.equal(peers.clientAddress(from('fd00::1'), '10.1.1.1,10.2.2.2'), '10.1.1.1')
+  t.equal(peers.clientAddress(from('10.0.0.1'), 'unknown'), 'unknown')
+  t.equal(new TrustedPeers([]).clientAddress(from('10.0.0.1'), '198.51.100.1'), '10.0.0.1')
+})
+
+t.test('while it closes, a request of a connection in use is answered, as its last (K-07)', async (t) => {
+  const api = new RawUpstream()
+  const { app, port } = await forwarder({ upstreams: [upstream({ target: await api.listen() })] })
+  t.teardown(() => api.close())
+  const held: Parameters<Responder>[] = []
+  api.respond = (...request) => held.push(request)
+  const client = new WireClient(port)
+  t.teardown(() => client.socket.destroy())
+  client.send(head('GET /api/first'))
+  await once(api.events, 'head')
+  const closed = app.close()
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  client.send(head('GET /api/second'))
+  answerOk(...held[0]!)
+  t.equal((await client.answer()).status, 200)
+  await until(() => held.length === 2)
+  answerOk(...held[1]!)
+  const second = await client.answer()
+  t.equal(second.status, 200)
+  t.equal(field(second, 'connection'), 'close')
+  await closed
+})

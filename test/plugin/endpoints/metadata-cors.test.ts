@@ -1,0 +1,308 @@
+import type { LightMyRequestResponse } from 'fastify'
+import t, { type Test } from 'tap'
+import { PUBLIC_URL, REDIRECT_URI, startPluginApp } from '../../support/plugin-app.ts'
+
+const WELL_KNOWN = ['/.well-known/oauth-authorization-server', '/.well-known/openid-configuration']
+const SPA = 'https://spa.example.com'
+const OTHER_SPA = 'http://localhost:5173'
+const EVIL = 'https://evil.example'
+const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
+
+const corsOf = ({ headers }: LightMyRequestResponse) =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('access-control')))
+
+t.test('metadata', async (t) => {
+  const plugin = await startPluginApp(t)
+  const { app } = plugin
+
+  for (const url of WELL_KNOWN) {
+    await t.test(`${url} says what there is and nothing else (RFC 8414 §2, RFC 9207 §3, E-13)`, async (t) => {
+      const response = await app.inject({
+        url,
+        headers: { host: 'evil.example', 'x-forwarded-host': 'evil' },
+      })
+      t.equal(response.statusCode, 200)
+      t.match(response.headers['content-type'], 'application/json')
+      t.same(response.json(), {
+        issuer: PUBLIC_URL,
+        authorization_endpoint: `${PUBLIC_URL}/oauth2/authorize`,
+        token_endpoint: `${PUBLIC_URL}/oauth2/token`,
+        revocation_endpoint: `${PUBLIC_URL}/oauth2/revoke`,
+        userinfo_endpoint: `${PUBLIC_URL}/oauth2/userinfo`,
+        jwks_uri: `${PUBLIC_URL}/oauth2/jwks`,
+        response_types_supported: ['code'],
+        response_modes_supported: ['query'],
+        grant_types_supported: ['authorization_code', 'refresh_token'],
+        subject_types_supported: ['public'],
+        id_token_signing_alg_values_supported: ['RS256'],
+        token_endpoint_auth_methods_supported: ['none'],
+        revocation_endpoint_auth_methods_supported: ['none'],
+        code_challenge_methods_supported: ['S256'],
+        authorization_response_iss_parameter_supported: true,
+        scopes_supported: ['orders.read', 'orders.write'],
+      })
+      t.notMatch(response.body, 'plain')
+    })
+  }
+
+  await t.test('every endpoint in it exists, and jwks is a set without keys (RFC 7517 §5)', async (t) => {
+    const metadata = (await app.inject(WELL_KNOWN[0]!)).json() as Record<string, unknown>
+    for (const [name, value] of Object.entries(metadata)) {
+      if (!/_endpoint$|_uri$/.test(name)) continue
+      const response = await app.inject(new URL(String(value)).pathname)
+      t.not(response.statusCode, 404, name)
+    }
+    t.same((await app.inject('/oauth2/jwks')).json(), { keys: [] })
+  })
+
+  await t.test('there is no logout: apps call revoke (E-07)', async (t) => {
+    for (const url of [
+      '/oauth2/logout',
+      '/oauth2',
+      '/oauth2/',
+      '/oauth2/token/',
+      '/oauth2//token',
+      '/OAUTH2/token',
+    ]) {
+      t.equal((await app.inject(url)).statusCode, 404, url)
+    }
+  })
+
+  await t.test(
+    'every route refuses the methods that it does not have, and does nothing (RFC 9110 §15.5.6)',
+    async (t) => {
+      const rooms: [string, string[]][] = [
+        ['/oauth2/authorize', ['GET']],
+        ['/oauth2/callback', ['GET']],
+        ['/oauth2/token', ['POST']],
+        ['/oauth2/revoke', ['POST']],
+        ['/oauth2/introspect', ['POST']],
+        ['/oauth2/userinfo', ['GET', 'POST']],
+        ['/oauth2/jwks', ['GET']],
+        ...WELL_KNOWN.map((url): [string, string[]] => [url, ['GET']]),
+      ]
+      plugin.store.countCalls()
+      for (const [url, methods] of rooms) {
+        for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']) {
+          if (methods.includes(method)) continue
+          const response = await app.inject({
+            method: method as 'GET',
+            url,
+            headers: { ...FORM, accept: 'application/json' },
+            ...(method !== 'HEAD' && method !== 'TRACE' && { payload: 'grant_type=refresh_token' }),
+          })
+          t.equal(response.statusCode, 405, `${method} ${url}`)
+          t.equal(response.headers.allow, methods.join(', '))
+          t.equal(response.headers['cache-control'], 'no-store')
+          if (method !== 'HEAD') t.equal(response.json().error, 'invalid_request')
+        }
+      }
+      t.equal(plugin.store.countCalls(), 0)
+    },
+  )
+})
+
+t.test('metadata follows the configuration (E-13, E-04)', async (t) => {
+  const plugin = await startPluginApp(t, {
+    routePrefix: '/auth/v2',
+    resourceServers: [{ clientId: 'api', clientSecret: 'secret' }],
+    clients: [
+      {
+        clientId: 'web',
+        redirectUris: [REDIRECT_URI],
+        authentication: 'client_secret_basic',
+        clientSecret: 's',
+        scopes: ['a'],
+      },
+      { clientId: 'off', redirectUris: [REDIRECT_URI], enabled: false, scopes: ['secret-scope'] },
+    ],
+  })
+  const metadata = (await plugin.app.inject(WELL_KNOWN[1]!)).json()
+  t.match(metadata, {
+    authorization_endpoint: `${PUBLIC_URL}/auth/v2/authorize`,
+    introspection_endpoint: `${PUBLIC_URL}/auth/v2/introspect`,
+    introspection_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
+    token_endpoint_auth_methods_supported: ['none', 'client_secret_basic'],
+  })
+  t.same(metadata.scopes_supported, ['a'])
+  t.equal((await plugin.app.inject('/auth/v2/jwks')).statusCode, 200)
+  t.equal((await plugin.app.inject('/oauth2/jwks')).statusCode, 404)
+})
+
+t.test('CORS (C-22)', async (t) => {
+  const client = { redirectUris: [REDIRECT_URI], scopes: ['orders.read'] }
+  const plugin = await startPluginApp(t, {
+    clients: [
+      { ...client, clientId: 'app', allowedOrigins: [SPA] },
+      { ...client, clientId: 'spa2', allowedOrigins: [OTHER_SPA] },
+      { ...client, clientId: 'native' },
+    ],
+    resourceServers: [{ clientId: 'api', clientSecret: 'secret' }],
+  })
+  const { app } = plugin
+  const FOR_APPS = ['/oauth2/token', '/oauth2/revoke', '/oauth2/userinfo', '/oauth2/jwks', ...WELL_KNOWN]
+  const NOT_FOR_APPS = ['/oauth2/authorize', '/oauth2/callback', '/oauth2/introspect']
+  const preflight = (url: string, origin: string) =>
+    app.inject({
+      method: 'OPTIONS',
+      url,
+      headers: {
+        origin,
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'authorization,x-evil',
+      },
+    })
+
+  await t.test(
+    'a preflight from a registered origin is answered from the union, and asks nobody',
+    async (t) => {
+      plugin.store.countCalls()
+      for (const url of FOR_APPS) {
+        for (const origin of [SPA, OTHER_SPA]) {
+          const response = await preflight(url, origin)
+          t.equal(response.statusCode, 204, url)
+          t.equal(response.body, '')
+          t.same(corsOf(response), {
+            'access-control-allow-origin': origin,
+            'access-control-allow-methods': 'GET, POST',
+            'access-control-allow-headers': 'Authorization, Content-Type',
+            'access-control-expose-headers': 'WWW-Authenticate, Retry-After, X-Request-Id',
+            'access-control-max-age': '600',
+          })
+          t.match(response.headers.vary, 'Origin')
+        }
+      }
+      t.equal(plugin.store.countCalls(), 0)
+    },
+  )
+
+  await t.test('any other origin: 405 and no header, never a reflection', async (t) => {
+    for (const url of [...FOR_APPS, ...NOT_FOR_APPS]) {
+      for (const origin of [
+        EVIL,
+        'null',
+        '*',
+        `${SPA}.evil.example`,
+        `${SPA}/`,
+        SPA.toUpperCase(),
+        `${SPA}:443`,
+        'http://spa.example.com',
+      ]) {
+        const response = await preflight(url, origin)
+        t.equal(response.statusCode, 405, `${origin} ${url}`)
+        t.same(corsOf(response), {})
+      }
+    }
+    for (const url of NOT_FOR_APPS) {
+      const response = await preflight(url, SPA)
+      t.equal(response.statusCode, 405, `${url} is not for scripts`)
+      t.same(corsOf(response), {})
+    }
+  })
+
+  await t.test('OPTIONS that is no preflight is a method like any other', async (t) => {
+    const response = await app.inject({ method: 'OPTIONS', url: '/oauth2/token', headers: { origin: SPA } })
+    t.equal(response.statusCode, 405)
+    t.equal(response.headers.allow, 'POST')
+  })
+
+  const readableBy = (
+    t: Test,
+    response: LightMyRequestResponse,
+    origin: string | undefined,
+    what: string,
+  ) => {
+    t.equal(response.headers['access-control-allow-origin'], origin, what)
+    t.equal(response.headers['access-control-allow-credentials'], undefined, 'never with credentials')
+    t.equal(response.headers['set-cookie'], undefined, 'no cookie')
+  }
+
+  await t.test('an answer is readable by the origins of its own client, errors included', async (t) => {
+    const { code } = await plugin.code()
+    const redeem = (client_id: string, origin: string) =>
+      plugin.post(
+        'token',
+        {
+          grant_type: 'authorization_code',
+          client_id,
+          code: 'x',
+          redirect_uri: 'x',
+          code_verifier: 'v'.repeat(43),
+        },
+        { origin },
+      )
+    readableBy(t, await redeem('app', SPA), SPA, 'its own')
+    readableBy(t, await redeem('app', OTHER_SPA), undefined, "another client's")
+    readableBy(t, await redeem('native', SPA), undefined, 'a client without any')
+    readableBy(t, await redeem('unknown', SPA), SPA, 'client not known: the union')
+    readableBy(t, await redeem('app', EVIL), undefined, 'nobody’s')
+    readableBy(
+      t,
+      await plugin.post('token', { grant_type: 'nonsense' }, { origin: OTHER_SPA }),
+      OTHER_SPA,
+      '400',
+    )
+    const tokens = await plugin.post(
+      'token',
+      {
+        grant_type: 'authorization_code',
+        client_id: 'app',
+        code,
+        redirect_uri: REDIRECT_URI,
+        code_verifier: 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk',
+      },
+      { origin: SPA },
+    )
+    t.equal(tokens.statusCode, 200)
+    readableBy(t, tokens, SPA, '200')
+    t.equal(tokens.headers['access-control-expose-headers'], 'WWW-Authenticate, Retry-After, X-Request-Id')
+
+    const authorization = `Bearer ${tokens.json().access_token}`
+    for (const [origin, allowed] of [
+      [SPA, SPA],
+      [OTHER_SPA, undefined],
+      [EVIL, undefined],
+    ] as const) {
+      readableBy(
+        t,
+        await app.inject({ url: '/oauth2/userinfo', headers: { origin, authorization } }),
+        allowed,
+        `userinfo ${origin}`,
+      )
+      readableBy(
+        t,
+        await plugin.post('revoke', { client_id: 'app', token: 'garbage' }, { origin }),
+        allowed,
+        `revoke ${origin}`,
+      )
+    }
+    const refused = await app.inject({ url: '/oauth2/userinfo', headers: { origin: SPA } })
+    t.equal(refused.statusCode, 401)
+    readableBy(t, refused, SPA, '401 before the client is known')
+    readableBy(t, await plugin.post('introspect', { token: 'x' }, { origin: SPA }), undefined, 'introspect')
+  })
+
+  await t.test(
+    'an answer that depends on the origin says so, and one without an origin has no header',
+    async (t) => {
+      for (const origin of [SPA, EVIL]) {
+        t.match((await app.inject({ url: WELL_KNOWN[0]!, headers: { origin } })).headers.vary, 'Origin')
+      }
+      t.same(corsOf(await app.inject(WELL_KNOWN[0]!)), {})
+    },
+  )
+
+  await t.test('a client of whom no browser is expected gets none of this', async (t) => {
+    const native = await startPluginApp(t)
+    for (const url of [...FOR_APPS, ...NOT_FOR_APPS]) {
+      for (const method of ['GET', 'POST', 'OPTIONS'] as const) {
+        const response = await native.app.inject({
+          method,
+          url,
+          headers: { origin: EVIL, 'access-control-request-method': 'GET' },
+        })
+        t.same(corsOf(response), {}, `${method} ${url}`)
+      }
+    }
+  })
+})
