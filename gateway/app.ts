@@ -6,7 +6,7 @@ import { registerForwarding } from './forward/register.ts'
 import { type ListenerOptions, publicListener } from './listener/listener.ts'
 
 /**
- * The gateway: a listener with its limits, the walk of every request, the plugin's rooms, the upstreams.
+ * The gateway: a listener with its limits, the walk of every request, the plugin's endpoints, the upstreams.
  *
  * @returns a Fastify instance that does not listen yet; closing it leaves the store of `config` open.
  * @throws ConfigError when the provider's metadata is wrong.

@@ -5,7 +5,7 @@ import { callbackRoute } from './endpoints/callback.ts'
 import { introspectRoute } from './endpoints/introspect.ts'
 import { jwksRoute, metadataRoutes } from './endpoints/metadata.ts'
 import { revokeRoute } from './endpoints/revoke.ts'
-import type { Rooms } from './endpoints/services.ts'
+import type { Services } from './endpoints/services.ts'
 import { tokenRoute } from './endpoints/token/token.ts'
 import { userinfoRoute } from './endpoints/userinfo.ts'
 import { Audit } from './grant/audit.ts'
@@ -25,7 +25,7 @@ import { createAuthenticate } from './session/authenticate.ts'
 import { SessionResolver } from './session/resolver.ts'
 
 /**
- * The whole composition: options, collaborators, and the rooms in the order in which a login walks through them.
+ * The whole composition: options, collaborators, and the endpoints in the order in which a login meets them.
  *
  * @throws ConfigError that lists every problem of the options, or of the provider's metadata, at once.
  */
@@ -33,56 +33,56 @@ export async function plugin(app: FastifyInstance, input: PkceOptions): Promise<
   assertTrustworthy(app)
   const options = resolveOptions(input)
   for (const warning of options.warnings) app.log.warn(warning)
-  const rooms = build(app, options)
+  const services = build(app, options)
   const cors = new Cors(options)
-  const authenticate = createAuthenticate(rooms.sessions, rooms.audit, options.publicUrl)
+  const authenticate = createAuthenticate(services.sessions, services.audit, options.publicUrl)
 
-  await rooms.provider.start()
-  const { cache, endings } = rooms.sessions
-  const watchers = [cache, endings, rooms.transactions]
-  const unwatch = await Promise.all(watchers.map((watcher) => rooms.grants.watch(watcher)))
-  decorate(app, rooms, cors, authenticate)
+  await services.provider.start()
+  const { cache, endings } = services.sessions
+  const watchers = [cache, endings, services.transactions]
+  const unwatch = await Promise.all(watchers.map((watcher) => services.grants.watch(watcher)))
+  decorate(app, services, cors, authenticate)
   app.addHook('onClose', async () => {
     for (const end of unwatch) end()
-    await rooms.provider.close()
+    await services.provider.close()
     if (!input.store) await options.store.close()
   })
 
   const prefix = options.routePrefix
-  const walk = async (scope: FastifyInstance) => {
-    await secureScope(scope, rooms)
+  const endpoints = async (scope: FastifyInstance) => {
+    await secureScope(scope, services)
     await scope.register(frontChannel, { prefix })
     await scope.register(backChannel, { prefix })
     await scope.register(discovery)
   }
   // Fastify types serializers as returning text; pino takes any value.
-  await app.register(walk, { logSerializers: logSerializers as unknown as Record<string, () => string> })
+  await app.register(endpoints, { logSerializers: logSerializers as unknown as Record<string, () => string> })
 
   async function frontChannel(scope: FastifyInstance): Promise<void> {
-    await limitRate(scope, rooms, 'authorize')
-    authorizeRoute(scope, rooms)
-    callbackRoute(scope, rooms)
+    await limitRate(scope, services, 'authorize')
+    authorizeRoute(scope, services)
+    callbackRoute(scope, services)
   }
 
   async function backChannel(scope: FastifyInstance): Promise<void> {
-    await limitRate(scope, rooms, 'token')
+    await limitRate(scope, services, 'token')
     await scope.register(async (forApps) => {
       cors.install(forApps)
-      tokenRoute(forApps, rooms)
-      revokeRoute(forApps, rooms)
-      userinfoRoute(forApps, rooms, authenticate)
+      tokenRoute(forApps, services)
+      revokeRoute(forApps, services)
+      userinfoRoute(forApps, services, authenticate)
     })
-    introspectRoute(scope, rooms)
+    introspectRoute(scope, services)
   }
 
   async function discovery(scope: FastifyInstance): Promise<void> {
     cors.install(scope)
     jwksRoute(scope, prefix)
-    metadataRoutes(scope, rooms)
+    metadataRoutes(scope, services)
   }
 }
 
-function build(app: FastifyInstance, options: ResolvedOptions): Rooms {
+function build(app: FastifyInstance, options: ResolvedOptions): Services {
   const { store, lifetimes, limits, callbackUrl } = options
   const grants = new Grants(store, options.provider.issuer, lifetimes)
   const sealing = new Sealing(options.secrets)

@@ -21,7 +21,7 @@ import type { UpstreamRoute } from './upstream/route.ts'
 import { isOriginAllowed, refuseHandshake, VERSION_FIELDS } from './websocket/handshake.ts'
 import { WebSocketExchange } from './websocket/websocket.ts'
 
-export interface WalkOptions {
+export interface IntakeOptions {
   readonly publicUrl: string
   readonly allowedHosts: readonly string[]
   /** Addresses and CIDRs. */
@@ -29,36 +29,36 @@ export interface WalkOptions {
   /** Lower-case names of fields that only we may set. */
   readonly identityHeaders: readonly string[]
   readonly routes: Routes
-  /** The way into the plugin's rooms: Fastify. */
-  readonly rooms: (request: IncomingMessage, response: ServerResponse) => void
+  /** The way into the plugin's endpoints: Fastify. */
+  readonly endpoints: (request: IncomingMessage, response: ServerResponse) => void
   /** Where sessions come from: `app.pkce`. */
   readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'events'>
   readonly log: FastifyBaseLogger
 }
 
 /**
- * The way of every request, in the order of its checks: from the parser to a room of the plugin, or to an upstream.
+ * The way of every request, in the order of its checks: from the parser to an endpoint of the plugin, or to an upstream.
  *
  * It stands before Fastify, so that nothing can be reached past it, and so that a forwarded request pays for no
  * framework. Source: requirements H-02 to H-09.
  */
-export class Walk {
+export class Intake {
   readonly #surroundings: Surroundings
   readonly #hosts: ReadonlySet<string>
   readonly #scheme: string
   readonly #routes: Routes
-  readonly #rooms: WalkOptions['rooms']
-  readonly #sessions: WalkOptions['sessions']
+  readonly #endpoints: IntakeOptions['endpoints']
+  readonly #sessions: IntakeOptions['sessions']
   #draining = false
 
-  constructor(options: WalkOptions) {
+  constructor(options: IntakeOptions) {
     const { publicUrl, log } = options
     const rules = requestFieldRules(options.identityHeaders)
     this.#surroundings = { rules, peers: new TrustedPeers(options.trustProxy), log }
     this.#hosts = servedHosts(publicUrl, options.allowedHosts)
     this.#scheme = publicUrl.startsWith('https:') ? 'https' : 'http'
     this.#routes = options.routes
-    this.#rooms = options.rooms
+    this.#endpoints = options.endpoints
     this.#sessions = options.sessions
   }
 
@@ -93,13 +93,13 @@ export class Walk {
     }
     const destination = this.#routes.find(target)
     if (destination === undefined) request.refuse('route_unknown')
-    else if (destination !== 'room') this.#toUpstream(request, destination)
+    else if (destination !== 'endpoint') this.#toUpstream(request, destination)
     else if (headers.fault !== null) request.refuse(headers.fault)
     else {
       // Fastify reads no body of a GET.
       if (raw.method === 'GET' && !headers.hasBody) endWithHeader(raw)
       nameRequest(raw, request.id)
-      this.#rooms(raw, response)
+      this.#endpoints(raw, response)
     }
   }
 

@@ -4,17 +4,17 @@ import type { Pkce } from '../../plugin/index.ts'
 import type { Upstream } from '../config/schemas/gateway.ts'
 import { acceptUpgrades } from '../listener/upgrade.ts'
 import { OpenStreams } from './exchange/open-streams.ts'
-import { Walk, type WalkOptions } from './intake.ts'
+import { Intake, type IntakeOptions } from './intake.ts'
 import { Routes } from './routes.ts'
 import { UpstreamRoute } from './upstream/route.ts'
 
-export type ForwardingOptions = Pick<WalkOptions, 'publicUrl' | 'allowedHosts' | 'trustProxy'> & {
+export type ForwardingOptions = Pick<IntakeOptions, 'publicUrl' | 'allowedHosts' | 'trustProxy'> & {
   readonly upstreams: readonly Upstream[]
   readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'events' | 'onSessionEnd'>
 }
 
 /**
- * Lets the requests of the instance's server in: each takes its walk, to an upstream or to one of its own routes.
+ * Lets the requests of the instance's server in: each is checked by the intake, and goes to an upstream or to one of its own routes.
  *
  * Call it before any route is registered: what it has not heard of is a 404.
  * @param app from `publicListener`. Source: requirements H-01, H-02, H-09.
@@ -24,24 +24,24 @@ export function registerForwarding(app: FastifyInstance, options: ForwardingOpti
   const streams = new OpenStreams(sessions)
   const upstreamRoutes = upstreams.map((upstream) => new UpstreamRoute(upstream, publicUrl, streams))
   const routes = new Routes(upstreamRoutes)
-  const walk = new Walk({
+  const intake = new Intake({
     ...options,
     identityHeaders: upstreams.flatMap((upstream) => Object.keys(upstream.identityHeaders)),
     routes,
-    rooms: app.routing,
+    endpoints: app.routing,
     log: app.log,
   })
-  app.addHook('onRoute', ({ url }) => routes.addRoom(url))
+  app.addHook('onRoute', ({ url }) => routes.addEndpoint(url))
   // So that its routes can refuse them all in the same way (H-18).
   for (const method of METHODS) {
     if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method)
   }
-  const take = walk.take.bind(walk)
+  const take = intake.take.bind(intake)
   app.server.on('request', take)
   if (upstreams.some(({ websocket }) => websocket !== false)) acceptUpgrades(app.server, take)
 
   app.addHook('preClose', async () => {
-    walk.drain()
+    intake.drain()
     streams.drain()
   })
   app.addHook('onClose', async () => {

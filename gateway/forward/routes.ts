@@ -1,18 +1,18 @@
 import type { UpstreamRoute } from './upstream/route.ts'
 
-/** What a path leads to: an upstream, a room of the plugin's (`'room'`), or nothing. */
-export type Destination = UpstreamRoute | 'room' | undefined
+/** What a path leads to: an upstream, an endpoint of the plugin's (`'endpoint'`), or nothing. */
+export type Destination = UpstreamRoute | 'endpoint' | undefined
 
 /**
  * The way from a path to its destination: exact bytes, no pattern, no decoding (requirements H-01, H-08, H-09).
  *
- * A room always wins against an upstream, so no prefix can swallow the token endpoint.
+ * An endpoint always wins against an upstream, so no prefix can swallow the token endpoint.
  */
 export class Routes {
   /** The longest prefix first. */
   readonly #upstreams: readonly UpstreamRoute[]
-  readonly #rooms = new Set<string>()
-  /** Upstreams below which there are rooms: for them the path is looked up. */
+  readonly #endpoints = new Set<string>()
+  /** Upstreams below which there are endpoints: for them the path is looked up. */
   readonly #shared = new Set<UpstreamRoute>()
 
   constructor(upstreams: readonly UpstreamRoute[]) {
@@ -20,10 +20,10 @@ export class Routes {
   }
 
   /** @throws Error for a path with parameters: it could not be told from an upstream's. */
-  addRoom(path: string): void {
+  addEndpoint(path: string): void {
     if (/[:*]/.test(path))
       throw new Error(`the route ${path} has parameters: its prefix must be an upstream's`)
-    this.#rooms.add(path)
+    this.#endpoints.add(path)
     const upstream = this.#upstreamOf(path)
     if (upstream !== undefined) this.#shared.add(upstream)
   }
@@ -32,7 +32,7 @@ export class Routes {
   find(target: string): Destination {
     const upstream = this.#upstreamOf(target)
     if (upstream !== undefined && !this.#shared.has(upstream)) return upstream
-    return this.#rooms.has(pathOf(target)) ? 'room' : upstream
+    return this.#endpoints.has(pathOf(target)) ? 'endpoint' : upstream
   }
 
   #upstreamOf(target: string): UpstreamRoute | undefined {

@@ -64,7 +64,7 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
     logController: new RequestLog(),
     genReqId: requestIdOf,
     trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
-    // The rooms read their query as it came.
+    // The endpoints read their query as it came.
     routerOptions: { querystringParser: () => ({}) },
     exposeHeadRoutes: false,
     bodyLimit: BODY_LIMIT_BYTES,

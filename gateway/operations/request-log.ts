@@ -1,7 +1,7 @@
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 
 /**
- * One line for each request to a room, when it has been answered: what was asked, the answer's status, and how long
+ * One line for each request to one of the plugin's endpoints, when it has been answered: what was asked, the answer's status, and how long
  * it took. Requests to upstreams have none; what goes wrong with them is told where it does.
  */
 export class RequestLog extends Fastify.LogController {

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Rooms } from '../endpoints/services.ts'
+import type { Services } from '../endpoints/services.ts'
 import type { Cors } from '../http/cors.ts'
 import { OAuthError } from '../oauth/errors.ts'
 import type { Authenticate } from '../session/authenticate.ts'
@@ -7,9 +7,14 @@ import type { Session } from '../session/session.ts'
 import { endSession, sessionsOf } from './management.ts'
 
 /** Adds `app.pkce` and `request.pkceSession`: all that leaks out of the plugin. */
-export function decorate(app: FastifyInstance, rooms: Rooms, cors: Cors, authenticate: Authenticate): void {
+export function decorate(
+  app: FastifyInstance,
+  services: Services,
+  cors: Cors,
+  authenticate: Authenticate,
+): void {
   const sessions = new WeakMap<FastifyRequest, Session>()
-  const { options, audit, provider, sessions: resolver } = rooms
+  const { options, audit, provider, sessions: resolver } = services
 
   app.decorateRequest('pkceSession', {
     getter(this: FastifyRequest): Session {
@@ -35,8 +40,8 @@ export function decorate(app: FastifyInstance, rooms: Rooms, cors: Cors, authent
       },
     onSessionEnd: (session, listener) => resolver.endings.watch(session, listener),
     corsHeaders: (origin, session) => cors.headers(origin, session && options.clients.get(session.clientId)),
-    endSession: (target) => endSession(rooms, target),
-    sessionsOf: (subject) => sessionsOf(rooms, subject),
+    endSession: (target) => endSession(services, target),
+    sessionsOf: (subject) => sessionsOf(services, subject),
     async readiness() {
       const store = await options.store.check().then(
         () => null,

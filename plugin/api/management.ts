@@ -1,4 +1,4 @@
-import type { Rooms } from '../endpoints/services.ts'
+import type { Services } from '../endpoints/services.ts'
 import { isActive, type StoredGrant } from '../grant/grants.ts'
 import { subjectIndex } from '../grant/indexes.ts'
 import type { SessionSummary } from './pkce.ts'
@@ -8,12 +8,12 @@ import type { SessionSummary } from './pkce.ts'
  * that is in the index and not yet active has an exchange under way, whose activation then loses (G-10).
  */
 export async function endSession(
-  rooms: Rooms,
+  services: Services,
   target: { grantId: string } | { subject: string },
 ): Promise<number> {
-  const { grants, audit } = rooms
+  const { grants, audit } = services
   const found =
-    'grantId' in target ? [await grants.read(target.grantId)] : await grantsOf(rooms, target.subject)
+    'grantId' in target ? [await grants.read(target.grantId)] : await grantsOf(services, target.subject)
   let count = 0
   for (const stored of found) {
     const ended = stored && (await grants.end(stored, 'administrator'))
@@ -25,8 +25,8 @@ export async function endSession(
 }
 
 /** The live grants of a subject at our provider. */
-export async function sessionsOf(rooms: Rooms, subject: string): Promise<SessionSummary[]> {
-  const active = (await grantsOf(rooms, subject)).filter(isActive)
+export async function sessionsOf(services: Services, subject: string): Promise<SessionSummary[]> {
+  const active = (await grantsOf(services, subject)).filter(isActive)
   return active.map(({ grant }) => ({
     grantId: grant.id,
     clientId: grant.clientId,
@@ -38,7 +38,7 @@ export async function sessionsOf(rooms: Rooms, subject: string): Promise<Session
 }
 
 /** Those in the subject's index: live ones, and such as are about to be. */
-async function grantsOf({ grants, provider }: Rooms, subject: string): Promise<StoredGrant[]> {
+async function grantsOf({ grants, provider }: Services, subject: string): Promise<StoredGrant[]> {
   const ids = await grants.readIndex(subjectIndex(provider.issuer, subject))
   const found = await Promise.all(ids.map((id) => grants.read(id)))
   return found.filter((stored) => stored !== null)

@@ -15,33 +15,33 @@ import type { RegisteredClient } from '../options/resolved.ts'
 import { type Handle, hashCredential, issueHandle, parseHandle, sameHash } from '../secrets/handles.ts'
 import { answerApp } from './authorize/authorization-response.ts'
 import { isSameBrowser, unbindBrowser } from './authorize/browser-binding.ts'
-import type { Rooms } from './services.ts'
+import type { Services } from './services.ts'
 
 /**
  * `GET /oauth2/callback`: the provider's answer becomes our one-time code (RFC 6749 §4.1.2). One swap: to
  * `authorized` if everything holds, otherwise to `ended`. What is malformed touches nothing, and neither does
  * whoever comes second.
  */
-export function callbackRoute(scope: FastifyInstance, rooms: Rooms): void {
+export function callbackRoute(scope: FastifyInstance, services: Services): void {
   pageRoute(scope, {
     url: '/callback',
     schema: callbackSchema,
     handler: async (request, reply) => {
       const response = parseAuthorizationResponse(rawQuery(request))
-      const { state, stored } = await findTransaction(rooms, response.state)
-      const outcome = judge(rooms, stored.grant, state, response, request.headers.cookie)
+      const { state, stored } = await findTransaction(services, response.state)
+      const outcome = judge(services, stored.grant, state, response, request.headers.cookie)
 
-      if (!(await rooms.grants.replace(stored, outcome.next))) throw new OAuthError('state_used')
-      rooms.transactions.finish(stored.grant.id)
+      if (!(await services.grants.replace(stored, outcome.next))) throw new OAuthError('state_used')
+      services.transactions.finish(stored.grant.id)
       // Not before the swap: whoever is told to try again still needs the cookie.
-      reply.header('set-cookie', unbindBrowser(rooms.options, stored.grant.id))
-      return answer(rooms, stored.grant, outcome, request, reply)
+      reply.header('set-cookie', unbindBrowser(services.options, stored.grant.id))
+      return answer(services, stored.grant, outcome, request, reply)
     },
   })
 }
 
 async function findTransaction(
-  { grants }: Rooms,
+  { grants }: Services,
   value: string,
 ): Promise<{ state: Handle; stored: StoredGrant<AuthorizingGrant> }> {
   const state = parseHandle('state', value)
@@ -61,38 +61,38 @@ type Outcome = { readonly next: Grant } & (
 
 /** Browser, issuer, client, the provider's word, in this order (B-04, B-05, B-14). */
 function judge(
-  rooms: Rooms,
+  services: Services,
   grant: AuthorizingGrant,
   state: Handle,
   response: AuthorizationResponse,
   cookieHeader: string | undefined,
 ): Outcome {
-  const next = end(grant, 'authorization_failed', rooms.grants.now())
-  if (!isSameBrowser(rooms.options, grant, cookieHeader)) {
+  const next = end(grant, 'authorization_failed', services.grants.now())
+  if (!isSameBrowser(services.options, grant, cookieHeader)) {
     return { next, refused: 'browser_mismatch', event: 'callback.browser_mismatch' }
   }
-  if (!issuerMatches(response, rooms.provider)) {
+  if (!issuerMatches(response, services.provider)) {
     return { next, refused: 'issuer_mismatch', event: 'callback.iss_mismatch' }
   }
-  const client = rooms.options.clients.get(grant.clientId)
+  const client = services.options.clients.get(grant.clientId)
   if (!client?.enabled || !client.redirectUris.some((uri) => redirectUriMatches(uri, grant.redirectUri))) {
     return { next, refused: 'client_gone', event: 'callback.refused' }
   }
   if (response.error !== undefined) return { next, client, error: response.error, detail: response.detail }
 
-  const issued = issueCode(rooms, grant, state, response.code)
+  const issued = issueCode(services, grant, state, response.code)
   return issued ? { ...issued, client } : { next, refused: 'transaction_sealed', event: 'callback.refused' }
 }
 
 /** Our code, and the provider's under a seal that it opens, from which it never leaves (B-09). Null: a server secret is gone. */
 function issueCode(
-  rooms: Rooms,
+  services: Services,
   grant: AuthorizingGrant,
   state: Handle,
   providerCode: string,
 ): { next: Grant; code: string } | null {
-  const { options, grants, sealing } = rooms
-  const transaction = transactionSecrets(rooms, grant, state.secret, grant.serverSecret)
+  const { options, grants, sealing } = services
+  const transaction = transactionSecrets(services, grant, state.secret, grant.serverSecret)
   if (!transaction) return null
 
   const code = issueHandle('code', grant.id)
@@ -107,7 +107,7 @@ function issueCode(
 }
 
 function answer(
-  { audit, options }: Rooms,
+  { audit, options }: Services,
   { id, clientId, redirectUri, state }: AuthorizingGrant,
   outcome: Outcome,
   request: FastifyRequest,

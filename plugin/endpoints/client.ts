@@ -3,33 +3,33 @@ import { identifyClient, identifyResourceServer } from '../oauth/client-authenti
 import { OAuthError } from '../oauth/errors.ts'
 import type { FormParameters } from '../oauth/form.ts'
 import type { RegisteredClient, ResourceServer } from '../options/resolved.ts'
-import type { Rooms } from './services.ts'
+import type { Services } from './services.ts'
 
 /** The client of a token or revocation request (RFC 6749 §2.3). @throws OAuthError `client_*`, audited. */
 export function clientOf(
-  rooms: Rooms,
+  services: Services,
   request: FastifyRequest,
   parameters: FormParameters,
 ): RegisteredClient {
-  const { clients, publicUrl } = rooms.options
-  return audited(rooms, request, (authorization) =>
+  const { clients, publicUrl } = services.options
+  return audited(services, request, (authorization) =>
     identifyClient(authorization, parameters, clients, publicUrl),
   )
 }
 
 /** The resource server of an introspection request (RFC 7662 §2.1). @throws OAuthError `client_*`, audited. */
 export function resourceServerOf(
-  rooms: Rooms,
+  services: Services,
   request: FastifyRequest,
   parameters: FormParameters,
 ): ResourceServer {
-  const { resourceServers, publicUrl } = rooms.options
-  return audited(rooms, request, (authorization) =>
+  const { resourceServers, publicUrl } = services.options
+  return audited(services, request, (authorization) =>
     identifyResourceServer(authorization, parameters, resourceServers, publicUrl),
   )
 }
 
-function audited<T>(rooms: Rooms, request: FastifyRequest, identify: (authorization?: string) => T): T {
+function audited<T>(services: Services, request: FastifyRequest, identify: (authorization?: string) => T): T {
   try {
     const { authorization } = request.headers
     // Of several headers Node shows the first, in silence (P-3); the one that counts elsewhere may be another.
@@ -39,7 +39,7 @@ function audited<T>(rooms: Rooms, request: FastifyRequest, identify: (authorizat
     return identify(authorization)
   } catch (error) {
     if (error instanceof OAuthError)
-      rooms.audit.record('client.auth_failed', { request, reason: error.reason })
+      services.audit.record('client.auth_failed', { request, reason: error.reason })
     throw error
   }
 }

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { ActiveGrant } from '../grant/grant.ts'
 import type { StoredGrant } from '../grant/grants.ts'
 import { type Holder, openProviderSecrets, unwrapFor } from '../grant/seals.ts'
-import type { Rooms } from './services.ts'
+import type { Services } from './services.ts'
 
 /** A handle of a grant, as what opens the provider's tokens in it. */
 export interface Presented {
@@ -21,24 +21,24 @@ export interface Presented {
  * @throws StoreError
  */
 export async function endPresented(
-  rooms: Rooms,
+  services: Services,
   request: FastifyRequest,
   stored: StoredGrant<ActiveGrant>,
   reason: 'revoked' | 'code_replayed' | 'refresh_reused',
   presented: Presented,
 ): Promise<void> {
-  const ended = await rooms.grants.end(stored, reason).catch((error: unknown) => {
-    revokeAtProvider(rooms, stored.grant, presented)
+  const ended = await services.grants.end(stored, reason).catch((error: unknown) => {
+    revokeAtProvider(services, stored.grant, presented)
     throw error
   })
   if (ended?.status !== 'active') return
   const { id: grantId, clientId } = ended
-  rooms.audit.record('session.ended', { request, grantId, clientId, reason })
-  revokeAtProvider(rooms, ended, presented)
+  services.audit.record('session.ended', { request, grantId, clientId, reason })
+  revokeAtProvider(services, ended, presented)
 }
 
 function revokeAtProvider(
-  { sealing, provider }: Rooms,
+  { sealing, provider }: Services,
   grant: ActiveGrant,
   { holder, secret, key }: Presented,
 ): void {

@@ -6,20 +6,20 @@ import type { FormParameters } from '../oauth/form.ts'
 import { formatScope } from '../oauth/scope.ts'
 import { parseTokenParameter } from '../oauth/token.ts'
 import { resourceServerOf } from './client.ts'
-import type { Rooms } from './services.ts'
+import type { Services } from './services.ts'
 
 /**
  * `POST /oauth2/introspect` (RFC 7662), for registered resource servers only. Speaks of live access tokens;
  * everything else, refresh tokens included, is exactly `{"active":false}`.
  */
-export function introspectRoute(scope: FastifyInstance, rooms: Rooms): void {
-  const { options, sessions } = rooms
+export function introspectRoute(scope: FastifyInstance, services: Services): void {
+  const { options, sessions } = services
   formRoute(scope, {
     url: '/introspect',
     schema: introspectSchema,
     handler: async (request) => {
       const parameters = request.body as FormParameters
-      resourceServerOf(rooms, request, parameters)
+      resourceServerOf(services, request, parameters)
       try {
         const session = await sessions.resolve(parseTokenParameter(parameters))
         return {

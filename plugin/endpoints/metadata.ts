@@ -2,10 +2,10 @@ import type { FastifyInstance } from 'fastify'
 import { jsonRoute } from '../http/route.ts'
 import { jwksSchema, metadataSchema } from '../http/schemas.ts'
 import { authorizationServerMetadata } from '../oauth/metadata.ts'
-import type { Rooms } from './services.ts'
+import type { Services } from './services.ts'
 
 /** The same metadata at both well-known addresses: AppAuth knows only the second (RFC 8414 §3, §5). */
-export function metadataRoutes(scope: FastifyInstance, { options }: Rooms): void {
+export function metadataRoutes(scope: FastifyInstance, { options }: Services): void {
   const metadata = authorizationServerMetadata(options)
   for (const [name, operationId] of [
     ['oauth-authorization-server', 'authorizationServerMetadata'],

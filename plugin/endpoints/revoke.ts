@@ -11,30 +11,30 @@ import type { RegisteredClient } from '../options/resolved.ts'
 import { familyOf, hashCredential, hashFamily, parseHandle, sameHash } from '../secrets/handles.ts'
 import { clientOf } from './client.ts'
 import { endPresented, type Presented } from './end-presented.ts'
-import type { Rooms } from './services.ts'
+import type { Services } from './services.ts'
 
 /**
  * `POST /oauth2/revoke` (RFC 7009): a live access or refresh token of the client ends its whole grant, here
  * first and at the provider afterwards. Any other token is answered alike: 200 `{}`, which clients that read a
  * body and clients that refuse a 204 both accept.
  */
-export function revokeRoute(scope: FastifyInstance, rooms: Rooms): void {
-  const { options } = rooms
+export function revokeRoute(scope: FastifyInstance, services: Services): void {
+  const { options } = services
   formRoute(scope, {
     url: '/revoke',
     schema: revokeSchema,
     handler: async (request) => {
       const parameters = request.body as FormParameters
-      const client = clientOf(rooms, request, parameters)
+      const client = clientOf(services, request, parameters)
       narrowCors(request, client)
       const presented = await findGrant(
-        rooms.grants,
+        services.grants,
         parseTokenParameter(parameters),
         client,
         options.tokens === 'relay',
       )
       if (presented) {
-        await endPresented(rooms, request, presented.stored, 'revoked', presented)
+        await endPresented(services, request, presented.stored, 'revoked', presented)
       }
       return {}
     },

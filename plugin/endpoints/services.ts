@@ -6,8 +6,8 @@ import type { Provider } from '../provider/provider.ts'
 import type { Sealing } from '../secrets/sealing.ts'
 import type { SessionResolver } from '../session/resolver.ts'
 
-/** What every room works with. Made once, by `plugin.ts`. */
-export interface Rooms {
+/** What every endpoint works with. Made once, by `plugin.ts`. */
+export interface Services {
   readonly options: ResolvedOptions
   readonly grants: Grants
   readonly sealing: Sealing

@@ -3,16 +3,16 @@ import { narrowCors } from '../http/cors.ts'
 import { jsonRoute } from '../http/route.ts'
 import { userinfoSchema } from '../http/schemas.ts'
 import type { Authenticate } from '../session/authenticate.ts'
-import type { Rooms } from './services.ts'
+import type { Services } from './services.ts'
 
 /** `GET` and `POST /oauth2/userinfo` (OIDC Core §5.3): `sub` and the client's claims, never tokens. */
-export function userinfoRoute(scope: FastifyInstance, rooms: Rooms, authenticate: Authenticate): void {
+export function userinfoRoute(scope: FastifyInstance, services: Services, authenticate: Authenticate): void {
   jsonRoute(scope, ['GET', 'POST'], {
     url: '/userinfo',
     schema: userinfoSchema,
     handler: async (request) => {
       const session = await authenticate(request)
-      narrowCors(request, rooms.options.clients.get(session.clientId)!)
+      narrowCors(request, services.options.clients.get(session.clientId)!)
       return session.claims
     },
   })

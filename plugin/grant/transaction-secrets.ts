@@ -1,4 +1,4 @@
-import type { Rooms } from '../endpoints/services.ts'
+import type { Services } from '../endpoints/services.ts'
 import type { TransactionSecrets } from './grant.ts'
 import { deriveFor } from './seals.ts'
 
@@ -10,7 +10,7 @@ import { deriveFor } from './seals.ts'
  * @param serverSecret names the server secret they are derived with; null is returned once it is gone.
  */
 export function transactionSecrets(
-  { options, sealing }: Pick<Rooms, 'options' | 'sealing'>,
+  { options, sealing }: Pick<Services, 'options' | 'sealing'>,
   owner: { readonly id: string; readonly clientId: string },
   state: Buffer,
   serverSecret: string,

@@ -1,5 +1,5 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import type { Rooms } from '../endpoints/services.ts'
+import type { Services } from '../endpoints/services.ts'
 import { OAuthError, type Reason, StoreError } from '../oauth/errors.ts'
 import { sendErrorPage } from './page.ts'
 
@@ -11,16 +11,16 @@ const UNREADABLE = new Set<Reason>(['grant_unreadable', 'transaction_sealed'])
  * itself is in the answer (RFC 6749 §5.2).
  */
 export function answerError(
-  rooms: Rooms,
+  services: Services,
   thrown: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
   const error = toOAuthError(thrown)
   // What was already made into an answer has been recorded where that happened.
-  if (thrown instanceof StoreError) rooms.audit.record('store.unavailable', { request })
+  if (thrown instanceof StoreError) services.audit.record('store.unavailable', { request })
   if (UNREADABLE.has(error.reason))
-    rooms.audit.record('session.unreadable', { request, reason: error.reason })
+    services.audit.record('session.unreadable', { request, reason: error.reason })
   if (error.statusCode >= 500 && error.reason !== 'prefetch_refused') {
     request.log.error({ err: thrown }, 'the request failed')
   } else request.log.info({ reason: error.reason, statusCode: error.statusCode }, 'the request was refused')

@@ -1,6 +1,6 @@
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance } from 'fastify'
-import type { Rooms } from '../endpoints/services.ts'
+import type { Services } from '../endpoints/services.ts'
 import { OAuthError } from '../oauth/errors.ts'
 import { limitedAddress } from './address.ts'
 import { RateWindows, type SharedCounter } from './rate-windows.ts'
@@ -8,10 +8,10 @@ import { RateWindows, type SharedCounter } from './rate-windows.ts'
 /** One limiter for all routes of the scope, by address, before any body is read (J-05, J-07). */
 export async function limitRate(
   scope: FastifyInstance,
-  rooms: Rooms,
+  services: Services,
   name: 'authorize' | 'token',
 ): Promise<void> {
-  const { rateLimit: limits, store } = rooms.options
+  const { rateLimit: limits, store } = services.options
   if (limits === false) return
   const group = limits[name]
   const shared = store.count ? (store as SharedCounter) : undefined

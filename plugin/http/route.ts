@@ -16,43 +16,54 @@ declare module 'fastify' {
   }
 }
 
-interface Room {
+interface Endpoint {
   readonly url: string
   readonly schema: FastifySchema & { readonly operationId: string }
   readonly handler: RouteHandlerMethod
 }
 
 /** A route that a browser visits: GET, and its errors are pages. */
-export function pageRoute(scope: FastifyInstance, room: Room): void {
-  route(scope, ['GET'], room, {
+export function pageRoute(scope: FastifyInstance, endpoint: Endpoint): void {
+  route(scope, ['GET'], endpoint, {
     config: { pkceErrors: 'page' },
     onRequest: (request, _reply, done) => done(thrownBy(refusePrefetch, request)),
   })
 }
 
 /** A route that takes a form: POST, and what cannot be a form is refused before it is read (C-01 to C-03). */
-export function formRoute(scope: FastifyInstance, room: Room): void {
-  route(scope, ['POST'], room, {
+export function formRoute(scope: FastifyInstance, endpoint: Endpoint): void {
+  route(scope, ['POST'], endpoint, {
     preParsing: (request, _reply, _payload, done) => done(thrownBy(refuseNonForm, request) ?? null),
   })
 }
 
 /** A route that answers JSON to the given methods. */
-export function jsonRoute(scope: FastifyInstance, methods: string[], room: Room): void {
-  route(scope, methods, room, {})
+export function jsonRoute(scope: FastifyInstance, methods: string[], endpoint: Endpoint): void {
+  route(scope, methods, endpoint, {})
 }
 
 /**
- * Registers the methods of a room, and refuses all others with 405 and `Allow`: HEAD too, which would otherwise
+ * Registers the methods of a endpoint, and refuses all others with 405 and `Allow`: HEAD too, which would otherwise
  * run the GET handler and use up a state (platform fact P-5).
  */
-function route(scope: FastifyInstance, methods: string[], room: Room, more: Partial<RouteOptions>): void {
+function route(
+  scope: FastifyInstance,
+  methods: string[],
+  endpoint: Endpoint,
+  more: Partial<RouteOptions>,
+): void {
   for (const [index, method] of methods.entries()) {
-    scope.route({ ...more, ...room, schema: schemaFor(room, method, index), method, exposeHeadRoute: false })
+    scope.route({
+      ...more,
+      ...endpoint,
+      schema: schemaFor(endpoint, method, index),
+      method,
+      exposeHeadRoute: false,
+    })
   }
   scope.route({
     method: scope.supportedMethods.filter((method) => !methods.includes(method)),
-    url: room.url,
+    url: endpoint.url,
     schema: { hide: true } as FastifySchema,
     ...(more.config && { config: more.config }),
     // Before the limiter and any body: nothing about such a request can matter.
@@ -63,7 +74,7 @@ function route(scope: FastifyInstance, methods: string[], room: Room, more: Part
 }
 
 /** Of several methods each needs a name of its own in an OpenAPI document: `userinfo`, `userinfoPost`. */
-function schemaFor({ schema }: Room, method: string, index: number): FastifySchema {
+function schemaFor({ schema }: Endpoint, method: string, index: number): FastifySchema {
   if (index === 0) return schema
   const operationId = schema.operationId + method.charAt(0) + method.slice(1).toLowerCase()
   return { ...schema, operationId } as FastifySchema

@@ -2,7 +2,7 @@ import formbody from '@fastify/formbody'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
-import type { Rooms } from '../endpoints/services.ts'
+import type { Services } from '../endpoints/services.ts'
 import { OAuthError } from '../oauth/errors.ts'
 import { parseForm } from '../oauth/form.ts'
 import { answerError } from './answer-error.ts'
@@ -17,7 +17,7 @@ const URL_LIMIT_BYTES = 8 * 1024
  * Makes an encapsulated scope that trusts nothing of the instance it lives in: its own body parser, validator,
  * error handler and headers. Nothing of it leaks out.
  */
-export async function secureScope(scope: FastifyInstance, rooms: Rooms): Promise<void> {
+export async function secureScope(scope: FastifyInstance, services: Services): Promise<void> {
   scope.removeAllContentTypeParsers()
   await scope.register(formbody, { bodyLimit: BODY_LIMIT_BYTES, parser: (text) => parseForm(text) })
   scope.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
@@ -43,7 +43,7 @@ export async function secureScope(scope: FastifyInstance, rooms: Rooms): Promise
     reply.headers(ANSWER_HEADERS)
     done(null, payload)
   })
-  scope.setErrorHandler((error: unknown, request, reply) => answerError(rooms, error, request, reply))
+  scope.setErrorHandler((error: unknown, request, reply) => answerError(services, error, request, reply))
 }
 
 /** On every answer, errors included (C-19, A-22, B-12). */

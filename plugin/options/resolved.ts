@@ -46,7 +46,7 @@ export interface RateLimitGroup {
   readonly windowMs: number
 }
 
-/** The complete, checked, frozen options that every room works with. */
+/** The complete, checked, frozen options that every endpoint works with. */
 export interface ResolvedOptions {
   /** Our issuer: an origin without trailing slash. */
   readonly publicUrl: string

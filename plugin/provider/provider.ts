@@ -1,4 +1,4 @@
-/** What the rooms know of the provider: the only door to it. */
+/** What the endpoints know of the provider: the only door to it. */
 export interface Provider {
   /** The configured issuer, compared as a string everywhere. */
   readonly issuer: string

@@ -105,7 +105,7 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
     upstreams: setup.upstreams,
     sessions: () => sessions,
   })
-  app.get('/oauth2/room', () => ({ room: true }))
+  app.get('/oauth2/endpoint', () => ({ endpoint: true }))
   await app.listen({ host: '127.0.0.1', port: 0 })
   return { app, port: (app.server.address() as AddressInfo).port, logged }
 }

@@ -13,42 +13,42 @@ import {
 import { OAuthError, ProviderError, type Reason } from '../../oauth/errors.ts'
 import { codeChallengeS256 } from '../../oauth/pkce.ts'
 import { hashCredential, issueFirstHandle } from '../../secrets/handles.ts'
-import type { Rooms } from '../services.ts'
+import type { Services } from '../services.ts'
 import { answerApp, interactionOf } from './authorization-response.ts'
 import { bindBrowser } from './browser-binding.ts'
 
 /** `GET /oauth2/authorize`: the app's request becomes a grant, and the browser goes to the provider (RFC 6749 §4.1.1). */
-export function authorizeRoute(scope: FastifyInstance, rooms: Rooms): void {
+export function authorizeRoute(scope: FastifyInstance, services: Services): void {
   pageRoute(scope, {
     url: '/authorize',
     schema: authorizeSchema,
     handler: async (request, reply) => {
       try {
-        const verified = validateAuthorizationRequest(queryParameters(request), rooms.options.clients)
-        return await beginTransaction(rooms, verified, request, reply)
+        const verified = validateAuthorizationRequest(queryParameters(request), services.options.clients)
+        return await beginTransaction(services, verified, request, reply)
       } catch (error) {
-        return answerRefusal(rooms, error, request, reply)
+        return answerRefusal(services, error, request, reply)
       }
     },
   })
 }
 
 async function beginTransaction(
-  rooms: Rooms,
+  services: Services,
   verified: VerifiedAuthorizationRequest,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const { options, grants, provider, transactions } = rooms
+  const { options, grants, provider, transactions } = services
   if (!provider.ready) throw refusedTo(verified, 'provider_not_ready')
 
   const state = issueFirstHandle('state')
   const id = state.selector
   transactions.begin(id, limitedAddress(request), grants.now())
   try {
-    const serverSecret = rooms.sealing.current
+    const serverSecret = services.sealing.current
     const owner = { id, clientId: verified.client.clientId }
-    const secrets = transactionSecrets(rooms, owner, state.secret, serverSecret)!
+    const secrets = transactionSecrets(services, owner, state.secret, serverSecret)!
     const { browserHash, setCookies } = bindBrowser(options, id, request.headers.cookie)
     const grant: AuthorizingGrant = {
       v: 1,
@@ -71,7 +71,7 @@ async function beginTransaction(
     const location = await provider.authorizationUrl({
       state: state.value,
       nonce: secrets.nonce,
-      codeChallenge: providerChallenge(rooms, verified, secrets),
+      codeChallenge: providerChallenge(services, verified, secrets),
       extraScope: verified.providerScope,
       passThrough: verified.passThrough,
       prompt: interactionOf(verified) === 'prompt',
@@ -80,13 +80,13 @@ async function beginTransaction(
   } catch (error) {
     transactions.finish(id)
     if (!(error instanceof ProviderError)) throw error
-    rooms.audit.record('provider.error', { request, grantId: id, reason: error.reason })
+    services.audit.record('provider.error', { request, grantId: id, reason: error.reason })
     throw refusedTo(verified, error.reason)
   }
 }
 
 function providerChallenge(
-  { options }: Rooms,
+  { options }: Services,
   verified: VerifiedAuthorizationRequest,
   secrets: TransactionSecrets,
 ): string | undefined {
@@ -100,19 +100,23 @@ function refusedTo(verified: VerifiedAuthorizationRequest, reason: Reason): Auth
 
 /** Refusals go to the app once its redirect URI is proved; before that, and for outages of ours, they are local. */
 function answerRefusal(
-  rooms: Rooms,
+  services: Services,
   error: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
   if (!(error instanceof OAuthError)) throw error
   const toApp = error instanceof AuthorizationResponseError ? error : undefined
-  rooms.audit.record('authorize.refused', { request, reason: error.reason, clientId: toApp?.client.clientId })
+  services.audit.record('authorize.refused', {
+    request,
+    reason: error.reason,
+    clientId: toApp?.client.clientId,
+  })
   if (!toApp) throw error
   return answerApp(reply, toApp, {
     error: toApp.error,
     error_description: toApp.message,
     state: toApp.state,
-    iss: rooms.options.publicUrl,
+    iss: services.options.publicUrl,
   })
 }

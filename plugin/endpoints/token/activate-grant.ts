@@ -10,7 +10,7 @@ import { stillAllowed } from '../../oauth/scope.ts'
 import { type TokenResponse, tokenResponse } from '../../oauth/token.ts'
 import type { RegisteredClient } from '../../options/resolved.ts'
 import type { ProviderTokens } from '../../provider/provider.ts'
-import type { Rooms } from '../services.ts'
+import type { Services } from '../services.ts'
 import { type Identity, narrowByProvider } from './identity.ts'
 
 /**
@@ -20,7 +20,7 @@ import { type Identity, narrowByProvider } from './identity.ts'
  * @throws OAuthError `commit_failed`, `grant_ended`.
  */
 export async function activateGrant(
-  rooms: Rooms,
+  services: Services,
   request: FastifyRequest,
   client: RegisteredClient,
   redeeming: StoredGrant<RedeemingGrant>,
@@ -28,7 +28,7 @@ export async function activateGrant(
   tokens: ProviderTokens,
   identity: Identity,
 ): Promise<TokenResponse> {
-  const { options, grants, sealing, provider } = rooms
+  const { options, grants, sealing, provider } = services
   const { grant } = redeeming
   const now = grants.now()
   const { id, clientId } = grant
@@ -45,9 +45,9 @@ export async function activateGrant(
     tokenType: tokens.tokenType,
     ...(tokens.refreshToken !== undefined && { refreshToken: tokens.refreshToken }),
   }
-  const access = issueAccessToken(rooms, grant, dataKey, secrets, terms)
+  const access = issueAccessToken(services, grant, dataKey, secrets, terms)
   const refresh =
-    secrets.refreshToken === undefined ? undefined : issueRefreshToken(rooms, grant, dataKey, terms)
+    secrets.refreshToken === undefined ? undefined : issueRefreshToken(services, grant, dataKey, terms)
   const next = activate(grant, {
     activatedAt: now,
     ...identity,
@@ -72,7 +72,7 @@ export async function activateGrant(
     active = await grants.replace(redeeming, next)
   } catch (cause) {
     provider.revoke(secrets)
-    rooms.audit.record('store.unavailable', { request, grantId: id, clientId, reason: 'commit_failed' })
+    services.audit.record('store.unavailable', { request, grantId: id, clientId, reason: 'commit_failed' })
     // The write may have happened all the same; nobody holds its handles, and nobody shall find it live. Not
     // awaited: the store has had its second, and the app gets its answer (G-11).
     void grants.end(redeeming, 'exchange_failed').catch(() => {})
@@ -82,7 +82,7 @@ export async function activateGrant(
     provider.revoke(secrets)
     throw new OAuthError('grant_ended')
   }
-  rooms.audit.record('session.activated', { request, grantId: id, clientId })
+  services.audit.record('session.activated', { request, grantId: id, clientId })
   return tokenResponse({
     accessToken: access.value,
     tokenType: access.tokenType,

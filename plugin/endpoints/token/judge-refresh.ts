@@ -7,7 +7,7 @@ import { type TokenResponse, tokenResponse } from '../../oauth/token.ts'
 import type { RegisteredClient } from '../../options/resolved.ts'
 import { familyOf, type Handle, hashCredential, hashFamily, sameHash } from '../../secrets/handles.ts'
 import { endPresented } from '../end-presented.ts'
-import type { Rooms } from '../services.ts'
+import type { Services } from '../services.ts'
 
 /** A refresh handle that is current, or the answer that its successor was. */
 export type RefreshVerdict =
@@ -25,13 +25,13 @@ export type RefreshVerdict =
  *   `invalid_grant`.
  */
 export async function judgeRefresh(
-  rooms: Rooms,
+  services: Services,
   request: FastifyRequest,
   client: RegisteredClient,
   handle: Handle,
   first: boolean,
 ): Promise<RefreshVerdict> {
-  const stored = await rooms.grants.read(handle.selector)
+  const stored = await services.grants.read(handle.selector)
   if (!stored) throw new OAuthError('refresh_unknown')
   if (stored.grant.status === 'ended') throw new OAuthError('grant_ended')
   if (!isActive(stored)) throw new OAuthError('refresh_unknown')
@@ -40,7 +40,7 @@ export async function judgeRefresh(
     throw new OAuthError('refresh_unknown')
   if (clientId !== client.clientId) throw new OAuthError('refresh_client_mismatch')
 
-  const now = rooms.grants.now()
+  const now = services.grants.now()
   if (refreshToken.idleExpiresAt <= now || stored.grant.expiresAt <= now)
     throw new OAuthError('refresh_expired')
   const hash = hashCredential(handle.value)
@@ -48,15 +48,15 @@ export async function judgeRefresh(
 
   const { predecessor } = refreshToken
   if (predecessor && sameHash(predecessor.hash, hash) && predecessor.graceEndsAt > now) {
-    return { successor: repeatSuccessor(rooms, stored.grant, handle, predecessor) }
+    return { successor: repeatSuccessor(services, stored.grant, handle, predecessor) }
   }
   if (!first) throw new OAuthError('refresh_overtaken')
-  throw await endReused(rooms, request, stored, handle)
+  throw await endReused(services, request, stored, handle)
 }
 
 /** The answer of the rotation that the app may have missed, with the time that has passed taken off. */
 function repeatSuccessor(
-  { grants, sealing }: Rooms,
+  { grants, sealing }: Services,
   grant: ActiveGrant,
   handle: Handle,
   predecessor: { sealed: string },
@@ -76,14 +76,14 @@ function repeatSuccessor(
 
 /** Somebody holds a refresh token that was rotated away: thief or victim, nobody can tell, so all of it ends. */
 async function endReused(
-  rooms: Rooms,
+  services: Services,
   request: FastifyRequest,
   current: StoredGrant<ActiveGrant>,
   handle: Handle,
 ): Promise<OAuthError> {
   const { id, clientId } = current.grant
-  rooms.audit.record('refresh.reuse', { request, grantId: id, clientId, reason: 'refresh_reused' })
-  await endPresented(rooms, request, current, 'refresh_reused', {
+  services.audit.record('refresh.reuse', { request, grantId: id, clientId, reason: 'refresh_reused' })
+  await endPresented(services, request, current, 'refresh_reused', {
     holder: 'refresh',
     secret: familyOf(handle),
     key: current.grant.refreshToken!.key,

@@ -6,7 +6,7 @@ import { verifyCodeVerifier } from '../../oauth/pkce.ts'
 import type { RegisteredClient } from '../../options/resolved.ts'
 import { type Handle, hashCredential, sameHash } from '../../secrets/handles.ts'
 import { endPresented } from '../end-presented.ts'
-import type { Rooms } from '../services.ts'
+import type { Services } from '../services.ts'
 
 /** What a token request presents with its code, its syntax already checked. */
 export interface PresentedCode {
@@ -20,7 +20,7 @@ export interface PresentedCode {
  * matches, any other mismatch ends the grant (C-12).
  */
 export async function proveCode(
-  rooms: Rooms,
+  services: Services,
   request: FastifyRequest,
   client: RegisteredClient,
   presented: PresentedCode,
@@ -35,20 +35,32 @@ export async function proveCode(
       throw new OAuthError('grant_ended')
     case 'authorized': {
       if (!sameHash(grant.codeHash, hashCredential(handle.value))) throw new OAuthError('code_unknown')
-      const mismatch = findMismatch(client, presented, grant, grant.codeExpiresAt, rooms.grants.now())
+      const mismatch = findMismatch(client, presented, grant, grant.codeExpiresAt, services.grants.now())
       if (!mismatch) return stored as StoredGrant<AuthorizedGrant>
-      await rooms.grants.end(stored, 'code_mismatch')
+      await services.grants.end(stored, 'code_mismatch')
       const event = mismatch === 'code_verifier_mismatch' ? 'code.verifier_mismatch' : 'code.mismatch'
-      rooms.audit.record(event, { request, grantId: grant.id, clientId: client.clientId, reason: mismatch })
+      services.audit.record(event, {
+        request,
+        grantId: grant.id,
+        clientId: client.clientId,
+        reason: mismatch,
+      })
       throw new OAuthError(mismatch)
     }
     case 'redeeming': {
       if (!sameHash(grant.codeHash, hashCredential(handle.value))) throw new OAuthError('code_unknown')
-      if (!findMismatch(client, presented, grant)) throw duplicate(rooms, request, grant)
+      if (!findMismatch(client, presented, grant)) throw duplicate(services, request, grant)
       throw new OAuthError('code_unknown')
     }
     case 'active':
-      throw await answerReplay(rooms, request, client, presented, handle, stored as StoredGrant<ActiveGrant>)
+      throw await answerReplay(
+        services,
+        request,
+        client,
+        presented,
+        handle,
+        stored as StoredGrant<ActiveGrant>,
+      )
   }
 }
 
@@ -69,11 +81,11 @@ function findMismatch(
 
 /** Two good requests with one code while the exchange runs: apps that handle a redirect twice are common (C-15). */
 export function duplicate(
-  rooms: Rooms,
+  services: Services,
   request: FastifyRequest,
   grant: { id: string; clientId: string },
 ): OAuthError {
-  rooms.audit.record('code.duplicate', {
+  services.audit.record('code.duplicate', {
     request,
     grantId: grant.id,
     clientId: grant.clientId,
@@ -84,7 +96,7 @@ export function duplicate(
 
 /** A used code again. Only one that proves everything ends the grant; the rest would be a way to log others out (C-14). */
 async function answerReplay(
-  rooms: Rooms,
+  services: Services,
   request: FastifyRequest,
   client: RegisteredClient,
   presented: PresentedCode,
@@ -92,14 +104,14 @@ async function answerReplay(
   stored: StoredGrant<ActiveGrant>,
 ): Promise<OAuthError> {
   const { code, clientId, id } = stored.grant
-  const remembered = code && code.forgottenAt > rooms.grants.now() ? code : undefined
+  const remembered = code && code.forgottenAt > services.grants.now() ? code : undefined
   if (!remembered || !sameHash(remembered.hash, hashCredential(handle.value)))
     return new OAuthError('code_unknown')
   if (findMismatch(client, presented, { ...remembered, clientId })) return new OAuthError('code_unknown')
 
-  rooms.audit.record('code.replay', { request, grantId: id, clientId, reason: 'code_replayed' })
+  services.audit.record('code.replay', { request, grantId: id, clientId, reason: 'code_replayed' })
   const { key } = remembered
-  await endPresented(rooms, request, stored, 'code_replayed', {
+  await endPresented(services, request, stored, 'code_replayed', {
     holder: 'code',
     secret: handle.secret,
     key,

@@ -8,7 +8,7 @@ import type { TokenResponse } from '../../oauth/token.ts'
 import type { RegisteredClient } from '../../options/resolved.ts'
 import type { ProviderTokens } from '../../provider/provider.ts'
 import { parseHandle } from '../../secrets/handles.ts'
-import type { Rooms } from '../services.ts'
+import type { Services } from '../services.ts'
 import { activateGrant } from './activate-grant.ts'
 import { type Identity, identify } from './identity.ts'
 import { duplicate, type PresentedCode, proveCode } from './prove-code.ts'
@@ -18,37 +18,37 @@ import { duplicate, type PresentedCode, proveCode } from './prove-code.ts'
  * the provider's code, and commit before the answer. Nobody gets a second try.
  */
 export async function redeemCode(
-  rooms: Rooms,
+  services: Services,
   request: FastifyRequest,
   client: RegisteredClient,
   presented: PresentedCode,
 ): Promise<TokenResponse> {
   const handle = parseHandle('code', presented.code)
-  const stored = handle && (await rooms.grants.read(handle.selector))
+  const stored = handle && (await services.grants.read(handle.selector))
   if (!stored) throw new OAuthError('code_unknown')
-  const authorized = await proveCode(rooms, request, client, presented, handle, stored)
+  const authorized = await proveCode(services, request, client, presented, handle, stored)
 
-  const { sealing } = rooms
+  const { sealing } = services
   const dataKey = unwrapFor(sealing, authorized.grant, 'code', handle.secret, authorized.grant.key)
   const secrets = dataKey && openExchangeSecrets(sealing, authorized.grant, dataKey)
   if (!secrets) throw new OAuthError('grant_unreadable')
-  const redeeming = await rooms.grants.replace(authorized, redeem(authorized.grant))
-  if (!redeeming) throw duplicate(rooms, request, authorized.grant)
+  const redeeming = await services.grants.replace(authorized, redeem(authorized.grant))
+  if (!redeeming) throw duplicate(services, request, authorized.grant)
 
-  const { tokens, identity } = await exchange(rooms, request, client, presented, secrets, redeeming)
-  return activateGrant(rooms, request, client, redeeming, dataKey, tokens, identity)
+  const { tokens, identity } = await exchange(services, request, client, presented, secrets, redeeming)
+  return activateGrant(services, request, client, redeeming, dataKey, tokens, identity)
 }
 
 /** The provider's part. Whatever fails here, the code is used up; what the provider issued is revoked. */
 async function exchange(
-  rooms: Rooms,
+  services: Services,
   request: FastifyRequest,
   client: RegisteredClient,
   presented: PresentedCode,
   secrets: ExchangeSecrets,
   redeeming: StoredGrant<RedeemingGrant>,
 ): Promise<{ tokens: ProviderTokens; identity: Identity }> {
-  const { options, provider } = rooms
+  const { options, provider } = services
   let tokens: ProviderTokens | undefined
   try {
     tokens = await provider.exchangeCode({
@@ -61,13 +61,13 @@ async function exchange(
   } catch (error) {
     if (tokens) provider.revoke(tokens)
     const reason = error instanceof ProviderError ? error.reason : undefined
-    rooms.audit.record('provider.error', {
+    services.audit.record('provider.error', {
       request,
       grantId: redeeming.grant.id,
       clientId: client.clientId,
       reason,
     })
-    await rooms.grants.end(redeeming, 'exchange_failed').catch((cause: unknown) => {
+    await services.grants.end(redeeming, 'exchange_failed').catch((cause: unknown) => {
       // The code is claimed already; the record runs out by itself.
       request.log.warn({ err: cause }, 'a failed exchange could not be recorded')
     })

@@ -7,7 +7,7 @@ import { narrowScope, stillAllowed } from '../../oauth/scope.ts'
 import type { TokenResponse } from '../../oauth/token.ts'
 import type { RegisteredClient } from '../../options/resolved.ts'
 import { familyOf, type Handle, parseHandle } from '../../secrets/handles.ts'
-import type { Rooms } from '../services.ts'
+import type { Services } from '../services.ts'
 import { judgeRefresh } from './judge-refresh.ts'
 import { leaseMs, refreshAtProvider } from './refresh-at-provider.ts'
 import { rotateGrant } from './rotate-grant.ts'
@@ -23,58 +23,58 @@ interface Presented {
  * and never calls it (D-03 to D-10).
  */
 export async function refreshGrant(
-  rooms: Rooms,
+  services: Services,
   request: FastifyRequest,
   client: RegisteredClient,
   presented: Presented,
 ): Promise<TokenResponse> {
-  const { grants } = rooms
+  const { grants } = services
   const handle = parseHandle('refresh', presented.refreshToken)
   if (!handle) throw new OAuthError('refresh_unknown')
-  const patience = grants.now() + leaseMs(rooms)
+  const patience = grants.now() + leaseMs(services)
   for (let first = true; ; first = false) {
-    const verdict = await judgeRefresh(rooms, request, client, handle, first)
+    const verdict = await judgeRefresh(services, request, client, handle, first)
     if (verdict.successor) return verdict.successor
 
     const { current } = verdict
     const scope = narrowScope(presented.scope, stillAllowed(current.grant.scope, client.scopes))
-    const dataKey = openDataKey(rooms, current.grant, handle)
-    if (!needsProvider(rooms, current.grant)) {
-      const rotated = await rotateGrant(rooms, request, client, handle, current, { dataKey, scope })
+    const dataKey = openDataKey(services, current.grant, handle)
+    if (!needsProvider(services, current.grant)) {
+      const rotated = await rotateGrant(services, request, client, handle, current, { dataKey, scope })
       if (rotated) return rotated
       continue
     }
-    if (isLeased(rooms, current.grant)) {
+    if (isLeased(services, current.grant)) {
       if (grants.now() >= patience) throw new OAuthError('refresh_busy')
-      await waitForLease(rooms, current)
+      await waitForLease(services, current)
       continue
     }
     // Whoever comes here again saw somebody else ask in vain; if all of them asked, that would be a storm (D-06).
     if (!first) throw new OAuthError('refresh_busy')
-    const answer = await refreshAtProvider(rooms, request, current, { dataKey, client, handle, scope })
+    const answer = await refreshAtProvider(services, request, current, { dataKey, client, handle, scope })
     if (answer) return answer
   }
 }
 
 /** At the provider token's own pace, and early enough for the next access token to live (D-17). */
-function needsProvider({ options, grants }: Rooms, grant: ActiveGrant): boolean {
+function needsProvider({ options, grants }: Services, grant: ActiveGrant): boolean {
   if (options.tokens === 'relay') return true
   const early = Math.max(30_000, (options.lifetimes.accessTokenSeconds * 1000) / 2)
   return grant.providerExpiresAt - grants.now() < Math.min(early, grant.providerLifetimeMs / 2)
 }
 
-function isLeased({ grants }: Rooms, grant: ActiveGrant): boolean {
+function isLeased({ grants }: Services, grant: ActiveGrant): boolean {
   return grant.lease !== undefined && grant.lease.until > grants.now()
 }
 
 /** Waits for the next change of the grant. It may have come since the read, so the waiter looks again first. */
-async function waitForLease(rooms: Rooms, current: StoredGrant<ActiveGrant>): Promise<void> {
-  const change = rooms.grants.nextChange(current.grant.id, 1000)
-  const latest = await rooms.grants.read(current.grant.id)
+async function waitForLease(services: Services, current: StoredGrant<ActiveGrant>): Promise<void> {
+  const change = services.grants.nextChange(current.grant.id, 1000)
+  const latest = await services.grants.read(current.grant.id)
   if (latest?.version === current.version) await change
 }
 
-function openDataKey({ sealing }: Rooms, grant: ActiveGrant, handle: Handle): Buffer {
+function openDataKey({ sealing }: Services, grant: ActiveGrant, handle: Handle): Buffer {
   const dataKey = unwrapFor(sealing, grant, 'refresh', familyOf(handle), grant.refreshToken!.key)
   if (!dataKey) throw new OAuthError('grant_unreadable')
   return dataKey

@@ -11,7 +11,7 @@ import { type TokenResponse, tokenResponse } from '../../oauth/token.ts'
 import type { RegisteredClient } from '../../options/resolved.ts'
 import type { ProviderTokens } from '../../provider/provider.ts'
 import { type Handle, hashCredential } from '../../secrets/handles.ts'
-import type { Rooms } from '../services.ts'
+import type { Services } from '../services.ts'
 import { narrowByProvider, selectClaims } from './identity.ts'
 
 /**
@@ -21,7 +21,7 @@ import { narrowByProvider, selectClaims } from './identity.ts'
  * @returns null if another request was first. @throws StoreError
  */
 export async function rotateGrant(
-  rooms: Rooms,
+  services: Services,
   request: FastifyRequest,
   client: RegisteredClient,
   presented: Handle,
@@ -33,7 +33,7 @@ export async function rotateGrant(
     tokens?: ProviderTokens
   },
 ): Promise<TokenResponse | null> {
-  const { options, grants, sealing } = rooms
+  const { options, grants, sealing } = services
   const { grant } = current
   const { dataKey, renewed, tokens } = step
   const now = grants.now()
@@ -48,8 +48,8 @@ export async function rotateGrant(
     grantExpiresAt: grant.expiresAt,
     scope: tokens ? narrowByProvider(step.scope, client, tokens) : step.scope,
   }
-  const access = issueAccessToken(rooms, grant, dataKey, secrets, terms)
-  const refresh = issueRefreshToken(rooms, grant, dataKey, { ...terms, previous: presented })
+  const access = issueAccessToken(services, grant, dataKey, secrets, terms)
+  const refresh = issueRefreshToken(services, grant, dataKey, { ...terms, previous: presented })
   const successor: SuccessorSecrets = {
     accessToken: access.value,
     tokenType: access.tokenType,
@@ -85,7 +85,7 @@ export async function rotateGrant(
   }
   if (!(await (tokens ? insist(grants, current, refresh.record.hash, write) : write()))) return null
 
-  rooms.audit.record('session.refreshed', { request, grantId: grant.id, clientId: client.clientId })
+  services.audit.record('session.refreshed', { request, grantId: grant.id, clientId: client.clientId })
   return tokenResponse({
     accessToken: access.value,
     tokenType: access.tokenType,

@@ -10,7 +10,7 @@ import {
   parseRefreshRequest,
 } from '../../oauth/token.ts'
 import { clientOf } from '../client.ts'
-import type { Rooms } from '../services.ts'
+import type { Services } from '../services.ts'
 import { redeemCode } from './redeem-code.ts'
 import { refreshGrant } from './refresh-grant.ts'
 
@@ -18,23 +18,23 @@ import { refreshGrant } from './refresh-grant.ts'
  * `POST /oauth2/token` (RFC 6749 §3.2): grant_type, client, parameters, scope, and only then the grant. What is
  * malformed leaves the code usable (requirements, Appendix A).
  */
-export function tokenRoute(scope: FastifyInstance, rooms: Rooms): void {
+export function tokenRoute(scope: FastifyInstance, services: Services): void {
   formRoute(scope, {
     url: '/token',
     schema: tokenSchema,
     handler: async (request) => {
       const parameters = request.body as FormParameters
       const grantType = parseGrantType(parameters)
-      const client = clientOf(rooms, request, parameters)
+      const client = clientOf(services, request, parameters)
       narrowCors(request, client)
       if (grantType === 'authorization_code') {
         const presented = parseAuthorizationCodeRequest(parameters)
         assertScopeAllowed(parameters, client)
-        return redeemCode(rooms, request, client, presented)
+        return redeemCode(services, request, client, presented)
       }
       const presented = parseRefreshRequest(parameters)
       assertScopeAllowed(parameters, client)
-      return refreshGrant(rooms, request, client, presented)
+      return refreshGrant(services, request, client, presented)
     },
   })
 }

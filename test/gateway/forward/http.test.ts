@@ -136,9 +136,9 @@ t.test('the longest prefix of whole segments wins; what has no route is 404 (H-0
   t.equal(problem(answer).requestId, field(answer, 'x-request-id'))
 })
 
-t.test('a root upstream does not hide the rooms of the plugin', async (t) => {
+t.test('a root upstream does not hide the endpoints of the plugin', async (t) => {
   const { port, api } = await setUp(t, { prefix: '/' })
-  t.equal((await exchange(port, head('GET /oauth2/room'))).body.toString(), '{"room":true}')
+  t.equal((await exchange(port, head('GET /oauth2/endpoint'))).body.toString(), '{"endpoint":true}')
   await exchange(port, head('GET /'))
   await exchange(port, head('GET /other'))
   t.same(
@@ -317,10 +317,10 @@ t.test('a header of more than 100 fields or 16 KiB -> 431 and close (K-01)', asy
 t.test('a host that is not served -> 421 (RFC 9110 §15.5.20, H-13)', async (t) => {
   const { api, port } = await setUp(t, {}, { allowedHosts: ['internal.example:8080'] })
   t.equal((await exchange(port, 'GET /api/a HTTP/1.1\r\nHost: evil.example\r\n\r\n')).status, 421)
-  t.equal((await exchange(port, 'GET /oauth2/room HTTP/1.1\r\nHost: evil.example\r\n\r\n')).status, 421)
+  t.equal((await exchange(port, 'GET /oauth2/endpoint HTTP/1.1\r\nHost: evil.example\r\n\r\n')).status, 421)
   t.equal((await exchange(port, 'GET /nowhere HTTP/1.1\r\nHost: evil.example\r\n\r\n')).status, 421)
   t.equal(
-    (await exchange(port, 'GET /oauth2/room HTTP/1.1\r\nHost: Internal.Example:8080\r\n\r\n')).status,
+    (await exchange(port, 'GET /oauth2/endpoint HTTP/1.1\r\nHost: Internal.Example:8080\r\n\r\n')).status,
     200,
   )
   t.equal(api.requests.length, 0)

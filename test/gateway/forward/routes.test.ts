@@ -40,38 +40,42 @@ t.test('the longest prefix wins, and a prefix ends with its segment (H-01, H-09)
   for (const [target, route] of Object.entries(expected)) t.equal(routes.find(target), route, target)
 })
 
-t.test('a room wins against every prefix, with the query left aside', async (t) => {
+t.test('an endpoint wins against every prefix, with the query left aside', async (t) => {
   const { routes, upstreams } = routesOf('/', '/oauth2')
-  routes.addRoom('/oauth2/token')
-  routes.addRoom('/.well-known/oauth-authorization-server')
+  routes.addEndpoint('/oauth2/token')
+  routes.addEndpoint('/.well-known/oauth-authorization-server')
   const [root, oauth2] = upstreams
-  t.equal(routes.find('/oauth2/token'), 'room')
-  t.equal(routes.find('/oauth2/token?x=/oauth2/other'), 'room')
-  t.equal(routes.find('/.well-known/oauth-authorization-server'), 'room')
+  t.equal(routes.find('/oauth2/token'), 'endpoint')
+  t.equal(routes.find('/oauth2/token?x=/oauth2/other'), 'endpoint')
+  t.equal(routes.find('/.well-known/oauth-authorization-server'), 'endpoint')
   t.equal(routes.find('/oauth2/token/'), oauth2)
   t.equal(routes.find('/oauth2/other?/oauth2/token'), oauth2)
   t.equal(routes.find('/anything'), root)
 })
 
-t.test('a room with parameters is refused where it is registered', async (t) => {
+t.test('an endpoint with parameters is refused where it is registered', async (t) => {
   const { routes } = routesOf('/api')
-  t.throws(() => routes.addRoom('/rooms/:id'), { message: /\/rooms\/:id has parameters/ })
-  t.throws(() => routes.addRoom('/files/*'), { message: /parameters/ })
+  t.throws(() => routes.addEndpoint('/endpoints/:id'), { message: /\/endpoints\/:id has parameters/ })
+  t.throws(() => routes.addEndpoint('/files/*'), { message: /parameters/ })
 })
 
-t.test('behind an upstream at the root, a room is reached by none of its methods', async (t) => {
+t.test('behind an upstream at the root, an endpoint is reached by none of its methods', async (t) => {
   const api = new RawUpstream()
   const { app, port } = await forwarder({
     upstreams: [upstream({ prefix: '/', target: await api.listen() })],
   })
   t.teardown(() => Promise.all([app.close(), api.close()]))
-  t.equal((await exchange(port, head('GET /oauth2/room'))).body.toString(), '{"room":true}')
+  t.equal((await exchange(port, head('GET /oauth2/endpoint'))).body.toString(), '{"endpoint":true}')
   for (const method of ['PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS']) {
-    t.equal((await exchange(port, head(`${method} /oauth2/room`, 'Content-Length: 0'))).status, 404, method)
+    t.equal(
+      (await exchange(port, head(`${method} /oauth2/endpoint`, 'Content-Length: 0'))).status,
+      404,
+      method,
+    )
   }
   t.equal(api.requests.length, 0)
-  t.equal((await exchange(port, head('GET /oauth2/rooms'))).status, 200)
-  t.equal(api.requests[0]?.requestLine, 'GET /oauth2/rooms HTTP/1.1')
+  t.equal((await exchange(port, head('GET /oauth2/endpoints'))).status, 200)
+  t.equal(api.requests[0]?.requestLine, 'GET /oauth2/endpoints HTTP/1.1')
 })
 
 t.test("the client's address is what trusted proxies say of it, and nobody else (J-08)", async (t) => {

@@ -303,7 +303,7 @@ t.test('refusals are the same, and the connection lives on (H-06, H-27, H-34)', 
     { host: 'other.example' },
     { expect: 'x' },
     { ':method': 'HEAD', authorization: 'Bearer bad' },
-    { ':path': '/oauth2/room' },
+    { ':path': '/oauth2/endpoint' },
   ]) {
     const answer = await ask({ ':path': '/api/a', ...fields })
     const code = answer.body.length > 0 ? JSON.parse(answer.body.toString()).code : undefined

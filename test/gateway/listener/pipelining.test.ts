@@ -27,7 +27,7 @@ t.test(
     const { api, port, held, hold } = await setUp(t)
     api.respond = hold
     const client = new WireClient(port).send(
-      head('GET /api/1') + head('GET /api/2') + head('GET /oauth2/room'),
+      head('GET /api/1') + head('GET /api/2') + head('GET /oauth2/endpoint'),
     )
     t.teardown(() => client.socket.destroy())
     await until(() => held.length === 1)
@@ -38,7 +38,7 @@ t.test(
     await until(() => held.length === 2)
     answerOk(...held[1]!)
     t.equal((await client.answer()).status, 200)
-    t.equal((await client.answer()).body.toString(), '{"room":true}')
+    t.equal((await client.answer()).body.toString(), '{"endpoint":true}')
   },
 )
 
@@ -158,7 +158,7 @@ t.test('an answer that is no HTTP is a malformed one in the log (RFC 9112 §4)',
   t.match(logged.join(''), /answer_malformed/)
 })
 
-t.test('every method that a room lacks is a 405 with Allow, whatever its name (H-18)', async (t) => {
+t.test('every method that an endpoint lacks is a 405 with Allow, whatever its name (H-18)', async (t) => {
   const { port, publicUrl } = await startGatewayStack(t)
   const host = new URL(publicUrl).host
   for (const method of ['PROPFIND', 'M-SEARCH', 'PUT', 'HEAD', 'TRACE']) {

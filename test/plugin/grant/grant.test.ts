@@ -397,7 +397,7 @@ t.test(
   },
 )
 
-/** What a room would write next. */
+/** What an endpoint would write next. */
 function walk(grant: Grant, move: 'forward' | 'rotate' | 'lease'): Grant | null {
   const { id } = grant
   if (grant.status === 'active') {

@@ -241,7 +241,7 @@ t.test('nothing of ours leaks into the app but app.pkce and request.pkceSession'
   )
 })
 
-t.test('@fastify/swagger finds every room, each operation under one name', async (t) => {
+t.test('@fastify/swagger finds every endpoint, each operation under one name', async (t) => {
   const plugin = await startPluginApp(
     t,
     {},
