@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ProtectedRequest } from '../../plugin/index.ts'
-import type { FieldRules } from '../http/field-rules.ts'
-import { answerRefusal } from '../http/problem-details.ts'
+import type { FieldRules } from '../http/fields.ts'
 import type { Refusal } from '../http/refusals.ts'
+import type { RequestFieldRule } from '../http/request-fields.ts'
 import { newRequestId } from '../http/request-id.ts'
+import { answerRefusal } from '../listener/problem-details.ts'
 import { RequestHeaders } from './headers/request-headers.ts'
-import type { RequestFieldRule } from './headers/request-rules.ts'
 import type { TrustedPeers } from './trusted-proxies.ts'
 
 /** What all requests have in common. */

@@ -1,5 +1,5 @@
 import { OAuthError, type Pkce, StoreError } from '../../plugin/index.ts'
-import { answerOAuthError, answerRefusal } from '../http/problem-details.ts'
+import { answerOAuthError, answerRefusal } from '../listener/problem-details.ts'
 import type { ClientRequest } from './client-request.ts'
 
 /**

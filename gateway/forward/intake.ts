@@ -1,17 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Pkce, Session } from '../../plugin/index.ts'
-import { refuseHost, servedHosts } from '../http/host.ts'
-import { refuseTarget } from '../http/path.ts'
-import { answerEmpty } from '../http/problem-details.ts'
 import type { Refusal } from '../http/refusals.ts'
+import { requestFieldRules } from '../http/request-fields.ts'
 import { nameRequest } from '../http/request-id.ts'
-import { endWithHeader } from '../listener/header-only-request.ts'
-import { inTurn } from '../listener/pipelining.ts'
+import { refuseHost, refuseTarget, servedHosts } from '../http/request-target.ts'
+import { afterPrevious, claimConnection } from '../listener/http1-connection.ts'
+import { endWithHeader } from '../listener/http1-request.ts'
+import { answerEmpty } from '../listener/problem-details.ts'
 import { ClientRequest, type Surroundings } from './client-request.ts'
 import { deny } from './denial.ts'
 import { Exchange } from './exchange/exchange.ts'
-import { requestFieldRules } from './headers/request-rules.ts'
 import { upstreamFields } from './headers/upstream-fields.ts'
 import { type Access, PublicRoute } from './policy.ts'
 import { preflightFields } from './preflight.ts'
@@ -19,7 +18,6 @@ import type { Routes } from './routes.ts'
 import { TrustedPeers } from './trusted-proxies.ts'
 import type { UpstreamRoute } from './upstream/route.ts'
 import { isOriginAllowed, refuseHandshake, VERSION_FIELDS } from './websocket/handshake.ts'
-import { WebSocketExchange } from './websocket/websocket.ts'
 
 export interface IntakeOptions {
   readonly publicUrl: string
@@ -34,6 +32,8 @@ export interface IntakeOptions {
   /** Where sessions come from: `app.pkce`. */
   readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'events'>
   readonly log: FastifyBaseLogger
+  /** A pipelined request waits for the response before it. False: Node does not tell when that is (`tryNode`). */
+  readonly ordersPipelining: boolean
 }
 
 /**
@@ -49,6 +49,7 @@ export class Intake {
   readonly #routes: Routes
   readonly #endpoints: IntakeOptions['endpoints']
   readonly #sessions: IntakeOptions['sessions']
+  readonly #ordersPipelining: boolean
   #draining = false
 
   constructor(options: IntakeOptions) {
@@ -60,6 +61,7 @@ export class Intake {
     this.#routes = options.routes
     this.#endpoints = options.endpoints
     this.#sessions = options.sessions
+    this.#ordersPipelining = options.ordersPipelining
   }
 
   /** From now on every answer is the last of its connection. */
@@ -68,8 +70,8 @@ export class Intake {
   }
 
   take(raw: IncomingMessage, response: ServerResponse): void {
-    if (response.socket === null) {
-      inTurn(raw.socket, response, () => this.take(raw, response))
+    if (!claimConnection(response) && this.#ordersPipelining) {
+      afterPrevious(raw.socket, response, () => this.take(raw, response))
       return
     }
     const request = new ClientRequest(raw, response, this.#surroundings)
@@ -155,8 +157,7 @@ export class Intake {
       return
     }
     const fields = upstreamFields(request, route, access, this.#surroundings.peers, this.#scheme)
-    if (headers.websocket) new WebSocketExchange(route, access, request, fields).start()
-    else new Exchange(route, access, request, fields).start()
+    new Exchange(route, access, request, fields).start()
   }
 }
 

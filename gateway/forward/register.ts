@@ -2,7 +2,8 @@ import { METHODS } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { Pkce } from '../../plugin/index.ts'
 import type { Upstream } from '../config/schemas/gateway.ts'
-import { acceptUpgrades } from '../listener/upgrade.ts'
+import { ALL_FEATURES, type NodeFeatures } from '../listener/assumptions.ts'
+import { acceptUpgrades } from '../listener/http1-upgrade.ts'
 import { OpenStreams } from './exchange/open-streams.ts'
 import { Intake, type IntakeOptions } from './intake.ts'
 import { Routes } from './routes.ts'
@@ -10,6 +11,10 @@ import { UpstreamRoute } from './upstream/route.ts'
 
 export type ForwardingOptions = Pick<IntakeOptions, 'publicUrl' | 'allowedHosts' | 'trustProxy'> & {
   readonly upstreams: readonly Upstream[]
+  /** What of Node's inside holds (`tryNode`). Default: all. */
+  readonly features?: NodeFeatures
+  /** For benchmarks: false sends every body as a stream. */
+  readonly sendsWholeBodies?: boolean
   readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'events' | 'onSessionEnd'>
 }
 
@@ -20,9 +25,11 @@ export type ForwardingOptions = Pick<IntakeOptions, 'publicUrl' | 'allowedHosts'
  * @param app from `publicListener`. Source: requirements H-01, H-02, H-09.
  */
 export function registerForwarding(app: FastifyInstance, options: ForwardingOptions): void {
-  const { publicUrl, upstreams, sessions } = options
+  const { publicUrl, upstreams, sessions, features = ALL_FEATURES, sendsWholeBodies = true } = options
   const streams = new OpenStreams(sessions)
-  const upstreamRoutes = upstreams.map((upstream) => new UpstreamRoute(upstream, publicUrl, streams))
+  const upstreamRoutes = upstreams.map(
+    (upstream) => new UpstreamRoute(upstream, publicUrl, streams, sendsWholeBodies),
+  )
   const routes = new Routes(upstreamRoutes)
   const intake = new Intake({
     ...options,
@@ -30,6 +37,7 @@ export function registerForwarding(app: FastifyInstance, options: ForwardingOpti
     routes,
     endpoints: app.routing,
     log: app.log,
+    ordersPipelining: features.has('ordered pipelining'),
   })
   app.addHook('onRoute', ({ url }) => routes.addEndpoint(url))
   // So that its routes can refuse them all in the same way (H-18).

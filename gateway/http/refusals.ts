@@ -4,13 +4,13 @@
  * A reason is told to the client as `code`: it describes the request, never the upstream. `close`: the framing
  * or the rest of the connection cannot be trusted, so nothing more is read from it.
  */
-interface Answer {
+interface Refused {
   readonly status: number
   readonly detail: string
   readonly close?: true
 }
 
-const answers = {
+const refusals = {
   // Request line and framing, for every request (H-05, H-07, H-08, H-13, H-20, K-01)
   request_malformed: { status: 400, detail: 'The request is malformed.', close: true },
   request_timeout: { status: 408, detail: 'The request did not arrive in time.', close: true },
@@ -48,103 +48,12 @@ const answers = {
 
   unavailable: { status: 503, detail: 'The service is temporarily unavailable. Try again later.' },
   internal: { status: 500, detail: 'An internal error occurred.' },
-} as const satisfies Record<string, Answer>
+} as const satisfies Record<string, Refused>
 
 /** Why the gateway answers itself. Safe to send. */
-export type Refusal = keyof typeof answers
+export type Refusal = keyof typeof refusals
 
 /** What a client is told. @see Refusal */
-export function answerFor(refusal: Refusal): Answer {
-  return answers[refusal]
-}
-
-/** What went wrong with an upstream, for the log. */
-export type UpstreamReason =
-  | 'no_connection'
-  | 'connect_failed'
-  | 'connect_timeout'
-  | 'connection_lost'
-  | 'headers_timeout'
-  | 'body_timeout'
-  | 'answer_malformed'
-
-const wire: Record<UpstreamReason, Refusal> = {
-  no_connection: 'unavailable',
-  connect_failed: 'bad_gateway',
-  connect_timeout: 'gateway_timeout',
-  connection_lost: 'bad_gateway',
-  headers_timeout: 'gateway_timeout',
-  body_timeout: 'gateway_timeout',
-  answer_malformed: 'bad_gateway',
-}
-
-/**
- * An upstream could not be reached or did not answer properly: 502 or 504. The client learns only that; what
- * happened is in `reason` and `cause`.
- */
-export class UpstreamError extends Error {
-  override readonly name = 'UpstreamError'
-  readonly code = 'PKCE_UPSTREAM'
-  readonly reason: UpstreamReason
-  readonly refusal: Refusal
-  readonly statusCode: number
-
-  constructor(reason: UpstreamReason, cause?: unknown) {
-    super(`upstream: ${reason}`, cause === undefined ? undefined : { cause })
-    this.reason = reason
-    this.refusal = wire[reason]
-    this.statusCode = answers[this.refusal].status
-  }
-
-  /** From what kept undici from connecting. */
-  static connecting(cause: Error): UpstreamError {
-    const reason = reasonOf(cause)
-    return new UpstreamError(reason === 'connect_timeout' ? reason : 'connect_failed', cause)
-  }
-
-  /** From what undici threw. Its errors have stable codes; messages are not looked at. */
-  static from(cause: unknown): UpstreamError {
-    return cause instanceof UpstreamError ? cause : new UpstreamError(reasonOf(cause), cause)
-  }
-}
-
-/**
- * True for an error of the network or of TLS; before there is a connection, it says that nobody could be reached.
- * Others of undici's are about the request, or the end of the pool.
- */
-export function isConnectFailure(error: Error): boolean {
-  const code = 'code' in error ? error.code : undefined
-  return typeof code === 'string' && (!code.startsWith('UND_ERR_') || code === 'UND_ERR_CONNECT_TIMEOUT')
-}
-
-function reasonOf(cause: unknown): UpstreamReason {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
-  switch (code) {
-    case 'UND_ERR_CONNECT_TIMEOUT':
-    case 'ETIMEDOUT':
-      return 'connect_timeout'
-    case 'UND_ERR_HEADERS_TIMEOUT':
-      return 'headers_timeout'
-    case 'UND_ERR_BODY_TIMEOUT':
-      return 'body_timeout'
-    case 'UND_ERR_HEADERS_OVERFLOW':
-    case 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH':
-      return 'answer_malformed'
-    default:
-      return cause instanceof Error && cause.name === 'HTTPParserError'
-        ? 'answer_malformed'
-        : 'connection_lost'
-  }
-}
-
-/** The client's own body cannot be taken: too large, or it stopped arriving. */
-export class UploadError extends Error {
-  override readonly name = 'UploadError'
-  readonly code = 'PKCE_UPLOAD'
-  readonly refusal: 'body_too_large' | 'request_timeout'
-
-  constructor(refusal: UploadError['refusal']) {
-    super(answers[refusal].detail)
-    this.refusal = refusal
-  }
+export function answerFor(refusal: Refusal): Refused {
+  return refusals[refusal]
 }

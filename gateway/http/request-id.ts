@@ -1,9 +1,5 @@
-import { randomFillSync } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-
-const BYTES = 16
-const pool = Buffer.allocUnsafeSlow(256 * BYTES)
-let next = pool.length
 
 let named: IncomingMessage | undefined
 let name = ''
@@ -19,13 +15,7 @@ export function requestIdOf(request: IncomingMessage): string {
   return request === named ? name : newRequestId()
 }
 
-/** 128 random bits in 32 hexadecimal digits: names a request in its answer, in the log, and at the upstream. */
+/** A random UUID (RFC 9562 §5.4): names a request in its answer, in the log, and at the upstream. */
 export function newRequestId(): string {
-  if (next === pool.length) {
-    randomFillSync(pool)
-    next = 0
-  }
-  const id = pool.toString('hex', next, next + BYTES)
-  next += BYTES
-  return id
+  return randomUUID()
 }

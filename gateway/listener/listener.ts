@@ -1,20 +1,25 @@
-import { createServer, type ServerResponse } from 'node:http'
+import { createServer, IncomingMessage, type Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyServerOptions,
+} from 'fastify'
 import type { GatewayConfig } from '../config/schemas/gateway.ts'
-import { answerRefusal, writeRefusal } from '../http/problem-details.ts'
 import type { Refusal } from '../http/refusals.ts'
 import { newRequestId, requestIdOf } from '../http/request-id.ts'
 import { loggerOptions } from '../operations/log.ts'
 import { RequestLog } from '../operations/request-log.ts'
+import { ALL_FEATURES, type NodeFeatures } from './assumptions.ts'
 import { readCertificate } from './certificate.ts'
-import { responseOn, TurnResponse } from './coalesced-response.ts'
-import { capConnections } from './connection-cap.ts'
-import { HeaderOnlyRequest } from './header-only-request.ts'
+import { claimConnection, responseOn } from './http1-connection.ts'
+import { HeaderOnlyRequest, upgradable } from './http1-request.ts'
+import { CoalescedResponse } from './http1-response.ts'
 import { Http2Response } from './http2-response.ts'
 import { createHttp2Server, Http2Sessions } from './http2-server.ts'
-import { UpgradableRequest } from './upgrade.ts'
+import { answerRefusal, writeRefusal } from './problem-details.ts'
 
 const MAX_HEADER_BYTES = 16 * 1024
 const BODY_LIMIT_BYTES = 16 * 1024
@@ -23,9 +28,11 @@ const MAX_CHECK_INTERVAL_MS = 5000
 /** What the listener needs of the configuration. */
 export type ListenerConfig = Pick<GatewayConfig, 'listen' | 'trustProxy' | 'log' | 'upstreams'>
 
-/** For tests: where log lines go instead of stdout. */
 export interface ListenerOptions {
+  /** For tests: where log lines go instead of stdout. */
   logStream?: { write(line: string): void }
+  /** What of Node's inside holds (`tryNode`). Default: all. */
+  features?: NodeFeatures
 }
 
 /**
@@ -35,6 +42,7 @@ export interface ListenerOptions {
  * Source: requirements H-20, H-22, H-27, H-34, J-08, K-01.
  */
 export function publicListener(config: ListenerConfig, options: ListenerOptions = {}): FastifyInstance {
+  const { features = ALL_FEATURES } = options
   const { headersMs, requestMs, keepAliveMs } = config.listen.timeouts
   const { tls, http2, maxConnections } = config.listen
   const server = {
@@ -46,17 +54,17 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
     keepAliveTimeout: keepAliveMs,
     // A missing Host is ours to refuse, in the same form as everything else.
     requireHostHeader: false,
-    ServerResponse: TurnResponse,
-    IncomingMessage: config.upstreams.some(({ websocket }) => websocket !== false)
-      ? UpgradableRequest
-      : HeaderOnlyRequest,
+    ServerResponse: features.has('coalesced responses') ? CoalescedResponse : ServerResponse,
+    IncomingMessage: requestClass(config, features),
   }
+  const offersHttp2 =
+    http2 !== false && features.has('http2 messages') && features.has('http1 settings of the http2 server')
   const app = Fastify({
-    // Without Fastify's handler: requests enter by the walk, and none does before there is one.
+    // Without Fastify's handler: requests enter by the intake, and none does before there is one.
     serverFactory: () => {
       if (!tls) return createServer(server)
       const secure = { ...server, ...readCertificate(tls), handshakeTimeout: headersMs }
-      return http2 ? createHttp2Server(secure, http2) : createTlsServer(secure)
+      return offersHttp2 ? createHttp2Server(secure, http2) : createTlsServer(secure)
     },
     ...(tls && { https: {} }),
     // Fastify's type wants more fields of a request and an error than we log.
@@ -99,6 +107,7 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
   })
   // Node's own answer is bare: without `no-store`, and in no form of ours.
   app.server.on('checkExpectation', (request, response) => {
+    claimConnection(response)
     answerRefusal(request, response, newRequestId(), 'expectation_unknown')
   })
   app.server.on('connect', (request, client: Socket | Http2Response) => {
@@ -112,12 +121,19 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
   capConnections(app.server, maxConnections, app.log)
   // Of a connection that its client has reset, Node can only repeat what it was asked before.
   app.server.on(tls ? 'secureConnection' : 'connection', ({ remoteAddress }: Socket) => void remoteAddress)
-  if (http2) {
+  if (offersHttp2) {
     const sessions = new Http2Sessions(config.listen.timeouts)
     sessions.watch(app.server)
     app.addHook('preClose', async () => sessions.drain())
   }
   return app
+}
+
+/** Node's own class of requests, or what holds of ours. */
+function requestClass({ upstreams }: ListenerConfig, features: NodeFeatures): typeof IncomingMessage {
+  const Request = features.has('header-only requests') ? HeaderOnlyRequest : IncomingMessage
+  const takesWebSocket = upstreams.some(({ websocket }) => websocket !== false)
+  return takesWebSocket && features.has('chosen upgrades') ? upgradable(Request) : Request
 }
 
 /** What follows a whole request is no HTTP: that one is answered, and then the connection closes. */
@@ -148,4 +164,24 @@ function parserRefusal(code: string | undefined): Refusal {
 function errorRefusal({ statusCode = 500 }: FastifyError): Refusal {
   if (statusCode === 413) return 'body_too_large'
   return statusCode >= 400 && statusCode < 500 ? 'request_malformed' : 'internal'
+}
+
+const LOG_INTERVAL_MS = 1000
+
+/**
+ * Closes at once what connects while `max` connections are open, and says how often at most every second: under
+ * attack a line for each would be an attack of its own (requirements H-22).
+ */
+function capConnections(server: Server, max: number, log: Pick<FastifyBaseLogger, 'warn'>): void {
+  server.maxConnections = max
+  // A worker of node:cluster would hand them on, from one full worker to the next. (Node 20 knows no better.)
+  Object.assign(server, { dropMaxConnection: true })
+  let dropped = 0
+  const report = () => {
+    log.warn({ dropped, maxConnections: max }, 'connections dropped: too many are open')
+    dropped = 0
+  }
+  server.on('drop', () => {
+    if (++dropped === 1) setTimeout(report, LOG_INTERVAL_MS).unref()
+  })
 }

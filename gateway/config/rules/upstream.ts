@@ -1,5 +1,6 @@
 import type { ConfigProblem } from '../../../plugin/index.ts'
-import { refuseTarget } from '../../http/path.ts'
+import { isReservedField } from '../../http/request-fields.ts'
+import { refuseTarget } from '../../http/request-target.ts'
 import type { Upstream } from '../schemas/gateway.ts'
 import type { WebSocketOptions } from '../schemas/upstream.ts'
 
@@ -16,10 +17,6 @@ const TARGET = /^https?:\/\/[^/?#@\\]+(\/[^?#]*)?$/
 /** RFC 9110 §5.6.2, without `_`: names with it are dropped from every request (requirements H-12). */
 const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^`|~-]+$/
 const COOKIE_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/
-/** Headers that frame, route or authenticate the forwarded request (requirements, Appendix C). */
-const RESERVED_HEADERS =
-  /^(connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|http2-settings|expect|host|content-.*|authorization|cookie|set-cookie|forwarded|x-forwarded-.*|x-request-id|x-http-method.*|x-method-override|x-original-.*|x-rewrite-url|traceparent|via|origin|range|if-.*|accept.*|sec-.*|access-control-.*|dpop)$/
-
 /**
  * What is wrong with the upstreams, each taken alone and all together (requirements H-01).
  * @param upstreams by their place in the list.
@@ -101,7 +98,7 @@ function checkIdentityHeaders(headers: Upstream['identityHeaders'], report: Repo
     const lower = name.toLowerCase()
     if (!HEADER_NAME.test(name)) {
       report('must be a header name without _', 'identityHeaders', name)
-    } else if (RESERVED_HEADERS.test(lower)) {
+    } else if (isReservedField(lower)) {
       report('is a header that we or HTTP itself give a meaning to', 'identityHeaders', name)
     } else if (seen.has(lower)) {
       report('is there twice: header names know no case', 'identityHeaders', name)

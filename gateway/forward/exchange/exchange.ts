@@ -1,36 +1,63 @@
+import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { upstreamTarget } from '../../http/path.ts'
-import { isConnectFailure, UploadError, UpstreamError } from '../../http/refusals.ts'
-import { endWithHeader } from '../../listener/header-only-request.ts'
+import type { Session } from '../../../plugin/index.ts'
+import { type ResponseReceiver, UndiciHandler } from '../../../plugin/provider/transport/undici-handler.ts'
+import type { Refusal } from '../../http/refusals.ts'
+import { upstreamTarget } from '../../http/request-target.ts'
+import { endWithHeader } from '../../listener/http1-request.ts'
+import { writeInformational } from '../../listener/http1-response.ts'
+import { endAndClose } from '../../listener/lingering-close.ts'
 import type { ClientRequest } from '../client-request.ts'
-import type { Access } from '../policy.ts'
+import { responseHead } from '../headers/response-headers.ts'
+import { type Access, PublicRoute } from '../policy.ts'
 import type { UpstreamRoute } from '../upstream/route.ts'
-import type { Target } from '../upstream/target.ts'
-import { Answer } from './response.ts'
+import type { Target } from '../upstream/targets.ts'
+import { isConnectFailure, UpstreamError } from '../upstream/upstream-error.ts'
+import { openTunnel, switchingResponse } from '../websocket/websocket.ts'
+import type { OpenStream, StreamEnd } from './open-streams.ts'
+import { ClientResponse, type ResponseOwner } from './response.ts'
 import { Upload } from './upload.ts'
 
 /** RFC 9110 §9.2.2, of those that are forwarded. */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE'])
 
-/** One request and its answer: the way to a target of the upstream, and to another one if nobody is there. */
-export class Exchange extends Answer implements Dispatcher.DispatchHandler {
-  readonly path: string
-  protected target: Target
-  #upload: Upload | null = null
+/**
+ * One forwarded request, from the choice of a target to its one end: the way there (to another target if nobody is
+ * there), the way back, and for a WebSocket handshake the connection that comes of it.
+ *
+ * What happens is told by undici (`ResponseReceiver`), by the client's connection, and by `OpenStreams`. Whatever comes
+ * first ends it, in `#settle`; what comes later finds it over.
+ */
+export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
+  readonly session: Session | undefined
+  isOver = false
+  readonly #route: UpstreamRoute
+  readonly #request: ClientRequest
+  /** Of the upstream request: path and query. */
+  readonly #path: string
   readonly #fields: string[]
   readonly #hostAt: number
+  readonly #response: ClientResponse
+  readonly #handler: UndiciHandler
+  #target: Target
+  #upload: Upload | null = null
   #attempts = 0
   #waiting: NodeJS.Timeout | null = null
-  /** Null until there is a connection: nothing has been sent. */
-  #abort: ((error?: Error) => void) | null = null
+  /** Among the open streams. */
+  #isOpen = false
 
   /** @param fields of the upstream request, as a flat list, but for its Host. */
   constructor(route: UpstreamRoute, access: Access, request: ClientRequest, fields: string[]) {
-    super(route, access, request)
-    this.path = upstreamTarget(request.raw.url ?? '/', route.prefix, route.base)
-    this.target = this.#pick()
+    this.session = access instanceof PublicRoute ? undefined : access
+    this.#route = route
+    this.#request = request
+    this.#path = upstreamTarget(request.raw.url ?? '/', route.prefix, route.base)
+    this.#target = this.#pick()
     this.#fields = fields
-    this.#hostAt = fields.push('host', this.target.authority) - 1
+    this.#hostAt = fields.push('host', this.#target.authority) - 1
+    this.#response = new ClientResponse(request.response, this, route.idleMs)
+    this.#handler = new UndiciHandler(this)
+    request.response.on('close', () => this.#closed())
   }
 
   /**
@@ -38,7 +65,7 @@ export class Exchange extends Answer implements Dispatcher.DispatchHandler {
    * it is, it costs a quarter less than as a stream.
    */
   start(): void {
-    const { headers, raw } = this.request
+    const { headers, raw } = this.#request
     if (headers.hasBody) process.nextTick(() => this.#sendWithBody())
     else {
       endWithHeader(raw)
@@ -48,96 +75,205 @@ export class Exchange extends Answer implements Dispatcher.DispatchHandler {
 
   #sendWithBody(): void {
     if (this.isOver) return
-    const { headers, raw } = this.request
-    if (raw.readableLength === headers.contentLength) this.#send(raw.read())
+    const { headers, raw } = this.#request
+    if (raw.readableLength === headers.contentLength && this.#route.sendsWholeBodies) this.#send(raw.read())
     else {
-      this.#upload = new Upload(raw, this.route.bodyLimitBytes, this.route.idleMs)
-      this.#upload.on('error', (error) => this.onError(error))
-      this.endWithSession()
-      this.#send(this.#upload)
+      const upload = new Upload(raw, this.#route.bodyLimitBytes, this.#route.idleMs)
+      this.#upload = upload
+      upload.on('error', () => {
+        if (upload.refusal !== null) this.#refuse(upload.refusal)
+      })
+      this.#endWithSession()
+      this.#send(upload)
     }
   }
 
   #send(body: Buffer | Upload | null): void {
-    const { target } = this
+    const target = this.#target
     this.#attempts++
     if (target.pending > target.connections) this.#waitForConnection()
     target.pool.dispatch(
       {
-        path: this.path,
-        method: this.request.raw.method as Dispatcher.HttpMethod,
+        path: this.#path,
+        method: this.#request.raw.method as Dispatcher.HttpMethod,
         headers: this.#fields,
         body,
-        upgrade: this.upgrade,
+        upgrade: this.#request.headers.websocket ? 'websocket' : null,
       },
-      this,
+      this.#handler,
     )
   }
 
-  onConnect(abort: (error?: Error) => void): void {
+  onConnection(): void {
     if (this.#waiting !== null) clearTimeout(this.#waiting)
-    // Thrown, so that the connection is kept: `abort` would close it.
+    // Thrown, so that the connection is kept: to abort would close it.
     if (this.isOver) throw new UpstreamError('no_connection')
-    this.#abort = abort
   }
 
-  override onHeaders(status: number, raw: Buffer[], resume: () => void): boolean {
-    this.target.answered()
-    return super.onHeaders(status, raw, resume)
+  onHead(status: number, raw: readonly Buffer[]): void {
+    this.#target.answered()
+    if (this.isOver) return
+    const { id, answerFields, raw: clientRequest, response } = this.#request
+    if (status < 200) {
+      writeInformational(clientRequest, response, status, raw)
+      return
+    }
+    const { fields, contentLength } = responseHead(raw, status, this.#route, this.#path)
+    fields.push('x-request-id', id)
+    for (const name in answerFields) fields.push(name, answerFields[name]!)
+    if (this.#isUploading) fields.push('connection', 'close')
+    this.#response.begin(status, fields, contentLength)
+    // Nothing follows, whatever length is announced (RFC 9112 §6.3).
+    if (contentLength === 0 || status === 204 || status === 304 || clientRequest.method === 'HEAD') {
+      this.#complete(undefined)
+    } else this.#response.awaitBody()
+  }
+
+  onBody(chunk: Buffer): boolean {
+    if (this.isOver) return true
+    if (!this.#response.isLast(chunk)) return this.#response.write(chunk)
+    this.#complete(chunk)
+    return true
+  }
+
+  onEnd(rawTrailers: readonly Buffer[]): void {
+    if (this.isOver) return
+    this.#response.addTrailers(rawTrailers)
+    this.#complete(undefined)
   }
 
   onError(error: Error): void {
     if (this.isOver) return
-    if (error instanceof UploadError) this.fail(error)
-    else if (this.#abort === null && isConnectFailure(error)) this.#notConnected(error)
-    else this.fail(UpstreamError.from(error))
+    if (!this.#handler.isConnected && isConnectFailure(error)) this.#notConnected(error)
+    else this.#fail(UpstreamError.from(error))
   }
 
-  /** Nothing was sent, so whoever may be asked twice can be asked elsewhere (requirements H-23). */
-  #notConnected(error: Error): void {
-    const { targets, retries } = this.route
-    this.target.failed()
-    const { headers, raw } = this.request
-    const attemptsMax = Math.max(2, targets.size)
-    if (!retries || headers.hasBody || !IDEMPOTENT.has(raw.method ?? '') || this.#attempts >= attemptsMax) {
-      this.fail(UpstreamError.connecting(error))
+  /** A valid 101 opens the tunnel; any other answer to a handshake comes as an ordinary response. */
+  onUpgrade(status: number, raw: readonly Buffer[], upstream: Duplex): void {
+    this.#target.answered()
+    const request = this.#request
+    let head: Buffer
+    try {
+      head = switchingResponse(raw, status, request, { route: this.#route, path: this.#path })
+    } catch (cause) {
+      upstream.destroy()
+      this.onError(new UpstreamError('answer_malformed', cause))
       return
     }
-    this.release(false)
-    this.target = this.#pick()
-    this.#fields[this.#hostAt] = this.target.authority
-    this.#send(null)
+    // The client may have left meanwhile.
+    if (!this.#settle(false)) upstream.destroy()
+    else
+      openTunnel(head, upstream, request, { session: this.session, route: this.#route, target: this.#target })
+  }
+
+  resume(): void {
+    this.#handler.resume()
+  }
+
+  stayedOpen(): void {
+    if (!this.#response.isEventStream) this.#endWithSession()
+    else {
+      const { streams } = this.#route
+      this.#isOpen = true
+      streams.delete(this)
+      streams.add(this)
+    }
+  }
+
+  /** Ends a response that is still open. One that will end by itself may take its time when the gateway stops. */
+  end(reason: StreamEnd): void {
+    if (reason === 'draining' && !this.#response.isEventStream) return
+    if (this.#settle(true)) this.#response.breakOff()
+  }
+
+  get #isUploading(): boolean {
+    return this.#upload !== null && !this.#upload.complete
+  }
+
+  /** Should it take long, it is over when its session is. */
+  #endWithSession(): void {
+    if (this.#isOpen) return
+    this.#isOpen = true
+    this.#route.streams.addIfLong(this)
   }
 
   /** Counted from here on, so that those who choose in the same turn see each other. */
   #pick(): Target {
-    const target = this.route.targets.pick()
+    const target = this.#route.targets.pick()
     target.pending++
     return target
   }
 
   /** All connections are in use, perhaps by streams that stay: waiting has an end. */
   #waitForConnection(): void {
-    const expire = () => this.fail(new UpstreamError('no_connection'))
-    this.#waiting = setTimeout(expire, this.route.connectMs)
+    const expire = () => this.#fail(new UpstreamError('no_connection'))
+    this.#waiting = setTimeout(expire, this.#route.connectMs)
   }
 
-  /** The protocol to ask for; null for an ordinary request. */
-  protected get upgrade(): string | null {
-    return null
+  /** Nothing was sent, so whoever may be asked twice can be asked elsewhere (requirements H-23). */
+  #notConnected(error: Error): void {
+    const { targets, retries } = this.#route
+    this.#target.failed()
+    const { headers, raw } = this.#request
+    const attemptsMax = Math.max(2, targets.size)
+    if (!retries || headers.hasBody || !IDEMPOTENT.has(raw.method ?? '') || this.#attempts >= attemptsMax) {
+      this.#fail(UpstreamError.connecting(error))
+      return
+    }
+    this.#leaveTarget()
+    this.#target = this.#pick()
+    this.#fields[this.#hostAt] = this.#target.authority
+    this.#send(null)
   }
 
-  protected get uploading(): boolean {
-    return this.#upload !== null && !this.#upload.complete
+  /** With the last piece where its length is known: one write less. */
+  #complete(chunk: Buffer | undefined): void {
+    const isUploading = this.#isUploading
+    const { raw, response } = this.#request
+    this.#settle(false)
+    // Answered before the upload has ended: the rest is not wanted (RFC 9112 §9.3).
+    if (isUploading) {
+      this.#upload?.destroy()
+      endAndClose(raw, response, chunk)
+    } else response.end(chunk)
   }
 
-  protected stopUpload(): void {
-    this.#upload?.destroy()
+  /** The upstream's fault: told in the log, and to the client as far as something can still be said. */
+  #fail(error: UpstreamError): void {
+    if (this.isOver) return
+    const { id: requestId, headers, log } = this.#request
+    const { clientRequestId } = headers
+    log.warn({ requestId, clientRequestId, upstream: this.#route.name, err: error }, 'upstream failed')
+    this.#refuse(error.refusal)
   }
 
-  protected release(abort: boolean): void {
-    this.target.pending--
+  /** Says to the client what can still be said. */
+  #refuse(refusal: Refusal): void {
+    if (!this.#settle(true)) return
+    // The head is out: only a broken connection tells the client that the response is not whole.
+    if (this.#request.response.headersSent) this.#request.response.destroy()
+    else this.#request.refuse(refusal)
+  }
+
+  /** The client's connection, or its stream, is gone. */
+  #closed(): void {
+    if (!this.#settle(true)) this.#response.stopWaiting()
+  }
+
+  /** The one end of every exchange. False if it is over already. @param abort breaks off what is still under way. */
+  #settle(abort: boolean): boolean {
+    if (this.isOver) return false
+    this.isOver = true
+    if (this.#isOpen) this.#route.streams.delete(this)
+    this.#response.stopWaiting()
+    if (abort) this.#upload?.destroy()
+    this.#leaveTarget()
+    if (abort) this.#handler.abort()
+    return true
+  }
+
+  #leaveTarget(): void {
+    this.#target.pending--
     if (this.#waiting !== null) clearTimeout(this.#waiting)
-    if (abort) this.#abort?.()
   }
 }

@@ -9,28 +9,20 @@ const MAX_PER_GRANT = 100
 export type StreamEnd = 'session_ended' | 'draining'
 
 /** Something that stays open after an ordinary answer would be over: a WebSocket, an event stream, a long answer. */
-export interface Stream {
+export interface OpenStream {
   /** Whose it is; undefined on a public route. */
   readonly session: Session | undefined
   end(reason: StreamEnd): void
 }
 
-/** An answer of which only the head has come so far. */
-export interface Beginning {
-  /** To be called once the pieces that came together with the head have been taken. */
-  flushHead(): void
-}
-
 /** All open streams, each ended when its session ends, and told when the gateway stops (requirements H-30, K-07). */
 export class OpenStreams {
   readonly #sessions: () => Pick<Pkce, 'onSessionEnd'>
-  readonly #open = new Map<Stream, () => void>()
+  readonly #open = new Map<OpenStream, () => void>()
   readonly #perGrant = new Map<string, number>()
-  /** Answers whose head came in this turn of the event loop. */
-  readonly #begun: Beginning[] = []
   /** Answers that were open at the last beat, and those that have been opened since. */
-  #older = new Set<Stream>()
-  #younger = new Set<Stream>()
+  #older = new Set<OpenStream>()
+  #younger = new Set<OpenStream>()
   #draining = false
   readonly #beat = setInterval(() => this.#addOlder(), LONG_MS).unref()
 
@@ -47,16 +39,7 @@ export class OpenStreams {
     return session !== undefined && (this.#perGrant.get(session.grantId) ?? 0) >= MAX_PER_GRANT
   }
 
-  /** Looks at the answer again when all that has arrived by now is read: most are over by then. */
-  begun(answer: Beginning): void {
-    if (this.#begun.push(answer) === 1) setImmediate(this.#flushHeads)
-  }
-
-  readonly #flushHeads = (): void => {
-    for (const answer of this.#begun.splice(0)) answer.flushHead()
-  }
-
-  add(stream: Stream): void {
+  add(stream: OpenStream): void {
     const { session } = stream
     this.#open.set(stream, () => {})
     if (session !== undefined) {
@@ -69,12 +52,12 @@ export class OpenStreams {
   }
 
   /** Adds it if it is still there after a second or two: most answers are over by then, and cost next to nothing. */
-  addIfLong(stream: Stream): void {
+  addIfLong(stream: OpenStream): void {
     this.#younger.add(stream)
   }
 
   /** No effect if it was never added. */
-  delete(stream: Stream): void {
+  delete(stream: OpenStream): void {
     if (this.#younger.delete(stream) || this.#older.delete(stream)) return
     const unwatch = this.#open.get(stream)
     if (unwatch === undefined) return

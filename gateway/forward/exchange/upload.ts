@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
-import { UploadError } from '../../http/refusals.ts'
+import type { Refusal } from '../../http/refusals.ts'
 
 /**
  * A request body on its way to an upstream, unless it came along with its header: bounded in size, and in the time
@@ -12,6 +12,8 @@ import { UploadError } from '../../http/refusals.ts'
 export class Upload extends Readable {
   /** The client has sent all of it. */
   complete = false
+  /** Why it was broken off here; null otherwise. */
+  refusal: Extract<Refusal, 'body_too_large' | 'request_timeout'> | null = null
   readonly #request: IncomingMessage
   readonly #limitBytes: number
   readonly #timer: NodeJS.Timeout
@@ -40,7 +42,7 @@ export class Upload extends Readable {
   readonly #onData = (chunk: Buffer): void => {
     this.#bytes += chunk.length
     this.#timer.refresh()
-    if (this.#bytes > this.#limitBytes) this.destroy(new UploadError('body_too_large'))
+    if (this.#bytes > this.#limitBytes) this.#refuse('body_too_large')
     else if (!this.push(chunk)) this.#request.pause()
   }
 
@@ -53,6 +55,11 @@ export class Upload extends Readable {
   /** A body that we paused is waiting for the upstream, whose own timeouts run. */
   #idle(): void {
     if (this.#request.isPaused()) this.#timer.refresh()
-    else this.destroy(new UploadError('request_timeout'))
+    else this.#refuse('request_timeout')
+  }
+
+  #refuse(refusal: NonNullable<Upload['refusal']>): void {
+    this.refusal = refusal
+    this.destroy(new Error(`the upload was refused: ${refusal}`))
   }
 }

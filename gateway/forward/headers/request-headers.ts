@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
-import type { FieldRules } from '../../http/field-rules.ts'
-import { connectionOptions, removeFields } from '../../http/fields.ts'
+import type { FieldRules } from '../../http/fields.ts'
+import { asksForWebSocket, connectionOptions, removeFields } from '../../http/fields.ts'
 import type { Refusal } from '../../http/refusals.ts'
-import type { RequestFieldRule, RequestFieldUse } from './request-rules.ts'
+import type { RequestFieldRule, RequestFieldUse } from '../../http/request-fields.ts'
 
 const MAX_FIELDS = 100
 const MAX_REQUEST_ID_LENGTH = 64
@@ -103,7 +103,7 @@ export class RequestHeaders {
         break
       case 'upgrade':
         this.upgrade = true
-        this.websocket = /(?:^|[\s,])websocket(?:$|[\s,/])/i.test(value)
+        this.websocket = asksForWebSocket(value)
         break
       case 'x-forwarded-for':
         this.forwardedFor = joined(this.forwardedFor, value, ', ')

@@ -1,7 +1,6 @@
-import { FieldRules } from '../../http/field-rules.ts'
-import { connectionOptions, removeFields } from '../../http/fields.ts'
-import { UpstreamError } from '../../http/refusals.ts'
+import { connectionOptions, FieldRules, removeFields } from '../../http/fields.ts'
 import type { UpstreamRoute } from '../upstream/route.ts'
+import { UpstreamError } from '../upstream/upstream-error.ts'
 import { isSetCookieAllowed } from './cookies.ts'
 import { publicLocation } from './location.ts'
 

@@ -1,9 +1,11 @@
+import type { Session } from '../../../plugin/index.ts'
 import type { ClientRequest } from '../client-request.ts'
 import { type Access, PublicRoute } from '../policy.ts'
 import type { TrustedPeers } from '../trusted-proxies.ts'
 import type { UpstreamRoute } from '../upstream/route.ts'
 import { handshakeFields } from '../websocket/handshake.ts'
 import { allowedCookies } from './cookies.ts'
+import { sessionFields } from './identity.ts'
 
 /**
  * The header of the upstream request, but for its Host: what passed, then what we say ourselves, the session last.
@@ -33,9 +35,18 @@ export function upstreamFields(
     const cookie = allowedCookies(headers.cookie, route.requestCookies)
     if (cookie !== null) fields.push('cookie', cookie)
   }
-  if (!(access instanceof PublicRoute)) fields.push(...route.fieldsFor(access))
+  if (!(access instanceof PublicRoute)) fields.push(...preparedFields(access, route))
   // We decide on the framing: this length, or else chunked (CVE-2026-1525).
   if (headers.contentLength > 0) fields.push('content-length', String(headers.contentLength))
   if (headers.websocket) fields.push(...handshakeFields(raw))
+  return fields
+}
+
+/** Once per session: it is shared by all requests that carry its token. */
+function preparedFields(session: Session, route: UpstreamRoute): readonly string[] {
+  const prepared = route.preparedFields.get(session)
+  if (prepared !== undefined) return prepared
+  const fields = sessionFields(session, route)
+  route.preparedFields.set(session, fields)
   return fields
 }

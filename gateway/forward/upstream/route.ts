@@ -1,10 +1,8 @@
 import type { Session } from '../../../plugin/index.ts'
 import type { Upstream } from '../../config/schemas/gateway.ts'
 import type { OpenStreams } from '../exchange/open-streams.ts'
-import { sessionFields } from '../headers/identity.ts'
 import { PublicRoute } from '../policy.ts'
-import { Target } from './target.ts'
-import { Targets } from './targets.ts'
+import { Target, Targets } from './targets.ts'
 
 /** One configured upstream, with everything a request needs prepared, and its own connections. */
 export class UpstreamRoute {
@@ -39,10 +37,13 @@ export class UpstreamRoute {
   /** A request that found nobody is sent again, if it may be. */
   readonly retries: boolean
   readonly streams: OpenStreams
-  readonly #sessionFields = new WeakMap<Session, readonly string[]>()
+  /** A body that came along with its header goes on as it is, and not as a stream. */
+  readonly sendsWholeBodies: boolean
+  /** What tells this upstream who is calling, prepared once for each session (`upstream-fields.ts`). */
+  readonly preparedFields = new WeakMap<Session, readonly string[]>()
 
   /** @param publicUrl our origin, e.g. `https://api.example.com`. */
-  constructor(upstream: Upstream, publicUrl: string, streams: OpenStreams) {
+  constructor(upstream: Upstream, publicUrl: string, streams: OpenStreams, sendsWholeBodies = true) {
     const { prefix, target, timeouts, methods } = upstream
     const urls = [target].flat().map((one) => new URL(one))
     this.name = prefix
@@ -67,14 +68,6 @@ export class UpstreamRoute {
     this.retries = upstream.retry
     this.websocket = upstream.websocket
     this.streams = streams
-  }
-
-  /** Prepared once per session: a session is shared by all requests that carry its token. */
-  fieldsFor(session: Session): readonly string[] {
-    const prepared = this.#sessionFields.get(session)
-    if (prepared !== undefined) return prepared
-    const fields = sessionFields(session, this)
-    this.#sessionFields.set(session, fields)
-    return fields
+    this.sendsWholeBodies = sendsWholeBodies
   }
 }

@@ -1,4 +1,81 @@
-import type { Target } from './target.ts'
+import { Pool } from 'undici'
+import type { Upstream } from '../../config/schemas/gateway.ts'
+
+/** How long a target that could not be reached is left alone: doubled each time it fails again. */
+const BACKOFF_MIN_MS = 1000
+const BACKOFF_MAX_MS = 30_000
+
+/** One server of an upstream: its connections, its load, and whether it can be reached. */
+export class Target {
+  /** Its own Host value. */
+  readonly authority: string
+  readonly connections: number
+  readonly pool: Pool
+  /** Requests that have not been answered to the end. */
+  pending = 0
+  /** WebSocket connections; they have left the pool. */
+  tunnels = 0
+  readonly #now: () => number
+  #failures = 0
+  #retryAt = 0
+
+  /** @param now a clock that never goes back, in milliseconds. */
+  constructor(
+    { origin, host }: URL,
+    { timeouts, connections }: Pick<Upstream, 'timeouts' | 'connections'>,
+    now = () => performance.now(),
+  ) {
+    this.#now = now
+    this.authority = host
+    this.connections = connections
+    // Fixed to one origin, one request per connection at a time, no interceptor: nothing is retried, cached,
+    // shared between requests, redirected or decompressed (F-11, H-21, H-23, H-24).
+    this.pool = new Pool(origin, {
+      connections,
+      pipelining: 1,
+      allowH2: false,
+      connectTimeout: timeouts.connectMs,
+      headersTimeout: timeouts.headersMs,
+      bodyTimeout: timeouts.idleMs,
+    })
+  }
+
+  get load(): number {
+    return this.pending + this.tunnels
+  }
+
+  /** When it may be asked again; 0 for a target that can be reached. */
+  get retryAt(): number {
+    return this.#retryAt
+  }
+
+  /** True if it can be reached, or it is time to see whether it can. */
+  isAvailable(): boolean {
+    return this.#failures === 0 || this.#now() >= this.#retryAt
+  }
+
+  /** It is going to be asked. If it is out, this one request finds out whether it is back: nobody else for a while. */
+  chosen(): void {
+    if (this.#failures > 0) this.#eject()
+  }
+
+  /** It could not be reached. Those who were on their way together count once. */
+  failed(): void {
+    if (this.#failures === 0) this.#eject()
+  }
+
+  /** It has answered. */
+  answered(): void {
+    if (this.#failures === 0) return
+    this.#failures = 0
+    this.#retryAt = 0
+  }
+
+  #eject(): void {
+    this.#retryAt = this.#now() + Math.min(BACKOFF_MIN_MS * 2 ** this.#failures, BACKOFF_MAX_MS)
+    this.#failures++
+  }
+}
 
 /** The servers that answer for one upstream. */
 export class Targets {

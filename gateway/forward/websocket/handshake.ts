@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { asksForWebSocket } from '../../http/fields.ts'
 import type { Refusal } from '../../http/refusals.ts'
-import { WEBSOCKET } from '../../listener/upgrade.ts'
 import type { RequestHeaders } from '../headers/request-headers.ts'
 import type { UpstreamRoute } from '../upstream/route.ts'
 
@@ -73,7 +73,7 @@ export function isHandshakeAccepted(raw: readonly Buffer[], { headers }: Incomin
   const protocol = answer.get('sec-websocket-protocol')
   const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((one) => one.trim())
   return (
-    WEBSOCKET.test(answer.get('upgrade') ?? '') &&
+    asksForWebSocket(answer.get('upgrade') ?? '') &&
     /(?:^|[\s,])upgrade(?:$|[\s,])/i.test(answer.get('connection') ?? '') &&
     answer.get('sec-websocket-accept') === acceptFor(headers['sec-websocket-key'] ?? '') &&
     (protocol === undefined || offered.includes(protocol)) &&

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Session } from '../../../plugin/index.ts'
-import type { Stream, StreamEnd } from '../exchange/open-streams.ts'
+import type { OpenStream, StreamEnd } from '../exchange/open-streams.ts'
 import { type CloseCode, closeFrame, FrameScanner } from './frames.ts'
 
 /** How long a side that was told of the end may take to close its own. */
@@ -23,7 +23,7 @@ export interface TunnelOptions {
  * large; where a frame has just ended, with a close frame to both. Emits nothing; calls `onClose` when both are
  * closed. Source: RFC 6455 §5.5.1, §7.1; requirements H-29.
  */
-export class Tunnel implements Stream {
+export class Tunnel implements OpenStream {
   readonly session: Session | undefined
   readonly #client: Duplex
   readonly #upstream: Duplex

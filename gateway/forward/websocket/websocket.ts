@@ -1,57 +1,65 @@
 import type { Duplex } from 'node:stream'
-import { UpstreamError } from '../../http/refusals.ts'
-import { switchingHead, type UpgradeResponse } from '../../listener/upgrade.ts'
-import { Exchange } from '../exchange/exchange.ts'
+import type { Session } from '../../../plugin/index.ts'
+import { switchingHead, type UpgradeResponse } from '../../listener/http1-upgrade.ts'
+import type { ClientRequest } from '../client-request.ts'
 import { responseHead } from '../headers/response-headers.ts'
+import type { UpstreamRoute } from '../upstream/route.ts'
+import type { Target } from '../upstream/targets.ts'
+import { UpstreamError } from '../upstream/upstream-error.ts'
 import { isHandshakeAccepted } from './handshake.ts'
 import { Tunnel } from './tunnel.ts'
 
 /**
- * An opening handshake and its answer. The 101 is passed on only after the upstream has given a valid one; whatever
- * else it answers is passed on as an answer.
+ * The 101 for the client, from the upstream's own. It is passed on only if it accepts just this handshake; whatever
+ * else an upstream answers is forwarded as a response.
  *
+ * @param raw the upstream's header, names and values in turn.
+ * @throws UpstreamError `answer_malformed`; TypeError for a field that may not be sent.
  * Source: RFC 6455 §4; requirements H-03, H-29.
  */
-export class WebSocketExchange extends Exchange {
-  protected override get upgrade(): string {
-    return 'websocket'
-  }
+export function switchingResponse(
+  raw: readonly Buffer[],
+  status: number,
+  request: ClientRequest,
+  { route, path }: { readonly route: UpstreamRoute; readonly path: string },
+): Buffer {
+  if (!isHandshakeAccepted(raw, request.raw)) throw new UpstreamError('answer_malformed')
+  const { fields } = responseHead(raw, status, route, path)
+  fields.push('x-request-id', request.id, 'connection', 'Upgrade', 'upgrade', 'websocket')
+  return switchingHead(fields)
+}
 
-  onUpgrade(status: number, raw: Buffer[], upstream: Duplex): void {
-    this.target.answered()
-    try {
-      if (!isHandshakeAccepted(raw, this.request.raw)) throw new UpstreamError('answer_malformed')
-      const { fields } = responseHead(raw, status, this.route, this.path)
-      fields.push('x-request-id', this.request.id, 'connection', 'Upgrade', 'upgrade', 'websocket')
-      this.#open(switchingHead(fields), upstream)
-    } catch (cause) {
-      upstream.destroy()
-      this.onError(new UpstreamError('answer_malformed', cause))
-    }
-  }
+/** What the connection belongs to. */
+export interface TunnelOwner {
+  readonly session: Session | undefined
+  readonly route: UpstreamRoute
+  readonly target: Target
+}
 
-  #open(head: Buffer, upstream: Duplex): void {
-    const { target, session } = this
-    const { streams, websocket } = this.route
-    // The client has left meanwhile.
-    if (!this.settle(false) || websocket === false) {
-      upstream.destroy()
-      return
-    }
-    // Only upgrade requests come so far, and their answer is one of these.
-    const response = this.response as UpgradeResponse
-    if (streams.isFull(session)) {
-      upstream.destroy()
-      this.request.refuse('too_many_streams')
-      return
-    }
-    const { idleMs, maxMessageBytes } = websocket
-    target.tunnels++
-    const client = response.switchProtocols(head)
-    const tunnel = new Tunnel(client, upstream, { session, idleMs, maxMessageBytes }, () => {
-      target.tunnels--
-      streams.delete(tunnel)
-    })
-    streams.add(tunnel)
+/**
+ * Splices the client's connection with the upstream's, unless the grant has too many streams open.
+ *
+ * @param head of `switchingResponse`.
+ */
+export function openTunnel(
+  head: Buffer,
+  upstream: Duplex,
+  request: ClientRequest,
+  { session, route, target }: TunnelOwner,
+): void {
+  const { streams, websocket } = route
+  if (websocket === false || streams.isFull(session)) {
+    upstream.destroy()
+    request.refuse('too_many_streams')
+    return
   }
+  const { idleMs, maxMessageBytes } = websocket
+  target.tunnels++
+  // Only upgrade requests come so far, and their response is one of these.
+  const client = (request.response as UpgradeResponse).switchProtocols(head)
+  const tunnel = new Tunnel(client, upstream, { session, idleMs, maxMessageBytes }, () => {
+    target.tunnels--
+    streams.delete(tunnel)
+  })
+  streams.add(tunnel)
 }

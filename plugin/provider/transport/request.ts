@@ -1,8 +1,8 @@
-import type { Dispatcher } from 'undici'
 import { ProviderError } from '../../oauth/errors.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'
 import { TimeoutError } from '../../stores/within.ts'
 import { ConnectError, errorCode, type ProviderDispatcher } from './network.ts'
+import { type ResponseReceiver, UndiciHandler } from './undici-handler.ts'
 
 /** Largest answer that is read, in bytes (F-09). */
 const MAX_BYTES = {
@@ -55,7 +55,7 @@ export function sendRequest(
   { url, headers, body }: ProviderRequest,
 ): Promise<ProviderAnswer> {
   return new Promise((resolve, reject) => {
-    const exchange = new Exchange(endpoint, timeouts.totalMs, resolve, reject)
+    const pending = new PendingResponse(endpoint, timeouts.totalMs, resolve, reject)
     dispatcher.dispatch(
       {
         origin: url.origin,
@@ -66,18 +66,18 @@ export function sendRequest(
         headersTimeout: timeouts.headersMs,
         bodyTimeout: timeouts.bodyMs,
       },
-      exchange,
+      pending.handler,
     )
   })
 }
 
-/** Joins the answer together as undici calls it; of several outcomes the first one counts. */
-class Exchange implements Dispatcher.DispatchHandler {
+/** Joins the response together as it comes; of several outcomes the first one counts. */
+class PendingResponse implements ResponseReceiver {
+  readonly handler = new UndiciHandler(this)
   readonly #endpoint: EndpointName
   readonly #resolve: (answer: ProviderAnswer) => void
   readonly #reject: (error: ProviderError) => void
   readonly #deadline: NodeJS.Timeout
-  #abort: ((error?: Error) => void) | undefined
   #isLate = false
   #status = 0
   #contentType = ''
@@ -97,13 +97,12 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#deadline = setTimeout(() => setImmediate(() => this.#giveUp()), totalMs)
   }
 
-  onConnect(abort: (error?: Error) => void): void {
+  onConnection(): void {
     // It was in a queue for a connection, where undici cannot be told to forget it.
-    if (this.#isLate) abort()
-    else this.#abort = abort
+    if (this.#isLate) throw new Error('late')
   }
 
-  onHeaders(status: number, raw: Buffer[]): boolean {
+  onHead(status: number, raw: readonly Buffer[]): void {
     this.#status = status
     this.#contentType = field(raw, 'content-type') ?? ''
     if (status >= 500 || status === 429 || status === 408)
@@ -111,20 +110,19 @@ class Exchange implements Dispatcher.DispatchHandler {
     else if ((field(raw, 'content-encoding') ?? 'identity') !== 'identity') {
       this.#fail('provider_answer_invalid', 'content-encoding')
     }
-    return true
   }
 
-  onData(chunk: Buffer): boolean {
+  onBody(chunk: Buffer): boolean {
     this.#length += chunk.length
     if (this.#length <= MAX_BYTES[this.#endpoint]) this.#chunks.push(chunk)
     else {
       this.#fail('provider_answer_invalid', 'answer too large')
-      this.#abort?.()
+      this.handler.abort()
     }
     return true
   }
 
-  onComplete(): void {
+  onEnd(): void {
     clearTimeout(this.#deadline)
     const text = utf8.decode(Buffer.concat(this.#chunks, this.#length))
     this.#resolve({ status: this.#status, contentType: this.#contentType, text })
@@ -138,7 +136,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #giveUp(): void {
     this.#isLate = true
     this.#reject(transportError(this.#endpoint, new TimeoutError()))
-    this.#abort?.()
+    this.handler.abort()
   }
 
   #fail(reason: 'provider_unavailable' | 'provider_answer_invalid', what: string): void {

@@ -6,10 +6,10 @@ import type { Upstream } from '../../../gateway/config/schemas/gateway.ts'
 import { allowedCookies, isSetCookieAllowed } from '../../../gateway/forward/headers/cookies.ts'
 import { encodeClaim, sessionFields } from '../../../gateway/forward/headers/identity.ts'
 import { RequestHeaders } from '../../../gateway/forward/headers/request-headers.ts'
-import { requestFieldRules } from '../../../gateway/forward/headers/request-rules.ts'
 import { responseHead, responseTrailers } from '../../../gateway/forward/headers/response-headers.ts'
 import { TrustedPeers } from '../../../gateway/forward/trusted-proxies.ts'
 import { UpstreamRoute } from '../../../gateway/forward/upstream/route.ts'
+import { requestFieldRules } from '../../../gateway/http/request-fields.ts'
 import { noStreams, PUBLIC_URL, session, upstream } from '../../support/forwarder.ts'
 
 const rules = requestFieldRules(['x-subject'])

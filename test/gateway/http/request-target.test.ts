@@ -2,8 +2,12 @@ import fc from 'fast-check'
 import t from 'tap'
 import { publicLocation } from '../../../gateway/forward/headers/location.ts'
 import { UpstreamRoute } from '../../../gateway/forward/upstream/route.ts'
-import { refuseHost, servedHosts } from '../../../gateway/http/host.ts'
-import { refuseTarget, upstreamTarget } from '../../../gateway/http/path.ts'
+import {
+  refuseHost,
+  refuseTarget,
+  servedHosts,
+  upstreamTarget,
+} from '../../../gateway/http/request-target.ts'
 import { forwarder, HOST, head, noStreams, PUBLIC_URL, upstream } from '../../support/forwarder.ts'
 import { exchange, RawUpstream } from '../../support/wire.ts'
 

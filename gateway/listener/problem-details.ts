@@ -1,8 +1,8 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { OAuthError } from '../../plugin/index.ts'
+import { answerFor, type Refusal } from '../http/refusals.ts'
 import { endAndClose, hasUnreadBody } from './lingering-close.ts'
-import { answerFor, type Refusal } from './refusals.ts'
 
 /** RFC 9457 problem details; `code` and `detail` are constants, `requestId` finds the log lines. */
 interface Problem {

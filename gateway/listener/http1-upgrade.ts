@@ -6,33 +6,10 @@ import {
   validateHeaderValue,
 } from 'node:http'
 import type { Socket } from 'node:net'
-import { writeRefusal } from '../http/problem-details.ts'
+import { asksForWebSocket } from '../http/fields.ts'
 import { newRequestId } from '../http/request-id.ts'
-import { responseOn } from './coalesced-response.ts'
-import { HeaderOnlyRequest } from './header-only-request.ts'
-
-/** The protocol name as one of the members of an Upgrade field (RFC 9110 §7.8). */
-export const WEBSOCKET = /(?:^|[\s,])websocket(?:$|[\s,/])/i
-
-/**
- * A request that Node takes out of HTTP only for WebSocket (and CONNECT, which is refused). Any other upgrade is
- * ignored, as RFC 9110 §7.8 allows: it is an ordinary request, which may well have a body.
- *
- * Node asks `upgrade` when the header is complete. (Its `shouldUpgradeCallback` would do, where there is one.)
- */
-export class UpgradableRequest extends HeaderOnlyRequest {
-  /** Assigned while Node's own constructor runs, so it must not be initialised here. */
-  declare wantsUpgrade: boolean | null
-
-  get upgrade(): boolean {
-    if (this.wantsUpgrade !== true) return false
-    return this.method === 'CONNECT' || WEBSOCKET.test(this.headers.upgrade ?? '')
-  }
-
-  set upgrade(wanted: boolean | null) {
-    this.wantsUpgrade = wanted
-  }
-}
+import { responseOn } from './http1-connection.ts'
+import { writeRefusal } from './problem-details.ts'
 
 /**
  * The answer to an upgrade request: an ordinary one, after which the connection closes, or the connection itself.
@@ -94,7 +71,7 @@ export function switchingHead(fields: readonly string[]): Buffer {
   return Buffer.from(`${text}\r\n`, 'latin1')
 }
 
-/** Gives upgrade requests to `take`, the walk of every other request. */
+/** Gives upgrade requests to `take`, as every other request. */
 export function acceptUpgrades(
   server: Server,
   take: (request: IncomingMessage, response: ServerResponse) => void,
@@ -103,6 +80,9 @@ export function acceptUpgrades(
     const socket = stream as Socket
     // Pipelined behind a request that is being answered: nobody upgrades so, and two answers could mix.
     if (responseOn(socket)) socket.destroy()
+    // Node has taken out of HTTP what `upgradable` would have left in it.
+    else if (!asksForWebSocket(request.headers.upgrade ?? ''))
+      writeRefusal(socket, newRequestId(), 'upgrade_unsupported')
     else if (head.length > 0) writeRefusal(socket, newRequestId(), 'request_malformed')
     else take(request, new UpgradeResponse(request, socket))
   })

