@@ -388,7 +388,7 @@ t.test('the admin listener knows exact paths and GET only (H-31)', async (t) => 
 })
 
 t.test(
-  'a log line holds no query, header or property that a library hung on an error (J-01, J-02)',
+  'a log line holds no query, header or property that a library hung on an error (J-01, J-02, P-6)',
   async (t) => {
     const lines: string[] = []
     const app = Fastify({ logger: loggerOptions('info', { write: (line: string) => void lines.push(line) }) })

@@ -98,7 +98,7 @@ function providerTokens({ provider }: GatewayStack): Tokens {
 
 for (const tokens of ['opaque', 'relay'] as const) {
   t.test(
-    `what is no live access token -> 401 and UP=0, tokens: ${tokens} (issue 4, H-05, H-06)`,
+    `what is no live access token -> 401 and UP=0, tokens: ${tokens} (H-02, H-04, H-05, H-06)`,
     async (t) => {
       const stack = await attackable(t, (config) => ({ ...config, tokens }))
       const app = new NativeApp(stack)
@@ -253,7 +253,7 @@ t.test('a live token in the wrong place or form -> no request to the API', async
   })
 })
 
-t.test('no form of a request walks past the session check (issue 4)', async (t) => {
+t.test('no form of a request gets past the session check (H-02, H-09)', async (t) => {
   const stack = await attackable(t, (config) => config)
   const live = (await new NativeApp(stack).login()).access_token
 

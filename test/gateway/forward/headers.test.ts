@@ -282,7 +282,7 @@ function routeOf(own: Partial<Upstream> = {}): UpstreamRoute {
 
 const bytes = (...fields: string[]) => fields.map((text) => Buffer.from(text, 'latin1'))
 
-t.test('what an upstream may not say is removed from its answer (RFC 9110 §7.6.1, H-25)', async (t) => {
+t.test('what an upstream may not say is removed from its answer (RFC 9110 §7.6.1, H-25, P-10)', async (t) => {
   const route = routeOf({ cacheControl: 'upstream', cookies: { request: [], response: ['theirs'] } })
   t.teardown(() => route.targets.close())
   const { fields, contentLength } = responseHead(

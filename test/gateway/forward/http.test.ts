@@ -286,7 +286,7 @@ const refusedBytes: Readonly<Record<string, string>> = {
 }
 
 t.test(
-  'a message of doubtful framing -> 400 and close, and never the upstream (RFC 9112 §6.1, §11.2, H-20)',
+  'a message of doubtful framing -> 400 and close, and never the upstream (RFC 9112 §6.1, §11.2, H-20, P-15)',
   async (t) => {
     const { api, port } = await setUp(t)
     for (const [form, bytes] of Object.entries(refusedBytes)) {
@@ -326,7 +326,7 @@ t.test('a host that is not served -> 421 (RFC 9110 §15.5.20, H-13)', async (t) 
   t.equal(api.requests.length, 0)
 })
 
-t.test('a header that drips in -> 408 and close (P-18, H-22)', async (t) => {
+t.test('a header that drips in -> 408 and close (P-4, P-18, H-22)', async (t) => {
   const { port } = await setUp(t, {}, { headersMs: 200 })
   const received = await new WireClient(port).send('GET /api/a HTTP/1.1\r\nHost:').untilClose()
   t.match(received.toString(), /^HTTP\/1\.1 408 /)

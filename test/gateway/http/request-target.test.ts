@@ -45,7 +45,7 @@ const refusedPaths = {
 }
 
 t.test(
-  'forms of a path that are a second spelling of another never reach an upstream (RFC 3986 §6.2.2, H-08)',
+  'forms of a path that are a second spelling of another never reach an upstream (RFC 3986 §6.2.2, H-08, P-17, Appendix D)',
   async (t) => {
     const api = new RawUpstream()
     const { app, port } = await forwarder({ upstreams: [upstream({ target: await api.listen() })] })
@@ -60,7 +60,7 @@ t.test(
   },
 )
 
-t.test('only the origin-form is accepted (RFC 9112 §3.2, H-07)', async (t) => {
+t.test('only the origin-form is accepted (RFC 9112 §3.2, H-07, P-2)', async (t) => {
   const api = new RawUpstream()
   const { app, port } = await forwarder({ upstreams: [upstream({ target: await api.listen() })] })
   t.teardown(() => Promise.all([app.close(), api.close()]))
@@ -122,7 +122,7 @@ const acceptedTarget = fc
   })
 
 t.test(
-  'the bytes of an accepted target are the bytes that the upstream gets (H-08, H-10, SC-08)',
+  'the bytes of an accepted target are the bytes that the upstream gets (H-08, H-10, P-1, P-11, SC-08)',
   async (t) => {
     const api = new RawUpstream()
     const { app, port } = await forwarder({ upstreams: [upstream({ target: `${await api.listen()}/v1` })] })
