@@ -1,10 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ProtectedRequest } from '../../plugin/index.ts'
 import type { FieldRules } from '../http/fields.ts'
 import type { Refusal } from '../http/refusals.ts'
 import type { RequestFieldRule } from '../http/request-fields.ts'
-import { newRequestId } from '../http/request-id.ts'
 import { answerRefusal } from '../listener/problem-details.ts'
 import { RequestHeaders } from './headers/request-headers.ts'
 import type { TrustedPeers } from './trusted-proxies.ts'
@@ -29,7 +29,7 @@ export class ClientRequest implements ProtectedRequest {
   constructor(raw: IncomingMessage, response: ServerResponse, surroundings: Surroundings) {
     this.raw = raw
     this.response = response
-    this.id = newRequestId()
+    this.id = randomUUID()
     this.headers = new RequestHeaders(raw, surroundings.rules)
     this.#surroundings = surroundings
   }

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { CoalescedResponse } from './http1-response.ts'
 
@@ -14,7 +14,8 @@ type Connection = Socket & { [CURRENT]?: ServerResponse }
 export function claimConnection(response: ServerResponse): boolean {
   const socket = response.socket as Connection | null
   if (socket === null) return false
-  socket[CURRENT] = response
+  // A connection of HTTP/2 has many at a time.
+  if (response instanceof ServerResponse) socket[CURRENT] = response
   return true
 }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { createServer, IncomingMessage, type Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
@@ -9,7 +10,7 @@ import Fastify, {
 } from 'fastify'
 import type { GatewayConfig } from '../config/schemas/gateway.ts'
 import type { Refusal } from '../http/refusals.ts'
-import { newRequestId, requestIdOf } from '../http/request-id.ts'
+import { requestIdOf } from '../http/request-id.ts'
 import { loggerOptions } from '../operations/log.ts'
 import { RequestLog } from '../operations/request-log.ts'
 import { ALL_FEATURES, type NodeFeatures } from './assumptions.ts'
@@ -92,7 +93,7 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
       if (response?.req.complete) lastAnswer(response, socket)
       // In the rest of a request that is being answered: a second answer would be taken for the next one's.
       else if (response?.headersSent) socket.destroySoon()
-      else writeRefusal(socket, newRequestId(), parserRefusal(error.code))
+      else writeRefusal(socket, randomUUID(), parserRefusal(error.code))
     },
   })
   app.setErrorHandler((error: FastifyError, request, reply) => {
@@ -108,15 +109,15 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
   // Node's own answer is bare: without `no-store`, and in no form of ours.
   app.server.on('checkExpectation', (request, response) => {
     claimConnection(response)
-    answerRefusal(request, response, newRequestId(), 'expectation_unknown')
+    answerRefusal(request, response, randomUUID(), 'expectation_unknown')
   })
   app.server.on('connect', (request, client: Socket | Http2Response) => {
     const refusal = 'method_not_allowed'
     if (client instanceof Http2Response)
-      answerRefusal(request, client as unknown as ServerResponse, newRequestId(), refusal)
+      answerRefusal(request, client as unknown as ServerResponse, randomUUID(), refusal)
     // Pipelined behind a request that is being answered: its answer would be taken for that one's.
     else if (responseOn(client)) client.destroy()
-    else writeRefusal(client, newRequestId(), refusal)
+    else writeRefusal(client, randomUUID(), refusal)
   })
   capConnections(app.server, maxConnections, app.log)
   // Of a connection that its client has reset, Node can only repeat what it was asked before.
