@@ -1,0 +1,105 @@
+import t from 'tap'
+import { assertFormMediaType, parseForm } from '../../../plugin/oauth/form.ts'
+import { reasonOf, refusal } from '../../support/oauth-fixtures.ts'
+
+t.test('form: media type (RFC 6749 §4.1.3, C-02)', async (t) => {
+  const accepted = [
+    'application/x-www-form-urlencoded',
+    'Application/X-WWW-Form-Urlencoded',
+    'application/x-www-form-urlencoded;charset=UTF-8',
+    'application/x-www-form-urlencoded; charset="utf-8"',
+  ]
+  for (const contentType of accepted) {
+    t.test(`accepts ${contentType}`, async (t) => {
+      t.doesNotThrow(() => assertFormMediaType(contentType))
+    })
+  }
+  const refused = [
+    undefined,
+    '',
+    'application/json',
+    'text/plain',
+    'multipart/form-data; boundary=x',
+    'application/x-www-form-urlencoded; charset=utf-16',
+    'application/x-www-form-urlencoded; charset=utf-8; x=y',
+    'application/x-www-form-urlencoded; charset="utf-8',
+    'application/x-www-form-urlencoded, application/json',
+    'application/x-www-form-urlencodedx',
+    'application/x-www-form-urlencoded\n',
+    'xapplication/x-www-form-urlencoded',
+  ]
+  for (const contentType of refused) {
+    t.test(`refuses ${JSON.stringify(contentType)}`, async (t) => {
+      const error = refusal(() => assertFormMediaType(contentType))
+      t.match(error, { reason: 'media_type', statusCode: 400, error: 'invalid_request' })
+    })
+  }
+})
+
+t.test('form: decoding', async (t) => {
+  t.test('escapes, plus signs and UTF-8 are decoded once (RFC 6749 Appendix B)', async (t) => {
+    t.same({ ...parseForm('a=%2B+%25&%C3%BC=%E2%82%AC&c=x=y') }, { a: '+ %', ü: '€', c: 'x=y' })
+  })
+
+  t.test('an empty value counts as omitted, and so does a bare name (RFC 6749 §3.1, A-11)', async (t) => {
+    t.same(Object.keys(parseForm('redirect_uri=&state&&code=a&')), ['code'])
+  })
+
+  const repeated = ['code=a&code=b', 'code=a&%63ode=b', 'code=a&%63ode=', 'code&code', 'a+b=1&a%20b=2']
+  for (const text of repeated) {
+    t.test(`a name that decodes to another's is a repeat: ${text} (RFC 6749 §3.1, A-10, C-05)`, async (t) => {
+      t.match(
+        refusal(() => parseForm(text)),
+        { reason: 'parameter_repeated', statusCode: 400 },
+      )
+    })
+  }
+
+  const malformed: [string, string][] = [
+    ['an escape that is none', 'code=%zz'],
+    ['a cut escape', 'code=%2'],
+    ['a bare percent sign', 'code=%'],
+    ['UTF-8 that ends early', 'code=%c3'],
+    ['over-long UTF-8', 'code=%c0%ae'],
+    ['a surrogate in UTF-8', 'code=%ed%a0%80'],
+    ['an escaped NUL', 'code=%00'],
+    ['an escaped line break', 'code=a%0d%0ab'],
+    ['DEL', 'code=%7f'],
+    ['a C1 control', 'code=%c2%85'],
+    ['a control character in a name', 'co%00de=a'],
+    ['a raw space', 'code=a b'],
+    ['a raw line break', 'code=a\n'],
+    ['a raw letter outside ASCII', 'code=ü'],
+    ['a broken name', '%zz=a'],
+  ]
+  for (const [what, text] of malformed) {
+    t.test(`refuses ${what} (RFC 6749 Appendix B, C-04)`, async (t) => {
+      t.equal(
+        reasonOf(() => parseForm(text)),
+        'form_malformed',
+      )
+    })
+  }
+
+  t.test('32 parameters pass and 33 do not (C-03)', async (t) => {
+    const pairs = Array.from({ length: 33 }, (_, index) => `p${index}=1`)
+    t.equal(Object.keys(parseForm(pairs.slice(1).join('&'))).length, 32)
+    t.equal(
+      reasonOf(() => parseForm(pairs.join('&'))),
+      'parameters_too_many',
+    )
+  })
+
+  t.test('__proto__ and constructor are names like any other (C-05)', async (t) => {
+    const parameters = parseForm('__proto__=x&code=a')
+    t.equal(Object.getPrototypeOf(parameters), null)
+    t.equal(parameters.code, 'a')
+    t.equal(parameters.constructor, undefined)
+    t.equal(({} as Record<string, unknown>).x, undefined)
+  })
+
+  t.test('an error says nothing of what was sent (C-21)', async (t) => {
+    const error = refusal(() => parseForm('code=s3cret%zz'))
+    t.notMatch(`${error.message} ${error.stack} ${String(error.cause)}`, 's3cret')
+  })
+})

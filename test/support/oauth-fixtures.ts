@@ -1,0 +1,41 @@
+/** A registered client, and what the pure protocol functions refuse. */
+
+import { OAuthError, type Reason } from '../../plugin/oauth/errors.ts'
+import type { RegisteredClient } from '../../plugin/options/resolved.ts'
+
+// RFC 7636 Appendix B
+export const VERIFIER = 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk'
+export const CHALLENGE = 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'
+export const ISSUER = 'https://api.example.com'
+
+export function registered(overrides: Partial<RegisteredClient> = {}): RegisteredClient {
+  return {
+    clientId: 'com.example.app',
+    name: 'Example',
+    enabled: true,
+    authentication: 'none',
+    redirectUris: ['com.example.app:/callback', 'http://127.0.0.1/cb', 'https://a.ex/cb'],
+    scopes: ['orders.read', 'orders.write'],
+    providerScopes: ['orders.read'],
+    claims: [],
+    passThrough: [],
+    allowedOrigins: [],
+    ...overrides,
+  }
+}
+
+export const registry = (...clients: RegisteredClient[]) =>
+  new Map(clients.map((client) => [client.clientId, client]))
+
+/** The OAuthError that `act` throws; anything else fails the test. */
+export function refusal(act: () => unknown): OAuthError {
+  try {
+    act()
+  } catch (error) {
+    if (error instanceof OAuthError) return error
+    throw error
+  }
+  throw new Error('nothing was thrown')
+}
+
+export const reasonOf = (act: () => unknown): Reason => refusal(act).reason
