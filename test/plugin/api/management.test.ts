@@ -1,0 +1,68 @@
+import t from 'tap'
+import { eventsOf, loggedIn } from '../../support/logged-in.ts'
+import { startPluginApp } from '../../support/plugin-app.ts'
+
+t.test('a grant is ended without a handle, by its id or by its subject (G-04)', async (t) => {
+  t.test('endSession and sessionsOf', async (t) => {
+    const plugin = await startPluginApp(t, { provider: { scope: 'openid' } })
+    const alices = [await plugin.login(), await plugin.login({ client_id: 'other' })]
+    plugin.provider.claims = { sub: 'bob' }
+    const bob = await plugin.login()
+    const sessions = await plugin.app.pkce.sessionsOf('alice')
+    t.equal(sessions.length, 2)
+    t.same(new Set(sessions.map(({ clientId }) => clientId)), new Set(['app', 'other']))
+    t.match(sessions[0], {
+      subject: 'alice',
+      grantId: /^[A-Za-z0-9_-]{22}$/,
+      scope: ['orders.read', 'orders.write'],
+      createdAt: Number,
+      expiresAt: Number,
+    })
+    t.notMatch(JSON.stringify(sessions), /provider-|sealed|key/)
+
+    t.equal(await plugin.app.pkce.endSession({ grantId: sessions[0]!.grantId }), 1)
+    t.equal(await plugin.app.pkce.endSession({ grantId: sessions[0]!.grantId }), 0, 'once')
+    t.equal(await plugin.app.pkce.endSession({ subject: 'alice' }), 1)
+    t.equal(await plugin.app.pkce.endSession({ subject: 'nobody' }), 0)
+    t.equal(await plugin.app.pkce.endSession({ grantId: '../../x' }), 0)
+    for (const { access_token } of alices) t.equal((await plugin.call(access_token)).statusCode, 401)
+    t.equal((await plugin.call(bob.access_token)).statusCode, 200)
+    t.same(await plugin.app.pkce.sessionsOf('alice'), [])
+    t.equal(plugin.provider.count('/revoke'), 0, 'the provider is not called: nobody holds a handle')
+    t.same(eventsOf(plugin).filter((event) => event === 'session.ended').length, 2)
+  })
+
+  t.test('a subject is data: it cannot name another index (G-14)', async (t) => {
+    const plugin = await startPluginApp(t, { provider: { scope: 'openid' } })
+    plugin.provider.claims = { sub: 'a","b' }
+    await plugin.login()
+    t.equal((await plugin.app.pkce.sessionsOf('a')).length, 0)
+    t.equal((await plugin.app.pkce.sessionsOf('a","b')).length, 1)
+    t.ok(
+      plugin.store.touched.every(
+        (call) => !call.includes('subject:') || /subject:[\w-]{43}(?![\w-])/.test(call),
+      ),
+      'no claim is part of a key',
+    )
+  })
+
+  t.test('a grant that has ended leaves the index of its subject', async (t) => {
+    const plugin = await loggedIn(t, { provider: { scope: 'openid' } })
+    const { grantId } = (await plugin.app.pkce.sessionsOf('alice'))[0]!
+    await plugin.post('revoke', { client_id: 'app', token: plugin.tokens.refresh_token })
+    t.equal(plugin.store.calls.removeFromIndex, 1)
+    plugin.store.touched.length = 0
+    await plugin.app.pkce.sessionsOf('alice')
+    t.notOk(plugin.store.touched.some((call) => call.includes(`grant:${grantId}`)))
+  })
+
+  t.test('a store that fails at the index after the end does not fail the logout', async (t) => {
+    const plugin = await loggedIn(t)
+    plugin.store.fail('removeFromIndex')
+    t.equal(
+      (await plugin.post('revoke', { client_id: 'app', token: plugin.tokens.refresh_token })).statusCode,
+      200,
+    )
+    t.equal((await plugin.call(plugin.tokens.access_token)).statusCode, 401)
+  })
+})

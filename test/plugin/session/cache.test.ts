@@ -1,0 +1,178 @@
+import t from 'tap'
+import { SessionCache } from '../../../plugin/session/cache.ts'
+import { Session } from '../../../plugin/session/session.ts'
+import { grantIdOf, loggedIn } from '../../support/logged-in.ts'
+
+t.test('the cache costs nothing when warm and one read when cold (G-17)', async (t) => {
+  t.test('cold 1 round trip, warm 0, and warm is synchronous', async (t) => {
+    const answers: boolean[] = []
+    const plugin = await loggedIn(t, {}, (app) => {
+      app.get('/sync', async (request) => {
+        const session = app.pkce.authenticate(request)
+        answers.push(session instanceof Promise)
+        return (await session).subject
+      })
+    })
+    const headers = { authorization: `Bearer ${plugin.tokens.access_token}` }
+    plugin.store.countCalls()
+    await plugin.app.inject({ url: '/sync', headers })
+    t.equal(plugin.store.countCalls(), 1)
+    for (let i = 0; i < 10; i++) await plugin.app.inject({ url: '/sync', headers })
+    t.equal(plugin.store.countCalls(), 0)
+    t.same(answers, [true, ...Array<boolean>(10).fill(false)])
+  })
+
+  t.test('a change of the grant drops its entries, and no others', async (t) => {
+    const plugin = await loggedIn(t)
+    const other = await plugin.login()
+    await plugin.call(plugin.tokens.access_token)
+    await plugin.call(other.access_token)
+    await plugin.post('revoke', { client_id: 'app', token: plugin.tokens.refresh_token })
+    t.equal((await plugin.call(plugin.tokens.access_token)).statusCode, 401)
+    plugin.store.countCalls()
+    t.equal((await plugin.call(other.access_token)).statusCode, 200)
+    t.equal(plugin.store.countCalls(), 0)
+  })
+
+  t.test('while the notification channel is down every request reads the store', async (t) => {
+    const plugin = await loggedIn(t)
+    await plugin.call(plugin.tokens.access_token)
+    plugin.store.gap()
+    plugin.store.countCalls()
+    await plugin.call(plugin.tokens.access_token)
+    await plugin.call(plugin.tokens.access_token)
+    t.equal(plugin.store.countCalls(), 2)
+    await plugin.app.pkce.endSession({ grantId: (await grantIdOf(plugin))! })
+    t.equal((await plugin.call(plugin.tokens.access_token)).statusCode, 401)
+
+    plugin.store.resume()
+    const { access_token } = await plugin.login()
+    await plugin.call(access_token)
+    plugin.store.countCalls()
+    await plugin.call(access_token)
+    t.equal(plugin.store.countCalls(), 0, 'warm again')
+  })
+
+  t.test('a change that arrives while a read is under way is not lost', async (t) => {
+    const plugin = await loggedIn(t)
+    const grantId = (await grantIdOf(plugin))!
+    const held = plugin.store.hold('read')
+    const reading = plugin.call(plugin.tokens.access_token)
+    await held.reached
+    t.equal(await plugin.app.pkce.endSession({ grantId }), 1)
+    held.release()
+    await reading
+    t.equal((await plugin.call(plugin.tokens.access_token)).statusCode, 401)
+  })
+
+  t.test('a change that is missed in a gap is not lost by a read that began in it', async (t) => {
+    const plugin = await loggedIn(t)
+    const grantId = (await grantIdOf(plugin))!
+    plugin.store.gap()
+    const held = plugin.store.hold('read')
+    const reading = plugin.call(plugin.tokens.access_token)
+    await held.reached
+    t.equal(await plugin.app.pkce.endSession({ grantId }), 1)
+    plugin.store.resume()
+    held.release()
+    await reading
+    t.equal((await plugin.call(plugin.tokens.access_token)).statusCode, 401)
+  })
+
+  t.test('a failed read is not remembered', async (t) => {
+    const plugin = await loggedIn(t)
+    plugin.store.fail('read', 1)
+    t.equal((await plugin.call(plugin.tokens.access_token)).statusCode, 503)
+    t.equal((await plugin.call(plugin.tokens.access_token)).statusCode, 200)
+  })
+
+  t.test('tokens that are unknown cost one read each, and leave nothing behind', async (t) => {
+    const plugin = await loggedIn(t)
+    plugin.store.countCalls()
+    await plugin.call(`pka_${'A'.repeat(64)}`)
+    t.equal(plugin.store.countCalls(), 1)
+    await plugin.call('garbage')
+    await plugin.call('x'.repeat(68))
+    await plugin.call('x'.repeat(8000))
+    t.equal(plugin.store.countCalls(), 0, 'what is no handle is not looked up (K-03)')
+  })
+})
+
+t.test('the cache by itself (G-17, K-05)', async (t) => {
+  const session = (grantId: string, expiresAt = 1_000_000) =>
+    new Session({
+      grantId,
+      clientId: 'app',
+      subject: 's',
+      scope: [],
+      claims: {},
+      expiresAt,
+      tokenHash: '',
+      providerAuthorization: '',
+    })
+  const put = (cache: SessionCache, hash: string, value: Session) => {
+    const load = cache.beginLoad(value.grantId)
+    load.finish(hash, value)
+    load.end()
+  }
+
+  t.test('nothing is kept before the channel stands', async (t) => {
+    const cache = new SessionCache(() => 0)
+    put(cache, 'h', session('g'))
+    t.equal(cache.get('h'), undefined)
+    cache.onResume()
+    put(cache, 'h', session('g'))
+    t.equal(cache.get('h')?.grantId, 'g')
+  })
+
+  t.test('five seconds are the outer bound, should a notification be lost', async (t) => {
+    let now = 0
+    const cache = new SessionCache(() => now)
+    cache.onResume()
+    put(cache, 'h', session('g'))
+    now = 4999
+    t.ok(cache.get('h'))
+    now = 5000
+    t.equal(cache.get('h'), undefined)
+  })
+
+  t.test('never beyond the expiry of the token', async (t) => {
+    let now = 0
+    const cache = new SessionCache(() => now)
+    cache.onResume()
+    put(cache, 'h', session('g', 1000))
+    now = 1000
+    t.equal(cache.get('h'), undefined)
+  })
+
+  t.test('it is bounded: the least recently used go first', async (t) => {
+    const cache = new SessionCache(() => 0, 3)
+    cache.onResume()
+    for (let i = 0; i < 100; i++) put(cache, `h${i}`, session(`g${i}`))
+    t.equal(cache.get('h96'), undefined)
+    t.ok(cache.get('h97') && cache.get('h98') && cache.get('h99'))
+  })
+
+  t.test('a grant with several tokens is dropped as a whole, also after one was evicted', async (t) => {
+    const cache = new SessionCache(() => 0, 3)
+    cache.onResume()
+    for (const hash of ['a', 'b', 'c', 'd']) put(cache, hash, session('g'))
+    put(cache, 'd', session('g'))
+    cache.onChange('g')
+    for (const hash of ['a', 'b', 'c', 'd']) t.equal(cache.get(hash), undefined)
+  })
+
+  t.test('of two reads under way, one before and one after a change, only the later is kept', async (t) => {
+    const cache = new SessionCache(() => 0)
+    cache.onResume()
+    const before = cache.beginLoad('g')
+    cache.onChange('g')
+    const after = cache.beginLoad('g')
+    before.finish('h', session('g'))
+    before.end()
+    t.equal(cache.get('h'), undefined)
+    after.finish('h', session('g'))
+    after.end()
+    t.ok(cache.get('h'))
+  })
+})
