@@ -17,6 +17,8 @@ import pkce, {
 import { type StubProvider, startStubProvider } from './stub-provider.ts'
 
 export const PUBLIC_URL = 'https://api.example.com'
+/** Where the metadata is: RFC 8414 §3, and where AppAuth looks for it. */
+export const WELL_KNOWN = ['/.well-known/oauth-authorization-server', '/.well-known/openid-configuration']
 export const REDIRECT_URI = 'https://app.example.com/callback'
 
 /** A memory store whose clock a test turns, whose calls it counts, and which it can break, hold up and deafen. */

@@ -1,0 +1,180 @@
+import type { LightMyRequestResponse } from 'fastify'
+import t from 'tap'
+import { parseHandle } from '../../../../plugin/secrets/handles.ts'
+import { eventsOf, loggedIn } from '../../../support/logged-in.ts'
+import {
+  newPair,
+  type PluginApp,
+  REDIRECT_URI,
+  startPluginApp,
+  type Tokens,
+} from '../../../support/plugin-app.ts'
+import { NEAR_EXPIRY, refreshes, refused, tokensOf } from '../../../support/refresh-requests.ts'
+import { until } from '../../../support/wait.ts'
+
+type Options = Parameters<typeof startPluginApp>[1]
+
+t.test(
+  'reuse of an older generation ends the grant, here and at the provider (RFC 9700 §4.14.2, D-04)',
+  async (t) => {
+    const plugin = await loggedIn(t)
+    const next = tokensOf(await plugin.refresh(plugin.tokens.refresh_token))
+    plugin.store.advance(20)
+    refused(t, await plugin.refresh(plugin.tokens.refresh_token), 400, 'invalid_grant')
+    t.equal((await plugin.call(next.access_token)).statusCode, 401)
+    t.equal((await plugin.call(plugin.tokens.access_token)).statusCode, 401)
+    refused(t, await plugin.refresh(next.refresh_token), 400, 'invalid_grant')
+    t.match(plugin.events.slice(2, 4), [
+      { event: 'refresh.reuse', reason: 'refresh_reused', clientId: 'app', grant: /^[0-9a-f]{8}$/ },
+      { event: 'session.ended', reason: 'refresh_reused' },
+    ])
+    await until(() => plugin.provider.count('/revoke') === 1)
+    t.equal(plugin.provider.requests.at(-1)!.form.get('token'), 'provider-refresh-1')
+  },
+)
+
+t.test('what does not prove the family has no effect (D-01, D-04)', async (t) => {
+  const rows: [
+    string,
+    (plugin: PluginApp & { tokens: Tokens }) => Promise<LightMyRequestResponse>,
+    string,
+  ][] = [
+    [
+      'a random secret',
+      ({ refresh, tokens }) => refresh(tokens.refresh_token.slice(0, 26) + newPair().verifier.slice(0, 42)),
+      'invalid_grant',
+    ],
+    [
+      'another client (D-01)',
+      ({ refresh, tokens }) => refresh(tokens.refresh_token, { client_id: 'other' }),
+      'invalid_grant',
+    ],
+    ['garbage', ({ refresh }) => refresh('garbage'), 'invalid_grant'],
+    ['no refresh_token', ({ refresh }) => refresh(''), 'invalid_request'],
+    ['513 characters', ({ refresh }) => refresh('x'.repeat(513)), 'invalid_request'],
+    [
+      'a wider scope (D-13)',
+      ({ refresh, tokens }) => refresh(tokens.refresh_token, { scope: 'admin' }),
+      'invalid_scope',
+    ],
+  ]
+  for (const [name, attempt, error] of rows) {
+    t.test(`${name} -> 400 ${error}, and the owner's next refresh is good`, async (t) => {
+      const plugin = await loggedIn(t)
+      refused(t, await attempt(plugin), 400, error)
+      t.same(eventsOf(plugin), ['session.activated'])
+      t.equal((await plugin.call(plugin.tokens.access_token)).statusCode, 200)
+      t.equal((await plugin.refresh(plugin.tokens.refresh_token)).statusCode, 200)
+      t.equal(plugin.provider.count('/revoke'), 0)
+    })
+  }
+
+  t.test('another client, with an old generation: not even reuse', async (t) => {
+    const plugin = await loggedIn(t)
+    const next = tokensOf(await plugin.refresh(plugin.tokens.refresh_token))
+    plugin.store.advance(20)
+    refused(
+      t,
+      await plugin.refresh(plugin.tokens.refresh_token, { client_id: 'other' }),
+      400,
+      'invalid_grant',
+    )
+    t.equal((await plugin.refresh(next.refresh_token)).statusCode, 200)
+  })
+
+  t.test('a confidential client without its secret -> 401 (D-01)', async (t) => {
+    const clients = [
+      { clientId: 'app', redirectUris: [REDIRECT_URI] },
+      {
+        clientId: 'backend',
+        redirectUris: [REDIRECT_URI],
+        authentication: 'client_secret_post' as const,
+        clientSecret: 'backend-secret',
+      },
+    ]
+    const plugin = await startPluginApp(t, { clients })
+    const { code } = await plugin.code({ client_id: 'backend' })
+    const form = { client_id: 'backend', client_secret: 'backend-secret' }
+    const { refresh_token } = tokensOf(await plugin.redeem(code, form))
+    refused(t, await plugin.refresh(refresh_token, { client_id: 'backend' }), 401, 'invalid_client')
+    t.equal((await plugin.refresh(refresh_token, form)).statusCode, 200)
+  })
+})
+
+t.test('idle and absolute lifetimes are enforced here (D-12)', async (t) => {
+  const DAY = 86_400
+  t.test('30 days without a refresh -> invalid_grant', async (t) => {
+    const plugin = await loggedIn(t)
+    plugin.store.advance(30 * DAY)
+    refused(t, await plugin.refresh(plugin.tokens.refresh_token), 400, 'invalid_grant')
+    t.equal(refreshes(plugin), 0)
+  })
+  t.test('day 91 of a session in use -> invalid_grant, and never a token beyond the end', async (t) => {
+    const plugin = await loggedIn(t)
+    let { refresh_token } = plugin.tokens
+    for (let day = 0; day < 87; day += 29) {
+      plugin.store.advance(29 * DAY)
+      ;({ refresh_token } = tokensOf(await plugin.refresh(refresh_token)))
+    }
+    plugin.store.advance(3 * DAY - 100)
+    const last = tokensOf(await plugin.refresh(refresh_token))
+    t.ok(last.expires_in <= 100, String(last.expires_in))
+    plugin.store.advance(101)
+    refused(t, await plugin.refresh(last.refresh_token), 400, 'invalid_grant')
+    t.equal((await plugin.call(last.access_token)).statusCode, 401)
+  })
+})
+
+t.test(
+  'provider tokens that do not open: refused at once, every time, and no lease is taken (G-05)',
+  async (t) => {
+    const plugin = await loggedIn(t)
+    const refreshToken = plugin.tokens.refresh_token
+    const key = `grant:${parseHandle('refresh', refreshToken)?.selector}`
+    const stored = await plugin.store.read(key)
+    if (!stored) throw new Error('the grant is there')
+    const grant = { ...JSON.parse(stored.value), sealed: 'A'.repeat(64) }
+    await plugin.store.replace(key, stored.version, JSON.stringify(grant), 7_200_000)
+    plugin.store.advance(NEAR_EXPIRY)
+    refused(t, await plugin.refresh(refreshToken), 400, 'invalid_grant')
+    refused(t, await plugin.refresh(refreshToken), 400, 'invalid_grant')
+    t.equal(refreshes(plugin), 0)
+  },
+)
+
+t.test('another registry at the next start counts at once: less scope, no client (H-04)', async (t) => {
+  const secrets = [Buffer.alloc(32, 1).toString('base64url')]
+  const plugin = await loggedIn(t, { secrets })
+  const client = { clientId: 'app', redirectUris: [REDIRECT_URI] }
+  const restart = (clients: NonNullable<Options>['clients']) =>
+    startPluginApp(t, { secrets, store: plugin.store, clients: clients! }, { provider: plugin.provider })
+
+  const narrower = await restart([{ ...client, scopes: ['orders.write'] }])
+  t.equal((await narrower.call(plugin.tokens.access_token)).statusCode, 403)
+  const next = tokensOf(await narrower.refresh(plugin.tokens.refresh_token))
+  t.equal(next.scope, 'orders.write')
+
+  const disabled = await restart([{ ...client, enabled: false }])
+  t.equal((await disabled.call(next.access_token)).statusCode, 401)
+  refused(t, await disabled.refresh(next.refresh_token), 401, 'invalid_client')
+  const other = await restart([{ ...client, clientId: 'another' }])
+  t.equal((await other.call(next.access_token)).statusCode, 401)
+})
+
+t.test(
+  'another provider at the next start: old grants are absent, and their tokens are not its business',
+  async (t) => {
+    const secrets = [Buffer.alloc(32, 1).toString('base64url')]
+    const plugin = await loggedIn(t, { secrets })
+    const { code } = await plugin.code()
+    const moved = await startPluginApp(t, { secrets, store: plugin.store })
+    refused(t, await moved.redeem(code), 400, 'invalid_grant')
+    refused(t, await moved.refresh(plugin.tokens.refresh_token), 400, 'invalid_grant')
+    t.equal((await moved.call(plugin.tokens.access_token)).statusCode, 401)
+    t.equal(
+      (await moved.post('revoke', { client_id: 'app', token: plugin.tokens.refresh_token })).statusCode,
+      200,
+    )
+    t.equal(moved.provider.count('/token') + moved.provider.count('/revoke'), 0)
+  },
+)
