@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Test } from 'tap'
 import { MockAgent } from 'undici'
-import { ProviderError } from '../../plugin/oauth/errors.ts'
+import { ConfigError, ProviderError } from '../../plugin/oauth/errors.ts'
 import type { ResolvedProvider } from '../../plugin/options/resolved.ts'
 import { createProvider, type ProviderClientOptions } from '../../plugin/provider/client.ts'
 
@@ -33,7 +33,7 @@ export const providerOptions: ResolvedProvider = {
   dangerouslyAllowPrivateNetwork: false,
 }
 
-interface LogLine {
+export interface LogLine {
   level: string
   fields: object
   message: string
@@ -142,3 +142,17 @@ export function everythingIn(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   return `${error.message} ${error.stack} ${JSON.stringify(error)} ${everythingIn(error.cause)}`
 }
+
+/** The problems of a ConfigError as `path: problem`. */
+export async function problemsOf(start: Promise<void>): Promise<string[]> {
+  try {
+    await start
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems.map((p) => `${p.path.join('.')}: ${p.problem}`)
+    throw error
+  }
+  return []
+}
+
+/** No id_tokens, and so no keys to fetch. */
+export const withoutOpenId = { scope: 'offline_access' }

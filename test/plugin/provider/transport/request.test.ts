@@ -1,0 +1,135 @@
+import { once } from 'node:events'
+import net, { type AddressInfo } from 'node:net'
+import t, { type Test } from 'tap'
+import type { Dispatcher } from 'undici'
+import { connected, serve } from '../../../support/provider-server.ts'
+import { exchange, refused, TOKENS } from '../../../support/provider-setup.ts'
+
+/** Deadlines for those tests that wait for one. */
+/** No deadline ends a call unless the test sets it; the differences leave room for a busy machine. */
+const PATIENT = { connectMs: 10_000, headersMs: 10_000, bodyMs: 10_000, totalMs: 10_000 }
+
+t.test('deadlines and limits', async (t) => {
+  t.test('a provider that never answers costs the head deadline and one request (C-17, F-08)', async (t) => {
+    const server = await serve(t, () => {})
+    const { provider } = await connected(t, server.origin, { timeouts: { ...PATIENT, headersMs: 500 } })
+    const began = performance.now()
+    await refused(t, provider.exchangeCode(exchange), { reason: 'provider_unavailable', unsent: false })
+    t.ok(performance.now() - began < 5000)
+    t.equal(server.requests.length, 1)
+  })
+
+  t.test('one that drips is cut at the total deadline (F-08)', async (t) => {
+    const server = await serve(t, (_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' })
+      const drip = setInterval(() => response.write(' '), 50)
+      response.on('close', () => clearInterval(drip))
+    })
+    const { provider } = await connected(t, server.origin, { timeouts: { ...PATIENT, totalMs: 600 } })
+    const began = performance.now()
+    await refused(t, provider.exchangeCode(exchange), { reason: 'provider_unavailable', unsent: false })
+    const took = performance.now() - began
+    t.ok(took > 500 && took < 5000, `${took} ms`)
+    t.equal(server.requests.length, 1)
+  })
+
+  t.test('one whose connection does not come about costs the connect deadline (F-08)', async (t) => {
+    // TCP connects, the TLS handshake never comes.
+    const sockets: net.Socket[] = []
+    const mute = net.createServer((socket) => sockets.push(socket)).listen(0, '127.0.0.1')
+    await once(mute, 'listening')
+    t.teardown(() => {
+      for (const socket of sockets) socket.destroy()
+      mute.close()
+    })
+    const origin = `https://127.0.0.1:${(mute.address() as AddressInfo).port}`
+    const patient = await connected(t, origin, { timeouts: { ...PATIENT, connectMs: 300 } })
+    await refused(t, patient.provider.exchangeCode(exchange), {
+      reason: 'provider_unavailable',
+      unsent: true,
+    })
+    const hasty = await connected(t, origin, {
+      timeouts: { ...PATIENT, totalMs: 200 },
+    })
+    const began = performance.now()
+    await refused(t, hasty.provider.exchangeCode(exchange), { reason: 'provider_unavailable', unsent: false })
+    t.ok(performance.now() - began < 5000, 'the total deadline holds while connecting too')
+  })
+
+  t.test('an answer of 10 MB is cut off, not read (F-09)', async (t) => {
+    let sent = 0
+    let closed: Promise<unknown> | undefined
+    const server = await serve(t, (_request, response) => {
+      closed = once(response, 'close')
+      response.writeHead(200, { 'content-type': 'application/json' })
+      const more = () => {
+        do sent += 65_536
+        while (sent < 10_000_000 && response.write(Buffer.alloc(65_536, ' ')))
+      }
+      response.on('drain', more)
+      more()
+    })
+    const { provider } = await connected(t, server.origin)
+    await refused(t, provider.exchangeCode(exchange), { reason: 'provider_answer_invalid', statusCode: 502 })
+    await closed
+    t.ok(sent < 10_000_000, `given up after ${sent} bytes`)
+  })
+
+  t.test('a head of more than 16 KiB is refused (F-09)', async (t) => {
+    const server = await serve(t, (_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json', 'x-large': 'x'.repeat(20_000) }).end('{}')
+    })
+    const { provider } = await connected(t, server.origin)
+    await refused(t, provider.exchangeCode(exchange), { reason: 'provider_answer_invalid' })
+  })
+
+  t.test('nothing compressed is asked for or read (F-09)', async (t) => {
+    const server = await serve(t, (_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'br' })
+      response.end(JSON.stringify(TOKENS))
+    })
+    const { provider } = await connected(t, server.origin)
+    await refused(t, provider.exchangeCode(exchange), { reason: 'provider_answer_invalid' })
+    t.equal(server.requests[0]!.headers['accept-encoding'], 'identity')
+  })
+})
+
+t.test('requests that are given up', async (t) => {
+  /** A provider client whose one request is in our hands. */
+  async function started(t: Test, totalMs: number) {
+    const requests: { handler: Dispatcher.DispatchHandler; aborted: boolean; abort: () => void }[] = []
+    const dispatch: Dispatcher['dispatch'] = (_options, handler) => {
+      const abort = () => {
+        request.aborted = true
+      }
+      const request = { handler, aborted: false, abort }
+      requests.push(request)
+      return true
+    }
+    const timeouts = { ...PATIENT, totalMs }
+    const { provider } = await connected(t, 'https://as.example', { timeouts }, { dispatcher: { dispatch } })
+    const call = provider.exchangeCode(exchange)
+    await new Promise((resolve) => setImmediate(resolve))
+    return { call, request: requests[0]! }
+  }
+
+  t.test('one that was still in the queue for a connection is not sent later (C-17)', async (t) => {
+    const { call, request } = await started(t, 10)
+    await refused(t, call, { reason: 'provider_unavailable', unsent: false })
+    request.handler.onConnect!(request.abort)
+    t.ok(request.aborted)
+  })
+
+  t.test('one with a wrong head is read on for its connection, but only so far (F-09)', async (t) => {
+    const { call, request } = await started(t, PATIENT.totalMs)
+    const { handler } = request
+    handler.onConnect!(request.abort)
+    handler.onHeaders!(503, [], () => {}, '')
+    await refused(t, call, { reason: 'provider_unavailable', unsent: false })
+    handler.onData!(Buffer.alloc(65_536))
+    t.notOk(request.aborted)
+    handler.onData!(Buffer.alloc(1))
+    t.ok(request.aborted)
+    handler.onError!(new Error('aborted'))
+  })
+})
