@@ -97,13 +97,9 @@ t.test('deadlines and limits', async (t) => {
 t.test('requests that are given up', async (t) => {
   /** A provider client whose one request is in our hands. */
   async function started(t: Test, totalMs: number) {
-    const requests: { handler: Dispatcher.DispatchHandler; aborted: boolean; abort: () => void }[] = []
+    const requests: { handler: Dispatcher.DispatchHandler; controller: Dispatcher.DispatchController }[] = []
     const dispatch: Dispatcher['dispatch'] = (_options, handler) => {
-      const abort = () => {
-        request.aborted = true
-      }
-      const request = { handler, aborted: false, abort }
-      requests.push(request)
+      requests.push({ handler, controller: controllerOf() })
       return true
     }
     const timeouts = { ...PATIENT, totalMs }
@@ -116,20 +112,41 @@ t.test('requests that are given up', async (t) => {
   t.test('one that was still in the queue for a connection is not sent later (C-17)', async (t) => {
     const { call, request } = await started(t, 10)
     await refused(t, call, { reason: 'provider_unavailable', unsent: false })
-    request.handler.onConnect!(request.abort)
-    t.ok(request.aborted)
+    // undici drops a request whose start throws, and keeps the connection.
+    t.throws(() => request.handler.onRequestStart!(request.controller, {}), { message: 'late' })
   })
 
   t.test('one with a wrong head is read on for its connection, but only so far (F-09)', async (t) => {
     const { call, request } = await started(t, PATIENT.totalMs)
-    const { handler } = request
-    handler.onConnect!(request.abort)
-    handler.onHeaders!(503, [], () => {}, '')
+    const { handler, controller } = request
+    handler.onRequestStart!(controller, {})
+    handler.onResponseStart!(controller, 503, {}, '')
     await refused(t, call, { reason: 'provider_unavailable', unsent: false })
-    handler.onData!(Buffer.alloc(65_536))
-    t.notOk(request.aborted)
-    handler.onData!(Buffer.alloc(1))
-    t.ok(request.aborted)
-    handler.onError!(new Error('aborted'))
+    handler.onResponseData!(controller, Buffer.alloc(65_536))
+    t.notOk(controller.aborted)
+    handler.onResponseData!(controller, Buffer.alloc(1))
+    t.ok(controller.aborted)
+    handler.onResponseError!(controller, new Error('aborted'))
   })
 })
+
+/** What undici hands to a handler with a connection. */
+function controllerOf(): Dispatcher.DispatchController {
+  let reason: Error | null = null
+  return {
+    rawHeaders: [],
+    rawTrailers: [],
+    paused: false,
+    get aborted() {
+      return reason !== null
+    },
+    get reason() {
+      return reason
+    },
+    abort: (error: Error) => {
+      reason = error
+    },
+    pause: () => {},
+    resume: () => {},
+  }
+}
