@@ -52,7 +52,7 @@ function full(count: number): Contender {
       const config = { ...gatewayConfiguration(place), store, log: { level: 'warn' } }
       const node = { ...place, nodeFlags: [...place.nodeFlags, ...NODE_FLAGS] }
       const argument = { config, count, active: ACTIVE, file: filledFile(place.folder) }
-      return [nodeCommand(node, 'full-gateway.js', argument)]
+      return [nodeCommand(node, 'servers/full-gateway.js', argument)]
     },
     authorization: ({ folder }) => `Bearer ${readFilled(folder).tokens[0]}`,
   }

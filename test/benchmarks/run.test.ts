@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { allCases } from '../../benchmarks/cases/index.ts'
 import { Tunnel } from '../../benchmarks/load/ours/tunnel.ts'
 import { readAllocation } from '../../benchmarks/measure/allocation.ts'
 import { changed, rounds } from '../../benchmarks/measure/statistics.ts'
@@ -14,6 +15,7 @@ import { compare } from '../../benchmarks/report/compare.ts'
 import type { Report } from '../../benchmarks/report/report.ts'
 import { echo } from '../../benchmarks/servers/echo.ts'
 import { EventReader, TEXT } from '../../benchmarks/servers/event-stream.ts'
+import { makeKeys } from '../../benchmarks/servers/keys.ts'
 import { serverFrame } from '../../benchmarks/servers/websocket.ts'
 import { noRedis } from '../support/redis-server.ts'
 
@@ -192,3 +194,18 @@ t.test(
     t.equal(readAllocation('nothing', 1000, 1), undefined)
   },
 )
+
+t.test('every program of ours that a case starts is there', async (t) => {
+  const keys = await makeKeys('http://127.0.0.1:1')
+  const place = { port: 1, helperPort: 2, upstream: 3, provider: 4, redis: 5, folder: t.testdir(), keys }
+  const peers = allCases(true).flatMap(({ base, contenders }) =>
+    [base, ...contenders].map(({ peer }) => peer),
+  )
+  const programs = peers
+    .filter(({ isNode }) => isNode)
+    .flatMap((peer) => peer.commands({ ...place, node: process.execPath, nodeFlags: [] }))
+    .flatMap(({ args }) => args.filter((arg) => arg.endsWith('.js')))
+  t.ok(programs.some((program) => program.endsWith('full-gateway.js')))
+  const missing = programs.filter((program) => !existsSync(program.replace(/js$/, 'ts')))
+  t.same(missing, [])
+})
