@@ -1,10 +1,10 @@
 import { gatewayConfig } from '../../gateway/index.ts'
+import { createTestGrantIssuer } from '../../plugin/api/testing.ts'
 import { bare, gateway } from '../peers/index.ts'
 import { letsEverybodyThrough, type Place } from '../peers/peer.ts'
 import type { Case, Contender } from '../plan/case.ts'
 import { api, gatewayConfiguration, gatewayPeer } from '../servers/gateway.ts'
-import { inRedis } from '../servers/redis.ts'
-import { SessionMaker } from '../servers/session-maker.ts'
+import { inRedis, SESSION_SECONDS } from '../servers/redis.ts'
 import { checkAnswers, forwarding, smallTraffic } from './forward.ts'
 
 /** Requests of a slice, for each that the profile has where none is sent twice: these are quick. */
@@ -69,11 +69,14 @@ async function makeSessions(place: Place, count: number): Promise<string[]> {
   const config = gatewayConfig({ ...gatewayConfiguration(place), ...inRedis(place) })
   try {
     await config.store.prepare()
-    const maker = new SessionMaker(config)
+    const issuer = createTestGrantIssuer(config.plugin)
     const tokens: string[] = []
     const users = Array(count).keys()
     const work = async () => {
-      for (const user of users) tokens.push(await maker.make(user))
+      for (const user of users) {
+        const session = { subject: `user-${user}`, expiresInSeconds: SESSION_SECONDS }
+        tokens.push((await issuer.issue(session)).accessToken)
+      }
     }
     await Promise.all(Array.from({ length: CONCURRENT }, work))
     return tokens

@@ -1,10 +1,10 @@
 import '../../gateway/listener/heap.ts'
 import { renameSync, writeFileSync } from 'node:fs'
 import { buildGateway, type GatewayInput, gatewayConfig } from '../../gateway/index.ts'
+import { createTestGrantIssuer } from '../../plugin/api/testing.ts'
 import type { Filled } from '../cases/sessions.ts'
 import { readArgument } from '../plan/argument.ts'
-import { SECRETS } from './redis.ts'
-import { SessionMaker } from './session-maker.ts'
+import { SECRETS, SESSION_SECONDS } from './redis.ts'
 
 /** The gateway with many sessions in its memory. */
 interface Argument {
@@ -16,13 +16,13 @@ interface Argument {
 }
 const { config: input, count, active, file } = readArgument<Argument>()
 const config = gatewayConfig({ ...input, secrets: SECRETS })
-const maker = new SessionMaker(config)
+const issuer = createTestGrantIssuer(config.plugin)
 
 const before = heapBytes()
 const tokens: string[] = []
 for (let i = 0; i < count; i += 1) {
-  const token = await maker.make(i)
-  if (i < active) tokens.push(token)
+  const { accessToken } = await issuer.issue({ subject: `user-${i}`, expiresInSeconds: SESSION_SECONDS })
+  if (i < active) tokens.push(accessToken)
 }
 const filled: Filled = { tokens, bytesPerSession: (heapBytes() - before) / count }
 writeFileSync(`${file}.new`, JSON.stringify(filled))

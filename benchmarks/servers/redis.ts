@@ -8,6 +8,9 @@ import { findExecutable } from '../plan/project.ts'
 /** Named, so that the sessions that are made here and those of the gateway are sealed alike. */
 export const SECRETS = [Buffer.alloc(32, 7).toString('base64url')]
 
+/** The life of the sessions that are made here: longer than any run, because nobody refreshes them. */
+export const SESSION_SECONDS = 86_400
+
 /** A Redis that keeps nothing on disk. */
 export function redisCommand({ redis: port, folder }: Place): Command {
   const file = join(folder, 'redis.conf')

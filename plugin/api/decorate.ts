@@ -5,6 +5,15 @@ import { OAuthError } from '../oauth/errors.ts'
 import type { Authenticate } from '../session/authenticate.ts'
 import type { Session } from '../session/session.ts'
 import { endSession, sessionsOf } from './management.ts'
+import type { Pkce } from './pkce.ts'
+
+/** By `app.pkce`, which the scopes below the app inherit. */
+const registered = new WeakMap<Pkce, Services>()
+
+/** What the plugin works with in `app`, or undefined where it has not been loaded. For `testing.ts`, and no property. */
+export function servicesOf(app: FastifyInstance): Services | undefined {
+  return app.hasDecorator('pkce') ? registered.get(app.pkce) : undefined
+}
 
 /** Adds `app.pkce` and `request.pkceSession`: all that leaks out of the plugin. */
 export function decorate(
@@ -24,7 +33,7 @@ export function decorate(
       return session
     },
   })
-  app.decorate('pkce', {
+  const pkce: Pkce = {
     issuer: options.publicUrl,
     events: audit.events,
     authenticate,
@@ -49,5 +58,7 @@ export function decorate(
       )
       return { store, provider: provider.ready ? null : 'metadata not yet accepted' }
     },
-  })
+  }
+  app.decorate('pkce', pkce)
+  registered.set(pkce, services)
 }

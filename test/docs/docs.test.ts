@@ -60,6 +60,14 @@ t.test("the README's plugin code is the example that runs, but for its addresses
   t.equal(plain(blocks('ts')[0]!), plain(read('examples/protect-a-route.ts')))
 })
 
+t.test("the README's test of a route is one that runs", async (t) => {
+  const code = blocks('ts')[1]!.replace(/^import .*\n\n/, '')
+  t.match(code, /^const alice = await testSession\(app, /)
+  const indented = code.trimEnd().replaceAll(/^/gm, '  ')
+  const test = read('test/plugin/api/testing.test.ts').replaceAll(/^ {2}t\..*\n/gm, '')
+  t.ok(test.includes(indented), 'but for its assertions')
+})
+
 t.test('the README names exactly one command to run and one to test', async (t) => {
   const commands = blocks('sh').join('').trim().split('\n')
   t.equal(commands.filter((line) => line === 'npm ci && npm start').length, 1)
