@@ -1,6 +1,6 @@
 import { ConfigError, ProviderError } from '../oauth/errors.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
-import { TimeoutError, within } from '../stores/within.ts'
+import { isTimeout, within } from '../stores/within.ts'
 import { explicitMetadata, type Metadata, metadataProblems, readMetadata } from './endpoints.ts'
 import { type Calls, causeOf, type ProviderLog } from './transport/calls.ts'
 import { type JsonObject, readAnswer } from './transport/response.ts'
@@ -63,7 +63,7 @@ export function createDiscovery(options: {
   /** @throws ProviderError when there is none in time: the next attempt is made in the background. */
   function firstAnswer(): Promise<Metadata> {
     return within(START_MS, discover(provider, calls)).catch((error: unknown) => {
-      throw error instanceof TimeoutError ? new ProviderError('provider_unavailable', 'discovery') : error
+      throw isTimeout(error) ? new ProviderError('provider_unavailable', 'discovery') : error
     })
   }
 

@@ -1,5 +1,5 @@
 import cluster from 'node:cluster'
-import { ownWatcher } from './own-watcher.ts'
+import { Watchers } from './channel.ts'
 import { type Store, type StoredRecord, StoreError, type StoreWatcher } from './store.ts'
 
 /** Options of `memoryStore`. */
@@ -43,8 +43,8 @@ interface Entry extends StoredRecord {
 /** Once a second, about a millisecond of work: a million entries are seen within two minutes. */
 const SWEEP_INTERVAL_MS = 1000
 const SWEEP_ENTRIES = 10_000
-/** When full, a new record waits for a smaller look: refusing a flood must stay cheap. */
-const ROOM_ENTRIES = 1000
+/** When full, a new record is preceded by a smaller sweep: refusing a flood must stay cheap. */
+const FULL_SWEEP_ENTRIES = 1000
 
 class MemoryStore implements Store {
   readonly name = 'memory'
@@ -55,21 +55,22 @@ class MemoryStore implements Store {
   readonly #reservations = new Map<string, number>()
   /** Index → member → when it leaves. */
   readonly #indexes = new Map<string, Map<string, number>>()
-  readonly #watchers = new Set<StoreWatcher>()
-  readonly #walk = this.#dropExpired()
+  readonly #watchers = new Watchers()
+  readonly #expiry = this.#dropExpired()
   readonly #janitor = setInterval(() => this.#sweep(SWEEP_ENTRIES), SWEEP_INTERVAL_MS).unref()
   #closed = false
 
   constructor(maxRecords: number, now: () => number) {
     this.#maxRecords = maxRecords
     this.now = now
+    this.#watchers.resume()
   }
 
   async create(key: string, value: string, ttlMs: number): Promise<boolean> {
     this.#mustBeOpen('create')
     const present = this.#records.get(key)
     if (present !== undefined && present.expiresAt > this.now()) return false
-    this.#makeRoom('create', present !== undefined)
+    this.#ensureCapacity('create', present !== undefined)
     this.#write(key, 1, value, ttlMs)
     return true
   }
@@ -83,7 +84,7 @@ class MemoryStore implements Store {
     this.#mustBeOpen('replace')
     if (this.#live(key)?.version !== version) return false
     this.#write(key, version + 1, value, ttlMs)
-    for (const watcher of this.#watchers) watcher.onChange(key)
+    this.#watchers.change(key)
     return true
   }
 
@@ -92,7 +93,7 @@ class MemoryStore implements Store {
     const now = this.now()
     const reservedUntil = this.#reservations.get(key)
     if (reservedUntil !== undefined && reservedUntil > now) return false
-    this.#makeRoom('reserve', reservedUntil !== undefined)
+    this.#ensureCapacity('reserve', reservedUntil !== undefined)
     this.#reservations.set(key, now + ttlMs)
     return true
   }
@@ -121,12 +122,7 @@ class MemoryStore implements Store {
 
   async watch(watcher: StoreWatcher): Promise<() => void> {
     this.#mustBeOpen('watch')
-    const own = ownWatcher(watcher)
-    this.#watchers.add(own)
-    own.onResume()
-    return () => {
-      this.#watchers.delete(own)
-    }
+    return this.#watchers.add(watcher)
   }
 
   async check(): Promise<void> {
@@ -152,23 +148,23 @@ class MemoryStore implements Store {
     this.#records.set(key, { value, version, expiresAt: this.now() + ttlMs })
   }
 
-  #makeRoom(operation: string, reusesExpired: boolean): void {
-    if (reusesExpired || this.#hasRoom()) return
-    this.#sweep(ROOM_ENTRIES)
-    if (!this.#hasRoom()) {
+  #ensureCapacity(operation: string, reusesExpired: boolean): void {
+    if (reusesExpired || this.#hasCapacity()) return
+    this.#sweep(FULL_SWEEP_ENTRIES)
+    if (!this.#hasCapacity()) {
       throw new StoreError(this.name, operation, `full: it holds maxRecords (${this.#maxRecords}) entries`)
     }
   }
 
-  #hasRoom(): boolean {
+  #hasCapacity(): boolean {
     return this.#records.size + this.#reservations.size < this.#maxRecords
   }
 
   #sweep(entries: number): void {
-    for (let seen = 0; seen < entries; seen += 1) this.#walk.next()
+    for (let seen = 0; seen < entries; seen += 1) this.#expiry.next()
   }
 
-  /** Walks round all entries for ever, one at each step, so that the work can stop and go on anywhere. */
+  /** Visits all entries in turn for ever, one at each step, so that the work can stop and go on anywhere. */
   *#dropExpired(): Generator<void, never> {
     for (;;) {
       for (const [key, { expiresAt }] of this.#records) {

@@ -89,8 +89,8 @@ export class StoreError extends Error {
   readonly statusCode = 503
   readonly operation: string
 
-  constructor(store: string, operation: string, problem: string, cause?: unknown) {
-    super(`${store} store: ${operation}: ${problem}`, { cause })
+  constructor(store: string, operation: string, failure: string, cause?: unknown) {
+    super(`${store} store: ${operation}: ${failure}`, { cause })
     this.operation = operation
   }
 }

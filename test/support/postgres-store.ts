@@ -4,9 +4,8 @@ import {
   createPostgresPool,
   migratePostgres,
   type PostgresPoolOptions,
-  type PostgresStoreOptions,
-  postgresStore,
-} from '../../plugin/stores/postgres/store.ts'
+} from '../../plugin/stores/postgres/index.ts'
+import { type PostgresStoreOptions, postgresStore } from '../../plugin/stores/postgres/store.ts'
 import type { StoreWatcher } from '../../plugin/stores/store.ts'
 import { type PostgresServer, startPostgres } from './postgres-server.ts'
 

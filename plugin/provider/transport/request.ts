@@ -1,6 +1,5 @@
 import { ProviderError } from '../../oauth/errors.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'
-import { TimeoutError } from '../../stores/within.ts'
 import { ConnectError, errorCode, type ProviderDispatcher } from './network.ts'
 import { type ResponseReceiver, UndiciHandler } from './undici-handler.ts'
 
@@ -135,7 +134,7 @@ class PendingResponse implements ResponseReceiver {
 
   #giveUp(): void {
     this.#isLate = true
-    this.#reject(transportError(this.#endpoint, new TimeoutError()))
+    this.#reject(transportError(this.#endpoint, new DOMException('no answer in time', 'TimeoutError')))
     this.handler.abort()
   }
 

@@ -49,7 +49,7 @@ export function calls(store: Store, key: string, version: number): [string, () =
 }
 
 export async function mustFail(operation: string, call: () => Promise<unknown>): Promise<void> {
-  const error = await within(`${operation} must fail`, call()).then(
+  const error = await mustSettle(`${operation} must fail`, call()).then(
     () => assert.fail(`${operation} must throw StoreError, not answer`),
     (thrown: unknown) => thrown,
   )
@@ -85,13 +85,16 @@ export function watcher() {
         }
         waiting.add(look)
       })
-      await within('the notification of a replace must arrive', arrival).finally(() => waiting.delete(look))
+      await mustSettle('the notification of a replace must arrive', arrival).finally(() =>
+        waiting.delete(look),
+      )
     },
   } satisfies StoreWatcher & Record<string, unknown>
   return notes
 }
 
-export async function within<T>(what: string, promise: Promise<T>): Promise<T> {
+/** What `promise` gives. @throws AssertionError, which says `what`, when it takes longer than `BOUND_MS`. */
+export async function mustSettle<T>(what: string, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(

@@ -1,3 +1,4 @@
+/** The door to the store contract, for those who write a store of their own: the rules as cases for any test runner. */
 import type { StoreContractCase, StoreUnderTest } from './case.ts'
 import { outageCases } from './clock-and-outage.ts'
 import { countCases } from './counts.ts'
@@ -15,8 +16,8 @@ const cases = [...recordCases, ...nameCases, ...indexCases, ...countCases, ...wa
  *
  *     for (const { title, run } of storeContract({ create })) test(title, run)
  *
- * Each case makes its own store by `create` and closes it. A case whose means are not supplied (`other`,
- * `break`) checks what it can without them. Source: requirements G-06, G-07, G-08, G-14, G-17.
+ * Each case makes its own store by `create` and closes it. Where `other` or `break` is not supplied, a case checks
+ * what it can without it. Source: requirements G-06, G-07, G-08, G-14, G-17.
  */
 export function storeContract(options: { create(): Promise<StoreUnderTest> }): StoreContractCase[] {
   return cases.map(([title, check]) => ({

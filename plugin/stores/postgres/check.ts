@@ -1,7 +1,7 @@
 import { StoreError } from '../store.ts'
-import type { PostgresPool } from './ask.ts'
 import { PostgresCommands } from './commands.ts'
-import { problems } from './failure.ts'
+import { failures } from './failure.ts'
+import type { PostgresPool } from './query.ts'
 import { DEFAULT_SCHEMA, type PostgresSchemaOptions, TABLES_VERSION } from './schema.ts'
 import { expiringTables, type Statements, statements } from './statements.ts'
 
@@ -45,12 +45,12 @@ export async function checkServer(
 ): Promise<Record<string, unknown>> {
   const { rows } = await commands.run(operation, check, [expiringTables])
   const server = rows[0] ?? {}
-  const refuse = (problem: string) => {
-    throw new StoreError('postgres', operation, problem)
+  const refuse = (failure: string) => {
+    throw new StoreError('postgres', operation, failure)
   }
-  if (server.read_only !== false) refuse(problems.readOnly)
-  if (Number(server.version) > TABLES_VERSION) refuse(problems.newer)
-  if (Number(server.version) < TABLES_VERSION) refuse(problems.older)
-  if (server.permitted !== true) refuse(problems.permission)
+  if (server.read_only !== false) refuse(failures.readOnly)
+  if (Number(server.version) > TABLES_VERSION) refuse(failures.newer)
+  if (Number(server.version) < TABLES_VERSION) refuse(failures.older)
+  if (server.permitted !== true) refuse(failures.permission)
   return server
 }

@@ -1,7 +1,7 @@
 import { ServerClock } from '../clock.ts'
 import { StoreError } from '../store.ts'
-import { type Answer, ask, type PostgresPool } from './ask.ts'
 import { lostPreparedStatement, storeError } from './failure.ts'
+import { type PostgresPool, type QueryResult, runQuery } from './query.ts'
 import type { Statement } from './statements.ts'
 
 /** Runs statements for the store: bounded, on its clock, and failing in its words. */
@@ -21,11 +21,11 @@ export class PostgresCommands {
   }
 
   /** @throws StoreError when there is no answer, or after `close`. */
-  async run(operation: string, statement: Statement, values: unknown[] = []): Promise<Answer> {
+  async run(operation: string, statement: Statement, values: unknown[] = []): Promise<QueryResult> {
     if (this.#closed) throw new StoreError('postgres', operation, 'closed')
     const startedAt = this.clock.start()
     try {
-      const answer = await this.#askPool(statement, values)
+      const answer = await this.#runOnPool(statement, values)
       this.observe(answer.rows[0], startedAt)
       return answer
     } catch (error) {
@@ -43,13 +43,13 @@ export class PostgresCommands {
   }
 
   /** PgBouncer before 1.21 mixes connections up; its first refusal, which has executed nothing, tells. */
-  async #askPool({ name, text }: Statement, values: unknown[]): Promise<Answer> {
+  async #runOnPool({ name, text }: Statement, values: unknown[]): Promise<QueryResult> {
     const unnamed = { text, values }
-    if (!this.#prepares) return ask(this.#pool, unnamed, this.#timeoutMs)
-    return ask(this.#pool, { name, ...unnamed }, this.#timeoutMs).catch((error: unknown) => {
+    if (!this.#prepares) return runQuery(this.#pool, unnamed, this.#timeoutMs)
+    return runQuery(this.#pool, { name, ...unnamed }, this.#timeoutMs).catch((error: unknown) => {
       if (!lostPreparedStatement(error)) throw error
       this.#prepares = false
-      return ask(this.#pool, unnamed, this.#timeoutMs)
+      return runQuery(this.#pool, unnamed, this.#timeoutMs)
     })
   }
 }

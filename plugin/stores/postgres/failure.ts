@@ -1,11 +1,11 @@
 import { StoreError } from '../store.ts'
-import { Late } from './ask.ts'
+import { isTimeout } from '../within.ts'
 
 /** SQLSTATE that the migration raises. */
 export const newerTables = 'PKCE1'
 
 /** What an operator can act on. */
-export const problems = {
+export const failures = {
   missing: 'the tables are missing: run `pkce-gateway migrate`',
   older: 'the tables are of an older version: run `pkce-gateway migrate`',
   newer: 'the tables are of a newer version of fastify-pkce: upgrade this instance',
@@ -15,15 +15,15 @@ export const problems = {
 
 /** By SQLSTATE or system error code. */
 const known: Readonly<Record<string, string>> = {
-  [newerTables]: problems.newer,
+  [newerTables]: failures.newer,
   '08P01': 'the start-up parameters were refused: a pool for PgBouncer needs `pooler: true`',
   '3D000': 'the database does not exist',
-  '3F000': problems.missing,
-  '25006': problems.readOnly,
+  '3F000': failures.missing,
+  '25006': failures.readOnly,
   '28000': 'the server refused the role',
   '28P01': 'the user name or password is wrong',
-  '42501': problems.permission,
-  '42P01': problems.missing,
+  '42501': failures.permission,
+  '42P01': failures.missing,
   '53300': 'the server has no connection left',
   '55P03': 'it waited too long for a lock',
   '57014': 'the statement took too long, or was cancelled',
@@ -43,15 +43,15 @@ const known: Readonly<Record<string, string>> = {
  */
 export function storeError(operation: string, error: unknown): StoreError {
   if (error instanceof StoreError) return error
-  return new StoreError('postgres', operation, problemOf(error))
+  return new StoreError('postgres', operation, describeFailure(error))
 }
 
-function problemOf(error: unknown): string {
-  if (error instanceof Late) return error.message
+function describeFailure(error: unknown): string {
+  if (isTimeout(error)) return error.message
   const code = codeOf(error)
   if (code === undefined) return 'the connection failed'
-  const problem = Object.hasOwn(known, code) ? known[code] : 'it failed'
-  return `${problem} (${code})`
+  const failure = Object.hasOwn(known, code) ? known[code] : 'it failed'
+  return `${failure} (${code})`
 }
 
 /** SQLSTATE or system error code; anything longer might be more than a code. */

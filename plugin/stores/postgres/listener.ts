@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StoreError } from '../store.ts'
-import { Late } from './ask.ts'
+import { timeoutError } from '../within.ts'
 import type { PostgresCommands } from './commands.ts'
 import { changed, echoed, type Statements } from './statements.ts'
 
@@ -54,9 +54,9 @@ export async function listenOnce(
       client.connection.stream.destroy()
       reject(error)
     }
-    const within = (late: Error) => {
+    const setDeadline = (error: Error) => {
       clearTimeout(deadline)
-      deadline = setTimeout(() => setImmediate(over, late), timeoutMs)
+      deadline = setTimeout(() => setImmediate(over, error), timeoutMs)
     }
     let hear = () => {}
     const heard = new Promise<void>((resolve) => {
@@ -72,17 +72,17 @@ export async function listenOnce(
     signal.addEventListener('abort', over)
 
     const serve = async () => {
-      within(new Late(timeoutMs))
+      setDeadline(timeoutError(timeoutMs))
       await client.connect()
       await client.query(statements.listen)
       await commands.run('watch', statements.echo, [nonce])
-      within(new StoreError('postgres', 'watch', deaf))
+      setDeadline(new StoreError('postgres', 'watch', deaf))
       await heard
       onStand()
       for (;;) {
         clearTimeout(deadline)
         await sleep(PROBE_EVERY_MS, undefined, { signal: ended.signal })
-        within(new Late(timeoutMs))
+        setDeadline(timeoutError(timeoutMs))
         const startedAt = commands.clock.start()
         const { rows } = await client.query<Record<string, unknown>>(statements.probe)
         commands.observe(rows[0], startedAt)

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { StoreError } from '../store.ts'
-import type { PostgresPool } from './ask.ts'
 import { storeError } from './failure.ts'
+import type { PostgresPool } from './query.ts'
 
 /** Options of `createPostgresPool`. */
 export interface PostgresPoolOptions {

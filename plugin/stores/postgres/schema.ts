@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { ask, type PostgresPool } from './ask.ts'
 import { newerTables, storeError } from './failure.ts'
+import { type PostgresPool, runQuery } from './query.ts'
 
 /** The version of the tables that this code reads and writes. */
 export const TABLES_VERSION = 1
@@ -43,7 +43,7 @@ export async function migratePostgres(
   // The pool's own limits are made for requests; these last as long as this transaction.
   const limits = `SET LOCAL statement_timeout = ${MIGRATE_TIMEOUT_MS}; SET LOCAL lock_timeout = ${MIGRATE_TIMEOUT_MS}`
   const text = `BEGIN; ${limits}; ${postgresDdl(options)} COMMIT;`
-  await ask(pool, { text }, MIGRATE_TIMEOUT_MS).catch((error: unknown) => {
+  await runQuery(pool, { text }, MIGRATE_TIMEOUT_MS).catch((error: unknown) => {
     throw storeError('migrate', error)
   })
 }

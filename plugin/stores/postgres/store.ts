@@ -1,17 +1,14 @@
+import type { Channel } from '../channel.ts'
 import type { Store, StoredRecord, StoreWatcher } from '../store.ts'
-import type { Answer, PostgresPool } from './ask.ts'
-import { Changes } from './changes.ts'
+import { createPostgresChannel } from './channel.ts'
 import { checkServer } from './check.ts'
 import { PostgresCommands } from './commands.ts'
 import { type PostgresJanitorOptions, startJanitor } from './janitor.ts'
+import type { PostgresPool, QueryResult } from './query.ts'
 import { DEFAULT_SCHEMA, type PostgresSchemaOptions } from './schema.ts'
 import { type Statements, statements } from './statements.ts'
 
-export type { PostgresPool } from './ask.ts'
-export { checkPostgres } from './check.ts'
-export type { PostgresJanitorOptions } from './janitor.ts'
-export { createPostgresPool, type OwnPostgresPool, type PostgresPoolOptions } from './pool.ts'
-export { migratePostgres, type PostgresSchemaOptions, postgresDdl } from './schema.ts'
+export type { PostgresPool } from './query.ts'
 
 /** Options of `postgresStore`. */
 export interface PostgresStoreOptions extends PostgresSchemaOptions {
@@ -46,7 +43,7 @@ class PostgresStore implements Store {
   readonly name = 'postgres'
   readonly #statements: Statements
   readonly #commands: PostgresCommands
-  readonly #changes: Changes
+  readonly #channel: Channel
   readonly #endJanitor: () => void
 
   constructor({
@@ -61,7 +58,7 @@ class PostgresStore implements Store {
     }
     this.#statements = statements(schema)
     this.#commands = new PostgresCommands(pool, timeoutMs)
-    this.#changes = new Changes({
+    this.#channel = createPostgresChannel({
       statements: this.#statements,
       connection: listen ?? pool.options,
       timeoutMs,
@@ -109,7 +106,7 @@ class PostgresStore implements Store {
 
   async watch(watcher: StoreWatcher): Promise<() => void> {
     await checkServer(this.#commands, 'watch', this.#statements)
-    return this.#changes.watch(watcher)
+    return this.#channel.watch(watcher)
   }
 
   async check(): Promise<void> {
@@ -119,11 +116,11 @@ class PostgresStore implements Store {
   async close(): Promise<void> {
     this.#commands.close()
     this.#endJanitor()
-    this.#changes.close()
+    this.#channel.close()
   }
 }
 
-function wroteOne({ rowCount }: Answer): boolean {
+function wroteOne({ rowCount }: QueryResult): boolean {
   return rowCount === 1
 }
 

@@ -37,8 +37,8 @@ async function checkServer(server: Redis, client: RedisClient): Promise<string[]
 
 /** @throws StoreError */
 function refuse(info: Map<string, string>, client: RedisClient): void {
-  const fail = (problem: string) => {
-    throw new StoreError('redis', 'start', problem)
+  const fail = (failure: string) => {
+    throw new StoreError('redis', 'start', failure)
   }
   const version = info.get('redis_version') ?? ''
   const [major = 0, minor = 0] = version.split('.').map(Number)

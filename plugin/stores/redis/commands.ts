@@ -1,8 +1,8 @@
 import type { Cluster, Redis } from 'ioredis'
 import { ServerClock } from '../clock.ts'
 import { StoreError } from '../store.ts'
-import { TimeoutError, within } from '../within.ts'
-import { describeProblem } from './failure.ts'
+import { isTimeout, within } from '../within.ts'
+import { describeFailure } from './failure.ts'
 import type { Script } from './scripts.ts'
 
 /** An ioredis client: a single server, Sentinel, or Cluster. */
@@ -44,7 +44,7 @@ export class RedisCommands {
       return await within(timeoutMs, this.#whenReady(call))
     } catch (error) {
       // No cause: ioredis' errors hold keys, values and addresses.
-      throw error instanceof StoreError ? error : new StoreError('redis', operation, this.#problem(error))
+      throw error instanceof StoreError ? error : new StoreError('redis', operation, this.#describe(error))
     }
   }
 
@@ -53,9 +53,9 @@ export class RedisCommands {
     this.#client.off('error', this.#onError).off('ready', this.#onReady)
   }
 
-  #problem(error: unknown): string {
-    const isConnecting = error instanceof TimeoutError && this.#client.status !== 'ready'
-    return describeProblem((isConnecting && this.#lastError) || error)
+  #describe(error: unknown): string {
+    const isConnecting = isTimeout(error) && this.#client.status !== 'ready'
+    return describeFailure((isConnecting && this.#lastError) || error)
   }
 
   async #whenReady<T>(call: () => Promise<T>): Promise<T> {

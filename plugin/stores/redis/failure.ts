@@ -1,4 +1,4 @@
-import { TimeoutError } from '../within.ts'
+import { isTimeout } from '../within.ts'
 
 const known = {
   WRONGPASS: 'the user name or password is wrong',
@@ -36,12 +36,12 @@ const known = {
  * What went wrong, in words of our own. ioredis' errors carry the command with its arguments, that is keys and
  * sealed values, and addresses in their messages: neither they nor their text may leave the store (J-01, G-16).
  */
-export function describeProblem(error: unknown): string {
-  if (error instanceof TimeoutError) return 'no answer in time'
+export function describeFailure(error: unknown): string {
+  if (isTimeout(error)) return 'no answer in time'
   if (!(error instanceof Error)) return 'not connected'
   // The Cluster says "failed to refresh slots cache" and keeps the reason apart.
   const { lastNodeError } = error as { lastNodeError?: unknown }
-  if (lastNodeError instanceof Error) return describeProblem(lastNodeError)
+  if (lastNodeError instanceof Error) return describeFailure(lastNodeError)
   const words = `${String((error as NodeJS.ErrnoException).code ?? '')} ${error.message}`.match(
     /[A-Z][A-Z_]+/g,
   )

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import type { Channel } from '../channel.ts'
 import type { Store, StoredRecord, StoreWatcher } from '../store.ts'
+import { createRedisChannel } from './channel.ts'
 import { type RedisClient, RedisCommands } from './commands.ts'
 import { RedisNames } from './names.ts'
 import * as scripts from './scripts.ts'
-import { RedisWatch } from './watch.ts'
 
 export type { RedisClient } from './commands.ts'
 
@@ -40,14 +41,14 @@ class RedisStore implements Store {
   readonly name = 'redis'
   readonly #names: RedisNames
   readonly #commands: RedisCommands
-  readonly #watch: RedisWatch
+  readonly #channel: Channel
   readonly #instance = randomBytes(12).toString('base64url')
   #writes = 0
 
   constructor(client: RedisClient, names: RedisNames, timeoutMs: number) {
     this.#names = names
     this.#commands = new RedisCommands(client, timeoutMs)
-    this.#watch = new RedisWatch(client, this.#commands, names)
+    this.#channel = createRedisChannel(client, this.#commands, names)
   }
 
   now(): number {
@@ -102,7 +103,7 @@ class RedisStore implements Store {
   }
 
   async watch(watcher: StoreWatcher): Promise<() => void> {
-    return this.#watch.add(watcher)
+    return this.#channel.watch(watcher)
   }
 
   async check(): Promise<void> {
@@ -118,7 +119,7 @@ class RedisStore implements Store {
   }
 
   async close(): Promise<void> {
-    this.#watch.close()
+    this.#channel.close()
     this.#commands.close()
   }
 

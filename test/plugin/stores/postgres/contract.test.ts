@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { storeContract } from '../../../../plugin/stores/contract/index.ts'
-import { checkPostgres } from '../../../../plugin/stores/postgres/store.ts'
+import { checkPostgres } from '../../../../plugin/stores/postgres/index.ts'
 import { type PgBouncer, startPgBouncer } from '../../../support/pgbouncer.ts'
 import type { PostgresServer } from '../../../support/postgres-server.ts'
 import {

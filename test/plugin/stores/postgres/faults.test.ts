@@ -1,6 +1,7 @@
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { checkPostgres, postgresStore } from '../../../../plugin/stores/postgres/store.ts'
+import { checkPostgres } from '../../../../plugin/stores/postgres/index.ts'
+import { postgresStore } from '../../../../plugin/stores/postgres/store.ts'
 import type { Store } from '../../../../plugin/stores/store.ts'
 import { startFaultProxy } from '../../../support/fault-proxy.ts'
 import type { PostgresServer } from '../../../support/postgres-server.ts'

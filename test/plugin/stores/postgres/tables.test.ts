@@ -1,14 +1,14 @@
 import { inspect } from 'node:util'
 import pg from 'pg'
 import t from 'tap'
-import { expiringTables, statements } from '../../../../plugin/stores/postgres/statements.ts'
 import {
   checkPostgres,
   createPostgresPool,
   migratePostgres,
   postgresDdl,
-  postgresStore,
-} from '../../../../plugin/stores/postgres/store.ts'
+} from '../../../../plugin/stores/postgres/index.ts'
+import { expiringTables, statements } from '../../../../plugin/stores/postgres/statements.ts'
+import { postgresStore } from '../../../../plugin/stores/postgres/store.ts'
 import type { PostgresServer } from '../../../support/postgres-server.ts'
 import { openStore, timed, until, watcherOf, withPostgres } from '../../../support/postgres-store.ts'
 

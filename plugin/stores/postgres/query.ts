@@ -1,3 +1,5 @@
+import { timeoutError } from '../within.ts'
+
 /** What the store needs of a `pg.Pool`: one fits as it is, and nobody else needs the types of pg. */
 export interface PostgresPool {
   connect(
@@ -17,7 +19,7 @@ export interface PostgresPool {
 export interface PostgresClient {
   on(event: 'error', listener: (error: Error) => void): unknown
   off(event: 'error', listener: (error: Error) => void): unknown
-  query(query: Query): Promise<Answer>
+  query(query: Query): Promise<QueryResult>
 }
 
 /** A statement for `pg`. */
@@ -29,16 +31,9 @@ export interface Query {
 }
 
 /** What `pg` answers, as far as it is looked at. */
-export interface Answer {
+export interface QueryResult {
   readonly rows: Record<string, unknown>[]
   readonly rowCount: number | null
-}
-
-/** No answer within the time that the caller had. */
-export class Late extends Error {
-  constructor(timeoutMs: number) {
-    super(`no answer within ${timeoutMs} ms`)
-  }
 }
 
 /**
@@ -46,8 +41,10 @@ export class Late extends Error {
  * included: an exhausted pool and a black hole look the same from here (requirements G-11, G-12).
  *
  * A client that failed or is late is destroyed: it would hand its pending answer to whoever asks next.
+ *
+ * @throws timeoutError, or the error of `pg`.
  */
-export function ask(pool: PostgresPool, query: Query, timeoutMs: number): Promise<Answer> {
+export function runQuery(pool: PostgresPool, query: Query, timeoutMs: number): Promise<QueryResult> {
   return new Promise((resolve, reject) => {
     let over = false
     let giveBack = (_broken: boolean) => {}
@@ -60,7 +57,7 @@ export function ask(pool: PostgresPool, query: Query, timeoutMs: number): Promis
     }
     const fail = (error: unknown) => finish(true, () => reject(error))
     // A blocked event loop is not the server's silence: answers that have arrived are read first.
-    const timer = setTimeout(() => setImmediate(fail, new Late(timeoutMs)), timeoutMs)
+    const timer = setTimeout(() => setImmediate(() => fail(timeoutError(timeoutMs))), timeoutMs)
     pool.connect((error, client, release) => {
       if (client === undefined) return fail(error)
       // The pool cannot be told that nobody waits any longer, so the client goes back unused.
