@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { ConfigError, ProviderError } from '../oauth/errors.ts'
+import { ConfigError, type ConfigProblem, ProviderError } from '../oauth/errors.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
 import { authorizationUrl, createAuthorizationParameters } from './authorization-request.ts'
 import { createDiscovery } from './discovery.ts'
@@ -11,9 +11,8 @@ import { createRevocation } from './revocation.ts'
 import { createTokenEndpoint } from './token-endpoint.ts'
 import { createCalls, type ProviderLog } from './transport/calls.ts'
 import { createDispatcher, type ProviderDispatcher } from './transport/network.ts'
-import { type JsonObject, readAnswer } from './transport/response.ts'
+import { type JsonObject, readResponse } from './transport/response.ts'
 import { AGAIN, IF_UNSENT, type Pause, pauseBetween } from './transport/retry.ts'
-import { environmentProblems } from './transport/tls-environment.ts'
 
 /** What the provider client is made of; clock, random numbers and connections can be replaced. */
 export interface ProviderClientOptions {
@@ -37,7 +36,7 @@ const CLOSE_MS = 2000
 
 /**
  * The only caller of the provider. Connections are undici's, and whatever is signed or verified is jose's; requests,
- * limits and the reading of answers are ours.
+ * limits and the reading of responses are ours.
  */
 export function createProvider(options: ProviderClientOptions): Provider {
   const { provider, callbackUrl, log, now = Date.now, random = Math.random } = options
@@ -103,8 +102,8 @@ export function createProvider(options: ProviderClientOptions): Provider {
 
     async userinfo(accessToken, subject) {
       const authorization = `Bearer ${accessToken}`
-      const answer = await calls.get('userinfo', AGAIN, accepted().userinfo_endpoint!, { authorization })
-      const claims = readAnswer('userinfo', answer)
+      const response = await calls.get('userinfo', AGAIN, accepted().userinfo_endpoint!, { authorization })
+      const claims = readResponse('userinfo', response)
       if (typeof claims.sub !== 'string') {
         throw new ProviderError('provider_answer_invalid', 'userinfo', { cause: new Error('sub') })
       }
@@ -131,14 +130,26 @@ export function createProvider(options: ProviderClientOptions): Provider {
 
   /** RFC 9126 §2.1. @returns the request_uri. */
   async function push(endpoint: URL, parameters: Record<string, string>): Promise<string> {
-    const answer = await calls.post('par', IF_UNSENT, endpoint, parameters)
-    const { request_uri } = calls.read('par', answer)
+    const response = await calls.post('par', IF_UNSENT, endpoint, parameters)
+    const { request_uri } = calls.read('par', response)
     if (typeof request_uri === 'string' && /^[\x21-\x7e]{1,2048}$/.test(request_uri)) return request_uri
     throw new ProviderError('provider_answer_invalid', 'par', { cause: new Error('request_uri') })
   }
 
   async function fetchKeys(): Promise<JsonObject> {
     const accept = 'application/json, application/jwk-set+json'
-    return readAnswer('jwks', await calls.get('jwks', AGAIN, accepted().jwks_uri!, { accept }))
+    return readResponse('jwks', await calls.get('jwks', AGAIN, accepted().jwks_uri!, { accept }))
   }
+}
+
+/**
+ * `NODE_TLS_REJECT_UNAUTHORIZED=0` does not reach our connections to the provider, but it does reach everything
+ * else in the process: refused in production, loudly named elsewhere (F-07, RFC 9700 §2.6).
+ */
+function environmentProblems(environment: NodeJS.ProcessEnv, log: ProviderLog): ConfigProblem[] {
+  if (environment.NODE_TLS_REJECT_UNAUTHORIZED !== '0') return []
+  const problem = 'is 0, which turns certificate checks off; name a private CA in NODE_EXTRA_CA_CERTS instead'
+  if (environment.NODE_ENV === 'production') return [{ path: ['NODE_TLS_REJECT_UNAUTHORIZED'], problem }]
+  log.warn({}, `NODE_TLS_REJECT_UNAUTHORIZED ${problem}`)
+  return []
 }

@@ -3,11 +3,11 @@ import type { ResolvedProvider } from '../options/resolved.ts'
 import { isTimeout, within } from '../stores/within.ts'
 import { explicitMetadata, type Metadata, metadataProblems, readMetadata } from './endpoints.ts'
 import { type Calls, causeOf, type ProviderLog } from './transport/calls.ts'
-import { type JsonObject, readAnswer } from './transport/response.ts'
+import { type JsonObject, readResponse } from './transport/response.ts'
 import { ONCE, type Pause } from './transport/retry.ts'
 
 /**
- * For the first answer. A provider that accepts and then drips must not hold up the start: Fastify gives a plugin
+ * For the first response. A provider that accepts and then drips must not hold up the start: Fastify gives a plugin
  * ten seconds, and two requests may take twenty.
  */
 const START_MS = 6000
@@ -43,7 +43,7 @@ export function createDiscovery(options: {
     async start() {
       const explicit = explicitMetadata(provider)
       try {
-        accept(explicit ? checked(explicit, provider, true) : await firstAnswer())
+        accept(explicit ? checked(explicit, provider, true) : await firstMetadata())
       } catch (error) {
         if (!(error instanceof ProviderError)) throw error
         log.error(
@@ -61,7 +61,7 @@ export function createDiscovery(options: {
   }
 
   /** @throws ProviderError when there is none in time: the next attempt is made in the background. */
-  function firstAnswer(): Promise<Metadata> {
+  function firstMetadata(): Promise<Metadata> {
     return within(START_MS, discover(provider, calls)).catch((error: unknown) => {
       throw isTimeout(error) ? new ProviderError('provider_unavailable', 'discovery') : error
     })
@@ -93,7 +93,7 @@ export function createDiscovery(options: {
  * Asks the issuer: openid-configuration, and where that does not exist oauth-authorization-server
  * (OIDC Discovery §4, RFC 8414 §3).
  *
- * @throws ConfigError for an answer that cannot be used, ProviderError when there is none.
+ * @throws ConfigError for a response that cannot be used, ProviderError when there is none.
  */
 async function discover(provider: ResolvedProvider, calls: Calls): Promise<Metadata> {
   const { origin, pathname } = new URL(provider.issuer)
@@ -102,7 +102,7 @@ async function discover(provider: ResolvedProvider, calls: Calls): Promise<Metad
   try {
     const first = await ask(`${path}/.well-known/openid-configuration`)
     const second = first.status === 404 && (await ask(`/.well-known/oauth-authorization-server${path}`))
-    return checked(readAnswer('discovery', second || first), provider, false)
+    return checked(readResponse('discovery', second || first), provider, false)
   } catch (error) {
     if (!(error instanceof ProviderError)) throw error
     const refused = causeOf(error) === 'ADDRESS_REFUSED'

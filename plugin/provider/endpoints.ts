@@ -1,7 +1,7 @@
 import net from 'node:net'
 import type { ConfigProblem } from '../oauth/errors.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
-import { addressRule, isLoopbackIssuer } from './transport/network.ts'
+import { addressRule, isLoopbackIssuer } from './transport/addresses.ts'
 import type { JsonObject } from './transport/response.ts'
 
 /** What we use of authorization server metadata (RFC 8414 §2). */

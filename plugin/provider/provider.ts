@@ -21,7 +21,7 @@ export interface Provider {
   authorizationUrl(request: ProviderAuthorizationRequest): Promise<string>
 
   /** RFC 6749 §4.1.3, and id_token validation (OIDC Core §3.1.3.7). Never retried. @throws ProviderError */
-  exchangeCode(exchange: ProviderCodeExchange): Promise<ProviderTokens>
+  redeemCode(exchange: ProviderCodeRedemption): Promise<ProviderTokens>
 
   /** RFC 6749 §6. Retried once, only if nothing was sent. @throws ProviderError */
   refresh(refresh: { refreshToken: string; subject?: string }): Promise<ProviderTokens>
@@ -53,7 +53,7 @@ export interface ProviderAuthorizationRequest {
 }
 
 /** The provider's code, and what binds it to its transaction. */
-export interface ProviderCodeExchange {
+export interface ProviderCodeRedemption {
   code: string
   codeVerifier?: string | undefined
   nonce?: string | undefined
@@ -61,7 +61,7 @@ export interface ProviderCodeExchange {
   maxAge?: number | undefined
 }
 
-/** A token answer of the provider, checked. */
+/** A token response of the provider, checked. */
 export interface ProviderTokens {
   accessToken: string
   /** As the provider spells it, e.g. `Bearer`. */

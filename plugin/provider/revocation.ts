@@ -2,7 +2,7 @@ import { within } from '../stores/within.ts'
 import type { Metadata } from './endpoints.ts'
 import type { Provider } from './provider.ts'
 import { type Calls, causeOf, type ProviderLog } from './transport/calls.ts'
-import { readAnswer } from './transport/response.ts'
+import { readResponse } from './transport/response.ts'
 import { ONCE, type Pause, withRetries } from './transport/retry.ts'
 
 const MAX_RUNNING = 256
@@ -54,8 +54,8 @@ export function createRevocation(options: {
   }
 
   async function request(endpoint: URL, parameters: Record<string, string>): Promise<void> {
-    const answer = await calls.post('revocation', ONCE, endpoint, parameters)
-    if (answer.status >= 300) readAnswer('revocation', answer)
+    const response = await calls.post('revocation', ONCE, endpoint, parameters)
+    if (response.status >= 300) readResponse('revocation', response)
   }
 
   function lost(cause: string): void {

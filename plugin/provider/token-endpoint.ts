@@ -1,11 +1,16 @@
+import { isBearerToken } from '../oauth/bearer.ts'
 import { ProviderError } from '../oauth/errors.ts'
 import type { Metadata } from './endpoints.ts'
 import type { ExpectedIdToken } from './id-token.ts'
 import type { Claims, Provider, ProviderTokens } from './provider.ts'
-import { readTokens, revocable } from './tokens.ts'
 import type { Calls } from './transport/calls.ts'
 import type { JsonObject } from './transport/response.ts'
 import { IF_UNSENT, ONCE, type RetryRule } from './transport/retry.ts'
+
+const ACCESS_TOKEN = /^[\x21-\x7e]{1,16384}$/
+const REFRESH_TOKEN = /^[\x20-\x7e]{1,16384}$/
+const DEFAULT_SECONDS = 300
+const MAX_SECONDS = 31_536_000
 
 /**
  * The provider's token endpoint: code exchange (RFC 6749 §4.1.3) and refresh (§6).
@@ -23,25 +28,25 @@ export function createTokenEndpoint(options: {
   keysReady: () => Promise<unknown>
   validateIdToken: (idToken: string, expected: ExpectedIdToken) => Promise<Claims>
   revoke: Provider['revoke']
-}): Pick<Provider, 'exchangeCode' | 'refresh'> {
+}): Pick<Provider, 'redeemCode' | 'refresh'> {
   const { calls, callbackUrl, relaysTokens, accepted, keysReady, validateIdToken, revoke } = options
 
   return {
-    async exchangeCode({ code, codeVerifier, nonce, maxAge }) {
-      const answer = await request(ONCE, {
+    async redeemCode({ code, codeVerifier, nonce, maxAge }) {
+      const response = await request(ONCE, {
         grant_type: 'authorization_code',
         code,
         redirect_uri: callbackUrl,
         ...(codeVerifier !== undefined && { code_verifier: codeVerifier }),
       })
-      return accept(answer, { at: 'login', nonce, maxAge })
+      return accept(response, { at: 'login', nonce, maxAge })
     },
 
     async refresh({ refreshToken, subject }) {
       // Before anything is sent: a provider that rotates forgets the old token, whether or not its answer can be read.
       await keysReady()
-      const answer = await request(IF_UNSENT, { grant_type: 'refresh_token', refresh_token: refreshToken })
-      return accept(answer, { at: 'refresh', subject })
+      const response = await request(IF_UNSENT, { grant_type: 'refresh_token', refresh_token: refreshToken })
+      return accept(response, { at: 'refresh', subject })
     },
   }
 
@@ -50,9 +55,9 @@ export function createTokenEndpoint(options: {
   }
 
   /** Tokens that are refused here exist at the provider all the same, so they are taken back (F-15). */
-  async function accept(answer: JsonObject, expected: Expected): Promise<ProviderTokens> {
+  async function accept(response: JsonObject, expected: Expected): Promise<ProviderTokens> {
     try {
-      const { tokens, idToken } = readTokens(answer, relaysTokens)
+      const { tokens, idToken } = readTokens(response, relaysTokens)
       if (idToken === undefined) {
         if (asksForIdToken(expected)) {
           throw new ProviderError('provider_id_token_invalid', 'token', { cause: new Error('there is none') })
@@ -66,7 +71,7 @@ export function createTokenEndpoint(options: {
     } catch (error) {
       // A session that is kept needs its refresh token, which may be the one in this answer (D-10).
       const isKept = expected.at === 'refresh' && error instanceof ProviderError && error.transient
-      const issued = isKept ? undefined : revocable(answer)
+      const issued = isKept ? undefined : revocable(response)
       if (issued) revoke(issued)
       throw error
     }
@@ -80,4 +85,60 @@ type Expected =
 
 function asksForIdToken(expected: Expected): boolean {
   return expected.at === 'login' && (expected.nonce !== undefined || expected.maxAge !== undefined)
+}
+
+/**
+ * Checks a token response (RFC 6749 §5.1): an access token that fits in a header, type `Bearer` (a missing type
+ * means that), every other member of its type.
+ *
+ * @param relayed the app will get the access token itself, and must be able to present it to us.
+ * @returns with the id_token, which is not validated yet.
+ * @throws ProviderError `provider_answer_invalid`, naming the member.
+ */
+function readTokens(body: JsonObject, relayed: boolean): { tokens: ProviderTokens; idToken?: string } {
+  const { access_token, token_type = 'Bearer', refresh_token, scope, id_token } = body
+  if (!matches(access_token, ACCESS_TOKEN) || (relayed && !isBearerToken(access_token))) {
+    throw invalid('access_token')
+  }
+  // Any other type (`mac`, `DPoP`) needs a proof with each use that we do not make.
+  if (!matches(token_type, /^bearer$/i)) throw invalid('token_type')
+  if (refresh_token !== undefined && !matches(refresh_token, REFRESH_TOKEN)) throw invalid('refresh_token')
+  if (scope !== undefined && typeof scope !== 'string') throw invalid('scope')
+  if (id_token !== undefined && typeof id_token !== 'string') throw invalid('id_token')
+  return {
+    tokens: {
+      accessToken: access_token,
+      tokenType: token_type,
+      expiresInSeconds: expiresIn(body.expires_in),
+      ...(refresh_token !== undefined && { refreshToken: refresh_token }),
+      ...(scope !== undefined && { scope: scope.split(' ').filter((value) => value !== '') }),
+    },
+    ...(id_token !== undefined && { idToken: id_token }),
+  }
+}
+
+/** What can be taken back of a response that was refused. */
+function revocable(body: JsonObject): { accessToken: string; refreshToken?: string } | undefined {
+  const { access_token, refresh_token } = body
+  if (!matches(access_token, ACCESS_TOKEN)) return undefined
+  return {
+    accessToken: access_token,
+    ...(matches(refresh_token, REFRESH_TOKEN) && { refreshToken: refresh_token }),
+  }
+}
+
+/** Whole seconds (D-15). What is not a positive number says nothing, and nothing means 300. */
+function expiresIn(value: unknown): number {
+  const seconds = Math.floor(
+    typeof value === 'string' ? Number(value) : typeof value === 'number' ? value : NaN,
+  )
+  return seconds >= 1 ? Math.min(seconds, MAX_SECONDS) : DEFAULT_SECONDS
+}
+
+function matches(value: unknown, pattern: RegExp): value is string {
+  return typeof value === 'string' && pattern.test(value)
+}
+
+function invalid(member: string): ProviderError {
+  return new ProviderError('provider_answer_invalid', 'token', { cause: new Error(member) })
 }

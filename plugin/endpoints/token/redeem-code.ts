@@ -51,7 +51,7 @@ async function exchange(
   const { options, provider } = services
   let tokens: ProviderTokens | undefined
   try {
-    tokens = await provider.exchangeCode({
+    tokens = await provider.redeemCode({
       code: secrets.code,
       codeVerifier: options.provider.pkce === 'relay' ? presented.codeVerifier : secrets.codeVerifier,
       nonce: secrets.nonce,

@@ -7,11 +7,11 @@ import { errorCode, type ProviderDispatcher } from './network.ts'
 import {
   type EndpointName,
   endpointNames,
-  type ProviderAnswer,
   type ProviderRequest,
+  type ProviderResponse,
   sendRequest,
 } from './request.ts'
-import { type JsonObject, readAnswer } from './response.ts'
+import { type JsonObject, readResponse } from './response.ts'
 import { type Pause, type RetryRule, withRetries } from './retry.ts'
 
 /** What the provider client writes to: pino, or anything with its three methods. */
@@ -25,16 +25,16 @@ export interface Calls {
     rule: RetryRule,
     url: URL,
     headers?: Readonly<Record<string, string>>,
-  ): Promise<ProviderAnswer>
+  ): Promise<ProviderResponse>
   /** Posts a form with our client authentication, which is asked for anew at each call. @throws ProviderError */
   post(
     endpoint: EndpointName,
     rule: RetryRule,
     url: URL,
     parameters: Readonly<Record<string, string>>,
-  ): Promise<ProviderAnswer>
-  /** Reads an answer of the token or PAR endpoint; that our client is refused is told to the operator. */
-  read(endpoint: EndpointName, answer: ProviderAnswer): JsonObject
+  ): Promise<ProviderResponse>
+  /** Reads a response of the token or PAR endpoint; that our client is refused is told to the operator. */
+  read(endpoint: EndpointName, response: ProviderResponse): JsonObject
   /** Tries a secret or key that is given as text; a function is asked when it is needed. */
   credentialProblems(): Promise<ConfigProblem[]>
 }
@@ -57,7 +57,11 @@ export function createCalls(options: {
   const authenticate = createClientAuthentication(provider)
   const breakers = new Map(endpointNames.map((endpoint) => [endpoint, createBreaker(endpoint, now)]))
 
-  function send(endpoint: EndpointName, rule: RetryRule, request: ProviderRequest): Promise<ProviderAnswer> {
+  function send(
+    endpoint: EndpointName,
+    rule: RetryRule,
+    request: ProviderRequest,
+  ): Promise<ProviderResponse> {
     const guarded = breakers.get(endpoint)!
     return guarded(() =>
       withRetries(rule, pause, () => sendRequest(endpoint, dispatcher, provider.timeouts, request)),
@@ -82,9 +86,9 @@ export function createCalls(options: {
       return send(endpoint, rule, { url, headers, body })
     },
 
-    read(endpoint, answer) {
+    read(endpoint, response) {
       try {
-        return readAnswer(endpoint, answer)
+        return readResponse(endpoint, response)
       } catch (error) {
         if (error instanceof ProviderError && error.reason === 'provider_refused_client') {
           log.error(

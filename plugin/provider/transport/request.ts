@@ -1,6 +1,6 @@
 import { ProviderError } from '../../oauth/errors.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'
-import { ConnectError, errorCode, type ProviderDispatcher } from './network.ts'
+import { errorCode, isConnectError, type ProviderDispatcher } from './network.ts'
 import { type ResponseReceiver, UndiciHandler } from './undici-handler.ts'
 
 /** Largest answer that is read, in bytes (F-09). */
@@ -32,8 +32,8 @@ export interface ProviderRequest {
   readonly body?: string
 }
 
-/** An answer as it came, whole. */
-export interface ProviderAnswer {
+/** A response as it came, whole. */
+export interface ProviderResponse {
   readonly status: number
   /** The `Content-Type` header, empty where there is none. */
   readonly contentType: string
@@ -52,7 +52,7 @@ export function sendRequest(
   dispatcher: ProviderDispatcher,
   timeouts: ResolvedProvider['timeouts'],
   { url, headers, body }: ProviderRequest,
-): Promise<ProviderAnswer> {
+): Promise<ProviderResponse> {
   return new Promise((resolve, reject) => {
     const pending = new PendingResponse(endpoint, timeouts.totalMs, resolve, reject)
     dispatcher.dispatch(
@@ -74,7 +74,7 @@ export function sendRequest(
 class PendingResponse implements ResponseReceiver {
   readonly handler = new UndiciHandler(this)
   readonly #endpoint: EndpointName
-  readonly #resolve: (answer: ProviderAnswer) => void
+  readonly #resolve: (answer: ProviderResponse) => void
   readonly #reject: (error: ProviderError) => void
   readonly #deadline: NodeJS.Timeout
   #isLate = false
@@ -86,7 +86,7 @@ class PendingResponse implements ResponseReceiver {
   constructor(
     endpoint: EndpointName,
     totalMs: number,
-    resolve: (answer: ProviderAnswer) => void,
+    resolve: (answer: ProviderResponse) => void,
     reject: (error: ProviderError) => void,
   ) {
     this.#endpoint = endpoint
@@ -168,7 +168,7 @@ function transportError(endpoint: string, error: unknown): ProviderError {
     endpoint,
     {
       cause: new Error(code),
-      unsent: error instanceof ConnectError,
+      unsent: isConnectError(error),
     },
   )
 }

@@ -1,5 +1,5 @@
 import { ProviderError } from '../../oauth/errors.ts'
-import type { EndpointName, ProviderAnswer } from './request.ts'
+import type { EndpointName, ProviderResponse } from './request.ts'
 
 /** Members of a JSON object, none of them checked. */
 export type JsonObject = Record<string, unknown>
@@ -21,15 +21,15 @@ const OTHER_KNOWN = [
 const KNOWN = new Set([...GRANT_REFUSED, ...TRY_LATER, ...OTHER_KNOWN])
 
 /**
- * The members of a successful answer. What providers are known to send is evened out here: an error under
+ * The members of a successful response. What providers are known to send is evened out here: an error under
  * status 200, a form-encoded body, and `null` or `""` for "absent" (RFC 6749 §3.2: no value counts as omitted).
  *
  * @throws ProviderError `provider_refused_grant`, `provider_refused_client`, `provider_unavailable` or
- * `provider_answer_invalid`. Its cause holds a status and an RFC error code, nothing else of the answer.
+ * `provider_answer_invalid`. Its cause holds a status and an RFC error code, nothing else of the response.
  */
-export function readAnswer(
+export function readResponse(
   endpoint: EndpointName,
-  { status, contentType, text }: ProviderAnswer,
+  { status, contentType, text }: ProviderResponse,
 ): JsonObject {
   const body = parse(text, mediaType(contentType), endpoint)
   const isError = body?.error !== undefined || (status >= 400 && status < 500)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { ConnectError } from '../../../plugin/provider/transport/network.ts'
+import { createConnectError } from '../../../plugin/provider/transport/network.ts'
 import {
   CALLBACK,
   ISSUER,
@@ -131,7 +131,7 @@ t.test('authorization request', async (t) => {
 
   t.test('PAR is tried again if nothing was sent, never otherwise (RFC 9110 §9.2.2, F-10)', async (t) => {
     const { provider, post } = await readyProvider(t, {}, PAR)
-    post('/par', PUSHED).replyWithError(new ConnectError('ECONNREFUSED'))
+    post('/par', PUSHED).replyWithError(createConnectError('ECONNREFUSED'))
     post('/par', PUSHED).replyWithError(Object.assign(new Error('reset'), { code: 'ECONNRESET' }))
     await refused(t, provider.authorizationUrl(request), {
       reason: 'provider_unavailable',

@@ -33,14 +33,14 @@ t.test('client authentication', async (t) => {
       },
       body: (text) => t.same(Object.fromEntries(new URLSearchParams(text)), body),
     }).reply(200, TOKENS, JSON_TYPE)
-    t.match(await provider.exchangeCode(exchange), { accessToken: 'at' })
+    t.match(await provider.redeemCode(exchange), { accessToken: 'at' })
   })
 
   t.test('none sends client_id alone (RFC 6749 §3.2.1, F-05)', async (t) => {
     const { provider, post } = await readyProvider(t, { clientAuthentication: 'none' })
     const { client_secret, ...body } = EXCHANGE
     post('/token', body).reply(200, TOKENS, JSON_TYPE)
-    await provider.exchangeCode(exchange)
+    await provider.redeemCode(exchange)
   })
 
   t.test(
@@ -79,8 +79,8 @@ t.test('client authentication', async (t) => {
         })
           .reply(200, TOKENS, JSON_TYPE)
           .times(2)
-        await provider.exchangeCode(exchange)
-        await provider.exchangeCode(exchange)
+        await provider.redeemCode(exchange)
+        await provider.redeemCode(exchange)
         const { payload, protectedHeader } = await jwtVerify(assertions.at(-1)!, publicKey)
         t.equal(protectedHeader.alg, alg)
         t.equal(protectedHeader.kid, spelling === 'jwk' ? 'k1' : undefined)
@@ -112,8 +112,8 @@ t.test('client authentication', async (t) => {
     const { provider, post } = await readyProvider(t, { clientSecret: async () => secrets.shift()! })
     post('/token', { ...EXCHANGE, client_secret: 'one' }).reply(200, TOKENS, JSON_TYPE)
     post('/token', { ...EXCHANGE, client_secret: 'two' }).reply(200, TOKENS, JSON_TYPE)
-    await provider.exchangeCode(exchange)
-    await provider.exchangeCode(exchange)
+    await provider.redeemCode(exchange)
+    await provider.redeemCode(exchange)
   })
 
   t.test('a private key that is a function can rotate too (F-06)', async (t) => {
@@ -130,7 +130,7 @@ t.test('client authentication', async (t) => {
     const body = (text: string) => assertions.push(new URLSearchParams(text).get('client_assertion')!) > 0
     for (const { publicKey } of pairs) {
       as.intercept({ path: '/token', method: 'POST', body }).reply(200, TOKENS, JSON_TYPE)
-      await provider.exchangeCode(exchange)
+      await provider.redeemCode(exchange)
       await t.resolves(jwtVerify(assertions.at(-1)!, publicKey))
     }
   })
@@ -139,7 +139,7 @@ t.test('client authentication', async (t) => {
     const { provider } = await readyProvider(t, {
       clientSecret: () => Promise.reject(new Error('vault s3cret')),
     })
-    const error = await refused(t, provider.exchangeCode(exchange), {
+    const error = await refused(t, provider.redeemCode(exchange), {
       reason: 'provider_unavailable',
       unsent: true,
       transient: true,

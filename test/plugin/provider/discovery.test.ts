@@ -1,5 +1,5 @@
 import t from 'tap'
-import { ConnectError } from '../../../plugin/provider/transport/network.ts'
+import { createConnectError } from '../../../plugin/provider/transport/network.ts'
 import {
   ISSUER,
   JSON_TYPE,
@@ -131,7 +131,7 @@ t.test('discovery', async (t) => {
     )
     const settled = () => new Promise((resolve) => setImmediate(resolve))
     as.intercept({ path: '/.well-known/openid-configuration' }).replyWithError(
-      new ConnectError('ECONNREFUSED'),
+      createConnectError('ECONNREFUSED'),
     )
     await provider.start()
     t.equal(provider.ready, false)

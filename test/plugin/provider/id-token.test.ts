@@ -76,7 +76,7 @@ t.test('id_token', async (t) => {
     ]
     for (const [expected, key, header] of right) {
       answerWith(mock, await sign(expected, key, header))
-      const { claims } = await mock.provider.exchangeCode({ ...exchange, nonce: 'n1' })
+      const { claims } = await mock.provider.redeemCode({ ...exchange, nonce: 'n1' })
       t.same(claims, expected)
     }
   })
@@ -157,13 +157,13 @@ t.test('id_token', async (t) => {
       const mock = await readyProvider(t)
       serveKeys(mock)
       answerWith(mock, good)
-      await mock.provider.exchangeCode({ ...exchange, nonce: 'n1' })
+      await mock.provider.redeemCode({ ...exchange, nonce: 'n1' })
       for (const [title, cause, idToken] of wrong) {
         answerWith(mock, idToken)
         mock.post('/revoke', REVOKE).reply(200, '')
         const error = await refused(
           t,
-          mock.provider.exchangeCode({ ...exchange, nonce: 'n1' }),
+          mock.provider.redeemCode({ ...exchange, nonce: 'n1' }),
           { reason: 'provider_id_token_invalid', statusCode: 502 },
           title,
         )
@@ -176,7 +176,7 @@ t.test('id_token', async (t) => {
     const { provider, post } = await readyProvider(t)
     post('/token', EXCHANGE).reply(200, TOKENS, JSON_TYPE)
     post('/revoke', REVOKE).reply(200, '')
-    await refused(t, provider.exchangeCode({ ...exchange, nonce: 'n1' }), {
+    await refused(t, provider.redeemCode({ ...exchange, nonce: 'n1' }), {
       reason: 'provider_id_token_invalid',
     })
   })
@@ -186,7 +186,7 @@ t.test('id_token', async (t) => {
     serveKeys(mock)
     answerWith(mock, await sign(claimsAt(mock.clock.ms)))
     mock.post('/revoke', REVOKE).reply(200, '')
-    await refused(t, mock.provider.exchangeCode(exchange), { reason: 'provider_id_token_invalid' })
+    await refused(t, mock.provider.redeemCode(exchange), { reason: 'provider_id_token_invalid' })
   })
 
   t.test('auth_time is checked when max_age was sent (OIDC Core §3.1.2.1, F-14)', async (t) => {
@@ -196,7 +196,7 @@ t.test('id_token', async (t) => {
     const withMaxAge = (auth_time: unknown) =>
       sign({ ...claims, auth_time }).then((token) => {
         answerWith(mock, token)
-        return mock.provider.exchangeCode({ ...exchange, nonce: 'n1', maxAge: 100 })
+        return mock.provider.redeemCode({ ...exchange, nonce: 'n1', maxAge: 100 })
       })
     t.match(await withMaxAge(claims.iat - 150), { claims: { sub: 'alice' } }, '100 s and the skew')
     mock.post('/revoke', REVOKE).reply(200, '').times(3)
@@ -229,7 +229,7 @@ t.test('keys', async (t) => {
   /** One exchange whose id_token names `kid`. */
   async function login(mock: Mock, kid: string) {
     answerWith(mock, await sign(claimsAt(mock.clock.ms), rsa.privateKey, { kid }))
-    return mock.provider.exchangeCode({ ...exchange, nonce: 'n1' })
+    return mock.provider.redeemCode({ ...exchange, nonce: 'n1' })
   }
   const without = { revocation_endpoint: undefined }
 

@@ -79,7 +79,7 @@ t.test(
 
     const callback = await browse(url, callbackUrl)
     t.equal(callback.searchParams.get('iss'), origin)
-    const tokens = await provider.exchangeCode({
+    const tokens = await provider.redeemCode({
       code: callback.searchParams.get('code')!,
       codeVerifier,
       nonce: 'n1',

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { ProviderReason } from '../../../plugin/oauth/errors.ts'
-import { ConnectError } from '../../../plugin/provider/transport/network.ts'
+import { createConnectError } from '../../../plugin/provider/transport/network.ts'
 import {
   EXCHANGE,
   everythingIn,
@@ -20,7 +20,7 @@ t.test('code exchange', async (t) => {
     async (t) => {
       const { provider, post } = await readyProvider(t)
       post('/token', EXCHANGE).reply(200, { ...TOKENS, scope: 'a  b' }, JSON_TYPE)
-      t.same(await provider.exchangeCode(exchange), {
+      t.same(await provider.redeemCode(exchange), {
         accessToken: 'at',
         tokenType: 'Bearer',
         expiresInSeconds: 3600,
@@ -48,7 +48,7 @@ t.test('code exchange', async (t) => {
       post('/token', EXCHANGE).reply(status, body, JSON_TYPE)
       const error = await refused(
         t,
-        provider.exchangeCode(exchange),
+        provider.redeemCode(exchange),
         { reason, endpoint: 'token', unsent: false, transient: reason === 'provider_unavailable' },
         `${status}`,
       )
@@ -63,8 +63,8 @@ t.test('code exchange', async (t) => {
 
   t.test('is never retried, not even when nothing was sent (RFC 9110 §9.2.2, C-17, F-10)', async (t) => {
     const { provider, post } = await readyProvider(t)
-    post('/token', EXCHANGE).replyWithError(new ConnectError('ECONNREFUSED'))
-    await refused(t, provider.exchangeCode(exchange), {
+    post('/token', EXCHANGE).replyWithError(createConnectError('ECONNREFUSED'))
+    await refused(t, provider.redeemCode(exchange), {
       reason: 'provider_unavailable',
       unsent: true,
       statusCode: 503,
@@ -90,7 +90,7 @@ t.test('code exchange', async (t) => {
     for (const [body, type, expected] of answers) {
       const { provider, post } = await readyProvider(t)
       post('/token', EXCHANGE).reply(200, body, { headers: { 'content-type': type } })
-      const tokens = await provider.exchangeCode(exchange)
+      const tokens = await provider.redeemCode(exchange)
       for (const [key, value] of Object.entries(expected))
         t.equal(tokens[key as keyof typeof tokens], value, key)
     }
@@ -99,7 +99,7 @@ t.test('code exchange', async (t) => {
   t.test('a byte order mark before the JSON is no fault', async (t) => {
     const { provider, post } = await readyProvider(t)
     post('/token', EXCHANGE).reply(200, `\ufeff${JSON.stringify(TOKENS)}`, JSON_TYPE)
-    t.match(await provider.exchangeCode(exchange), { accessToken: 'at' })
+    t.match(await provider.redeemCode(exchange), { accessToken: 'at' })
   })
 
   t.test('we say who we are: there are providers that answer nobody without a name', async (t) => {
@@ -112,11 +112,11 @@ t.test('code exchange', async (t) => {
   t.test('an error under status 200 is an error', async (t) => {
     const { provider, post } = await readyProvider(t)
     post('/token', EXCHANGE).reply(200, { error: 'bad_verification_code' }, JSON_TYPE)
-    await refused(t, provider.exchangeCode(exchange), { reason: 'provider_refused_grant' })
+    await refused(t, provider.redeemCode(exchange), { reason: 'provider_refused_grant' })
     post('/token', EXCHANGE).reply(200, 'error=incorrect_client_credentials', {
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
     })
-    await refused(t, provider.exchangeCode(exchange), { reason: 'provider_refused_client' })
+    await refused(t, provider.redeemCode(exchange), { reason: 'provider_refused_client' })
   })
 
   t.test('nonsense is refused, and tokens in it are revoked (RFC 6749 §5.1, F-15)', async (t) => {
@@ -141,7 +141,7 @@ t.test('code exchange', async (t) => {
       const { provider, post } = await readyProvider(t)
       post('/token', EXCHANGE).reply(200, JSON.stringify(body), JSON_TYPE)
       if (revoked) post('/revoke', revoked).reply(200, '')
-      await refused(t, provider.exchangeCode(exchange), {
+      await refused(t, provider.redeemCode(exchange), {
         reason: 'provider_answer_invalid',
         statusCode: 502,
       })
@@ -152,7 +152,7 @@ t.test('code exchange', async (t) => {
   t.test('a media type other than JSON is refused (F-09)', async (t) => {
     const { provider, post } = await readyProvider(t, {}, { revocation_endpoint: undefined })
     post('/token', EXCHANGE).reply(200, TOKENS, { headers: { 'content-type': 'text/html' } })
-    await refused(t, provider.exchangeCode(exchange), { reason: 'provider_answer_invalid' })
+    await refused(t, provider.redeemCode(exchange), { reason: 'provider_answer_invalid' })
   })
 
   t.test('expires_in of any kind gives a sane life (RFC 6749 §5.1, D-15)', async (t) => {
@@ -176,7 +176,7 @@ t.test('code exchange', async (t) => {
         `{"access_token":"at","refresh_expires_in":0,"expires_in":${expiresIn}}`,
         JSON_TYPE,
       )
-      t.equal((await provider.exchangeCode(exchange)).expiresInSeconds, seconds, expiresIn)
+      t.equal((await provider.redeemCode(exchange)).expiresInSeconds, seconds, expiresIn)
     }
   })
 })
@@ -196,10 +196,10 @@ t.test('refresh', async (t) => {
 
   t.test('is tried once more only if nothing was sent (RFC 9110 §9.2.2, D-09)', async (t) => {
     const { provider, post } = await readyProvider(t, withoutOpenId)
-    post('/token', REFRESH).replyWithError(new ConnectError('ECONNREFUSED'))
+    post('/token', REFRESH).replyWithError(createConnectError('ECONNREFUSED'))
     post('/token', REFRESH).reply(200, TOKENS, JSON_TYPE)
     t.match(await provider.refresh({ refreshToken: 'r1' }), { accessToken: 'at' })
-    post('/token', REFRESH).replyWithError(new ConnectError('ECONNREFUSED')).times(2)
+    post('/token', REFRESH).replyWithError(createConnectError('ECONNREFUSED')).times(2)
     await refused(t, provider.refresh({ refreshToken: 'r1' }), {
       reason: 'provider_unavailable',
       unsent: true,

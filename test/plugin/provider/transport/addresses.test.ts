@@ -1,7 +1,8 @@
 import net from 'node:net'
 import t, { type Test } from 'tap'
 import { createProvider } from '../../../../plugin/provider/client.ts'
-import { createDispatcher, isPublicAddress } from '../../../../plugin/provider/transport/network.ts'
+import { addressRule, isPublicAddress } from '../../../../plugin/provider/transport/addresses.ts'
+import { createDispatcher } from '../../../../plugin/provider/transport/network.ts'
 import { serve } from '../../../support/provider-server.ts'
 import { providerOptions, recordingLog } from '../../../support/provider-setup.ts'
 
@@ -144,4 +145,96 @@ t.test('addresses', async (t) => {
       })
     },
   )
+})
+
+/** First and last address of each IPv4 range that is not public. */
+const RANGES = [
+  ['0.0.0.0', '0.255.255.255', 'this network (RFC 1122)'],
+  ['10.0.0.0', '10.255.255.255', 'private use (RFC 1918)'],
+  ['100.64.0.0', '100.127.255.255', 'carrier-grade NAT (RFC 6598)'],
+  ['127.0.0.0', '127.255.255.255', 'loopback (RFC 1122)'],
+  ['169.254.0.0', '169.254.255.255', 'link-local (RFC 3927)'],
+  ['172.16.0.0', '172.31.255.255', 'private use (RFC 1918)'],
+  ['192.0.0.0', '192.0.0.255', 'protocol assignments (RFC 6890)'],
+  ['192.0.2.0', '192.0.2.255', 'documentation (RFC 5737)'],
+  ['192.88.99.0', '192.88.99.255', '6to4 relays (RFC 7526)'],
+  ['192.168.0.0', '192.168.255.255', 'private use (RFC 1918)'],
+  ['198.18.0.0', '198.19.255.255', 'benchmarks (RFC 2544)'],
+  ['198.51.100.0', '198.51.100.255', 'documentation (RFC 5737)'],
+  ['203.0.113.0', '203.0.113.255', 'documentation (RFC 5737)'],
+  ['224.0.0.0', '255.255.255.255', 'multicast (RFC 5771), reserved (RFC 1112), broadcast'],
+] as const
+
+/** The IPv6 forms that carry an IPv4 address, and are as public as it is. */
+const formsOf = (address: string) => [address, `::ffff:${address}`, `64:ff9b::${address}`]
+
+/** The next address, or the one before. */
+function neighbour(address: string, step: 1 | -1): string {
+  const value = address.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0) + step
+  return [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join('.')
+}
+
+for (const [first, last, name] of RANGES) {
+  t.test(`${first} to ${last} is not public, in no form: ${name} (RFC 6890, F-03)`, async (t) => {
+    const found = [...formsOf(first), ...formsOf(last)].filter(isPublicAddress)
+    t.same(found, [])
+  })
+}
+
+t.test('what lies beside the ranges is public, in every form (RFC 6890, F-03)', async (t) => {
+  const before = RANGES.slice(1).map(([first]) => neighbour(first, -1))
+  const after = RANGES.slice(0, -1).map(([, last]) => neighbour(last, 1))
+  const outside = [...before, ...after]
+  t.same(
+    outside.flatMap(formsOf).filter((address) => !isPublicAddress(address)),
+    [],
+  )
+})
+
+t.test('IPv6 is public by allow-list (F-03)', async (t) => {
+  const outside = ['2000::', '2606:4700::1111', '2a00:1450::1', '3ffe:ffff::1']
+  t.same(
+    outside.filter((address) => !isPublicAddress(address)),
+    [],
+  )
+  const inside = [
+    ['::', 'unspecified (RFC 4291 §2.5.2)'],
+    ['::1', 'loopback (RFC 4291 §2.5.3)'],
+    ['::8.8.8.8', 'IPv4-compatible (RFC 4291 §2.5.5.1)'],
+    ['::ffff:0:8.8.8.8', 'IPv4-translated (RFC 2765 §2.1)'],
+    ['64:ff9b:1::8.8.8.8', "NAT64's local prefix (RFC 8215)"],
+    ['100::1', 'discarded (RFC 6666)'],
+    ['2001::1', 'Teredo (RFC 4380)'],
+    ['2001:20::1', 'ORCHIDv2 (RFC 7343)'],
+    ['2001:db8::1', 'documentation (RFC 3849)'],
+    ['2002:808:808::1', '6to4 (RFC 3056)'],
+    ['3fff::1', 'documentation (RFC 9637)'],
+    ['5f00::1', 'segment routing (RFC 9602)'],
+    ['fc00::1', 'unique local (RFC 4193)'],
+    ['fdff:ffff::1', 'unique local (RFC 4193)'],
+    ['fe80::1', 'link-local (RFC 4291 §2.5.6)'],
+    ['fe80::1%eth0', 'link-local with a zone (RFC 4007)'],
+    ['fec0::1', 'site-local (RFC 3879)'],
+    ['ff02::1', 'multicast (RFC 4291 §2.7)'],
+  ] as const
+  t.same(
+    inside.filter(([address]) => isPublicAddress(address)),
+    [],
+  )
+})
+
+t.test('what is no literal address is not public (F-03)', async (t) => {
+  const names = ['', 'localhost', 'as.example', '127.1', '0x7f.0.0.1', '2130706433', '[2606:4700::1111]']
+  t.same(names.filter(isPublicAddress), [])
+})
+
+t.test("a loopback issuer's own origin leads to loopback and nowhere else (F-03)", async (t) => {
+  const provider = { issuer: 'http://127.0.0.1:8080', dangerouslyAllowPrivateNetwork: false }
+  const own = addressRule(provider, 'http://127.0.0.1:8080')
+  t.same(['127.0.0.1', '127.9.9.9', '::1', '10.0.0.1', '8.8.8.8', '::2'].filter(own), [
+    '127.0.0.1',
+    '127.9.9.9',
+    '::1',
+  ])
+  t.equal(addressRule(provider, 'http://127.0.0.1:9090'), isPublicAddress)
 })

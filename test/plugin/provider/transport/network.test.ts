@@ -37,7 +37,7 @@ t.test('connections', async (t) => {
         response.writeHead(status, { location: `${upstream.origin}/token` }).end()
       })
       const { provider } = await connected(t, server.origin)
-      await refused(t, provider.exchangeCode(exchange), { reason: 'provider_answer_invalid' })
+      await refused(t, provider.redeemCode(exchange), { reason: 'provider_answer_invalid' })
     }
     t.equal(upstream.requests.length, 0)
   })
@@ -63,7 +63,7 @@ t.test('connections', async (t) => {
         const { provider } = await connected(t, server.origin)
         await refused(
           t,
-          provider.exchangeCode(exchange),
+          provider.redeemCode(exchange),
           { reason: 'provider_unavailable', unsent: false },
           fault,
         )
@@ -84,10 +84,10 @@ t.test('connections', async (t) => {
       else request.socket.destroy()
     })
     const { provider } = await connected(t, server.origin)
-    await provider.exchangeCode(exchange)
+    await provider.redeemCode(exchange)
     const first = server.requests[0]!.socket
     await new Promise((resolve) => setImmediate(resolve))
-    await refused(t, provider.exchangeCode(exchange), { reason: 'provider_unavailable', unsent: false })
+    await refused(t, provider.redeemCode(exchange), { reason: 'provider_unavailable', unsent: false })
     t.equal(server.requests.length, 2)
     t.ok(server.requests[1]!.socket === first, 'the connection was kept')
   })
@@ -123,8 +123,8 @@ t.test('connections', async (t) => {
       sendTokens(response)
     })
     const { provider } = await connected(t, server.origin)
-    await provider.exchangeCode(exchange)
-    await provider.exchangeCode(exchange)
+    await provider.redeemCode(exchange)
+    await provider.redeemCode(exchange)
     t.equal(server.requests.length, 2)
     t.equal(server.requests[1]!.headers.cookie, undefined)
     t.equal(proxy.requests.length, 0)
@@ -144,7 +144,7 @@ t.test('connections', async (t) => {
         https.createServer({ key: KEY, cert: CERTIFICATE }, (_request, response) => sendTokens(response)),
       )
       const { provider } = await connected(t, server.origin)
-      const error = await refused(t, provider.exchangeCode(exchange), {
+      const error = await refused(t, provider.redeemCode(exchange), {
         reason: 'provider_unavailable',
         unsent: true,
       })

@@ -14,7 +14,7 @@ t.test('deadlines and limits', async (t) => {
     const server = await serve(t, () => {})
     const { provider } = await connected(t, server.origin, { timeouts: { ...PATIENT, headersMs: 500 } })
     const began = performance.now()
-    await refused(t, provider.exchangeCode(exchange), { reason: 'provider_unavailable', unsent: false })
+    await refused(t, provider.redeemCode(exchange), { reason: 'provider_unavailable', unsent: false })
     t.ok(performance.now() - began < 5000)
     t.equal(server.requests.length, 1)
   })
@@ -27,7 +27,7 @@ t.test('deadlines and limits', async (t) => {
     })
     const { provider } = await connected(t, server.origin, { timeouts: { ...PATIENT, totalMs: 600 } })
     const began = performance.now()
-    await refused(t, provider.exchangeCode(exchange), { reason: 'provider_unavailable', unsent: false })
+    await refused(t, provider.redeemCode(exchange), { reason: 'provider_unavailable', unsent: false })
     const took = performance.now() - began
     t.ok(took > 500 && took < 5000, `${took} ms`)
     t.equal(server.requests.length, 1)
@@ -44,7 +44,7 @@ t.test('deadlines and limits', async (t) => {
     })
     const origin = `https://127.0.0.1:${(mute.address() as AddressInfo).port}`
     const patient = await connected(t, origin, { timeouts: { ...PATIENT, connectMs: 300 } })
-    await refused(t, patient.provider.exchangeCode(exchange), {
+    await refused(t, patient.provider.redeemCode(exchange), {
       reason: 'provider_unavailable',
       unsent: true,
     })
@@ -52,7 +52,7 @@ t.test('deadlines and limits', async (t) => {
       timeouts: { ...PATIENT, totalMs: 200 },
     })
     const began = performance.now()
-    await refused(t, hasty.provider.exchangeCode(exchange), { reason: 'provider_unavailable', unsent: false })
+    await refused(t, hasty.provider.redeemCode(exchange), { reason: 'provider_unavailable', unsent: false })
     t.ok(performance.now() - began < 5000, 'the total deadline holds while connecting too')
   })
 
@@ -70,7 +70,7 @@ t.test('deadlines and limits', async (t) => {
       more()
     })
     const { provider } = await connected(t, server.origin)
-    await refused(t, provider.exchangeCode(exchange), { reason: 'provider_answer_invalid', statusCode: 502 })
+    await refused(t, provider.redeemCode(exchange), { reason: 'provider_answer_invalid', statusCode: 502 })
     await closed
     t.ok(sent < 10_000_000, `given up after ${sent} bytes`)
   })
@@ -80,7 +80,7 @@ t.test('deadlines and limits', async (t) => {
       response.writeHead(200, { 'content-type': 'application/json', 'x-large': 'x'.repeat(20_000) }).end('{}')
     })
     const { provider } = await connected(t, server.origin)
-    await refused(t, provider.exchangeCode(exchange), { reason: 'provider_answer_invalid' })
+    await refused(t, provider.redeemCode(exchange), { reason: 'provider_answer_invalid' })
   })
 
   t.test('nothing compressed is asked for or read (F-09)', async (t) => {
@@ -89,7 +89,7 @@ t.test('deadlines and limits', async (t) => {
       response.end(JSON.stringify(TOKENS))
     })
     const { provider } = await connected(t, server.origin)
-    await refused(t, provider.exchangeCode(exchange), { reason: 'provider_answer_invalid' })
+    await refused(t, provider.redeemCode(exchange), { reason: 'provider_answer_invalid' })
     t.equal(server.requests[0]!.headers['accept-encoding'], 'identity')
   })
 })
@@ -104,7 +104,7 @@ t.test('requests that are given up', async (t) => {
     }
     const timeouts = { ...PATIENT, totalMs }
     const { provider } = await connected(t, 'https://as.example', { timeouts }, { dispatcher: { dispatch } })
-    const call = provider.exchangeCode(exchange)
+    const call = provider.redeemCode(exchange)
     await new Promise((resolve) => setImmediate(resolve))
     return { call, request: requests[0]! }
   }
