@@ -1,5 +1,12 @@
 import { createHash } from 'node:crypto'
-import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
+import {
+  errors,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  type JWTVerifyOptions,
+  type JWTVerifyResult,
+  jwtVerify,
+} from 'jose'
 import { ProviderError } from '../oauth/errors.ts'
 import type { Claims } from './provider.ts'
 import { errorCode } from './transport/network.ts'
@@ -53,7 +60,7 @@ export function createIdTokenValidator(options: {
 
   return async (idToken, expected) => {
     try {
-      const { payload, protectedHeader } = await jwtVerify(idToken, keys, {
+      const { payload, protectedHeader } = await verifyIdToken(idToken, keys, {
         algorithms: ALGORITHMS,
         issuer,
         audience: clientId,
@@ -91,6 +98,27 @@ export function createIdTokenValidator(options: {
       if (typeof claims.auth_time !== 'number' || claims.auth_time < oldest) return 'auth_time'
     }
     return undefined
+  }
+}
+
+/** Verifies with the key of the token's `kid`. Where several keys have it, each of them is tried (F-13). */
+async function verifyIdToken(
+  idToken: string,
+  keys: JWTVerifyGetKey,
+  options: JWTVerifyOptions,
+): Promise<JWTVerifyResult> {
+  try {
+    return await jwtVerify(idToken, keys, options)
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error
+    for await (const key of error) {
+      try {
+        return await jwtVerify(idToken, key, options)
+      } catch (failure) {
+        if (!(failure instanceof errors.JWSSignatureVerificationFailed)) throw failure
+      }
+    }
+    throw new errors.JWSSignatureVerificationFailed()
   }
 }
 
