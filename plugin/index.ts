@@ -28,6 +28,7 @@ export {
   ProviderSchema,
   ResourceServerSchema,
 } from './options/schema.ts'
+export { isPublicAddress } from './provider/transport/addresses.ts'
 export type { ProtectedRequest } from './session/authenticate.ts'
 export type { Session } from './session/session.ts'
 export { type MemoryStoreOptions, memoryStore } from './stores/memory.ts'
