@@ -1,4 +1,4 @@
-import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
+import { createRemoteJWKSet, customFetch, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
 import { ProviderError } from '../oauth/errors.ts'
 import type { JsonObject } from './transport/response.ts'
 
@@ -11,10 +11,13 @@ const LONGEST_PAUSE_MS = 30_000
 /** The provider's signing keys. */
 export interface KeySet {
   /** Has keys at hand that are not too old. @throws ProviderError of the fetch. */
-  ready(): Promise<unknown>
+  ready(): Promise<void>
   /** For jose. @throws jose's errors, or the ProviderError of a fetch. */
   readonly find: JWTVerifyGetKey
 }
+
+/** Asked by jose of every remote set. Our own call knows the address, from the metadata. */
+const ADDRESS = new URL('https://jwks.invalid/')
 
 /**
  * The provider's signing keys, chosen by `kid`, `alg` and `use`. They are fetched when first needed, then every ten
@@ -22,84 +25,70 @@ export interface KeySet {
  * nothing new, whatever the tokens say. In between, an unknown `kid` is `provider_unavailable` (F-13). Nothing in a
  * token (`jku`, `x5u`, `jwk`) is followed.
  *
- * jose selects and imports the keys. Its `createRemoteJWKSet` is not used: its pause is fixed, and it takes ages from
- * `Date.now`, so that a host's clock that is set back would keep withdrawn keys.
+ * jose keeps the keys, shares a fetch among those who wait for it, and selects. When there is a fetch is decided here:
+ * its own pause is fixed, and it takes ages from `Date.now`, which the host may set back.
  *
- * @param fetchKeys asks the `jwks_uri`.
+ * @param fetchKeys asks the `jwks_uri`, within our limits and deadlines.
  * @param now the clock, in milliseconds.
  */
 export function createKeySet(fetchKeys: () => Promise<JsonObject>, now: () => number): KeySet {
-  let keys: JWTVerifyGetKey | undefined
-  /** The keys as they were published. */
-  let published: readonly { kid?: unknown }[] = []
   let fetchedAt = Number.NEGATIVE_INFINITY
   let triedAt = Number.NEGATIVE_INFINITY
   let pauseMs = FIRST_PAUSE_MS
-  let fetching: Promise<JWTVerifyGetKey> | undefined
+  const keys = createRemoteJWKSet(ADDRESS, {
+    cacheMaxAge: Number.POSITIVE_INFINITY,
+    cooldownDuration: Number.POSITIVE_INFINITY,
+    [customFetch]: async () => Response.json(await fetchNow()),
+  })
 
   return {
-    ready: freshKeys,
+    ready,
 
     async find(header, token) {
-      const current = await freshKeys()
+      await ready()
       try {
-        return await current(header, token)
+        return await keys(header, token)
       } catch (error) {
         if (!(error instanceof errors.JWKSNoMatchingKey)) throw error
-        if (!mayFetch()) {
-          // A kid that is known has a key for another use or algorithm: that is final. An unknown one may be new.
-          throw published.some(({ kid }) => kid === header.kid) ? error : unavailable()
-        }
+        const mayFetch = keys.reloading || now() - triedAt >= pauseMs
+        // A kid that is known has a key for another use or algorithm: that is final. An unknown one may be new.
+        if (!mayFetch) throw published().some(({ kid }) => kid === header.kid) ? error : unavailable()
       }
-      const newest = await fetchForUnknownKid()
-      return newest(header, token)
+      // Taken back by a fetch that brings a new key.
+      if (!keys.reloading) pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
+      await reload()
+      return keys(header, token)
     },
   }
 
-  async function freshKeys(): Promise<JWTVerifyGetKey> {
+  async function ready(): Promise<void> {
     // Keys that are too old are not used while the provider cannot be asked: one of them may be withdrawn.
-    if (keys !== undefined && now() - fetchedAt < MAX_AGE_MS) return keys
+    if (now() - fetchedAt < MAX_AGE_MS) return
     // There was no fetch for an unknown kid in all that time, so the pause begins anew.
     if (now() - triedAt >= MAX_AGE_MS) pauseMs = FIRST_PAUSE_MS
-    return fetchOnce()
+    await reload()
   }
 
-  function mayFetch(): boolean {
-    return fetching !== undefined || now() - triedAt >= pauseMs
+  async function reload(): Promise<void> {
+    try {
+      await keys.reload()
+      fetchedAt = triedAt
+    } catch (error) {
+      throw error instanceof errors.JWKSInvalid ? unusable() : error
+    }
   }
 
-  function fetchForUnknownKid(): Promise<JWTVerifyGetKey> {
-    // Taken back by a fetch that brings a new key.
-    if (fetching === undefined) pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
-    return fetchOnce()
-  }
-
-  /** Everyone who needs keys at the same time waits for one request. */
-  function fetchOnce(): Promise<JWTVerifyGetKey> {
-    fetching ??= fetchNow().finally(() => {
-      fetching = undefined
-    })
-    return fetching
-  }
-
-  async function fetchNow(): Promise<JWTVerifyGetKey> {
+  async function fetchNow(): Promise<JsonObject> {
     triedAt = now()
     const body = await fetchKeys()
     if (!Array.isArray(body.keys) || body.keys.length > MAX_KEYS) throw unusable()
-    keys = createKeys(body)
-    fetchedAt = triedAt
-    const known = new Set(published.map((key) => JSON.stringify(key)))
-    published = body.keys
-    if (published.some((key) => !known.has(JSON.stringify(key)))) pauseMs = FIRST_PAUSE_MS
-    return keys
+    const known = new Set(published().map((key) => JSON.stringify(key)))
+    if (body.keys.some((key) => !known.has(JSON.stringify(key)))) pauseMs = FIRST_PAUSE_MS
+    return body
   }
-}
 
-function createKeys(body: JsonObject): JWTVerifyGetKey {
-  try {
-    return createLocalJWKSet(body as unknown as JSONWebKeySet)
-  } catch {
-    throw unusable()
+  function published(): JSONWebKeySet['keys'] {
+    return keys.jwks()?.keys ?? []
   }
 }
 
