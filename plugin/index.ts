@@ -8,19 +8,19 @@ import { plugin } from './plugin.ts'
 export type { Pkce, SessionSummary } from './api/pkce.ts'
 export type { AuditEvent, AuditEventName, AuditEvents } from './grant/audit.ts'
 export { logSerializers } from './http/log.ts'
+export { OAuthError, ProviderError, type Reason, StoreError } from './oauth/errors.ts'
 export {
   ConfigError,
+  type ConfigPlace,
   type ConfigProblem,
   formatPath,
-  OAuthError,
-  ProviderError,
-  type Reason,
-  StoreError,
-} from './oauth/errors.ts'
+  formatProblem,
+} from './options/config-error.ts'
 export { nearestOf } from './options/nearest.ts'
 export { schemaProblems } from './options/problems.ts'
-export { resolveOptions } from './options/resolve.ts'
+export { freezeData, resolveOptions } from './options/resolve.ts'
 export type { ResolvedOptions } from './options/resolved.ts'
+export { type StoreDescription, storeProblem } from './options/rules.ts'
 export {
   ClientSchema,
   OptionsSchema,
@@ -28,6 +28,7 @@ export {
   ProviderSchema,
   ResourceServerSchema,
 } from './options/schema.ts'
+export { validateOptions } from './options/validate.ts'
 export { isPublicAddress } from './provider/transport/addresses.ts'
 export type { ProtectedRequest } from './session/authenticate.ts'
 export type { Session } from './session/session.ts'

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { ConfigError, type ConfigProblem } from '../oauth/errors.ts'
+import { ConfigError, type ConfigProblem } from '../options/config-error.ts'
 
 /** Router options under which two spellings of a path are one route, so that checks on the path can be walked around. */
 const LOOSE_ROUTER = ['ignoreTrailingSlash', 'ignoreDuplicateSlashes', 'useSemicolonDelimiter'] as const

@@ -263,33 +263,3 @@ export class ProviderError extends OAuthError {
     return this.statusCode === 503
   }
 }
-
-/** One thing wrong with the options: where, as a path of keys and indexes, and what to do. */
-export interface ConfigProblem {
-  readonly path: readonly (string | number)[]
-  readonly problem: string
-}
-
-/** The options cannot be used. Lists every problem at once; thrown at registration, before anything listens. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError'
-  readonly code = 'PKCE_CONFIG'
-  readonly problems: readonly ConfigProblem[]
-
-  constructor(problems: readonly ConfigProblem[]) {
-    super(
-      `invalid configuration:\n${problems.map((p) => `  ${formatPath(p.path)}: ${p.problem}`).join('\n')}`,
-    )
-    this.problems = problems
-  }
-}
-
-/** `['clients', 0, 'name']` as `clients[0].name`. */
-export function formatPath(path: ConfigProblem['path']): string {
-  return (
-    path.reduce<string>(
-      (text, key) => (typeof key === 'number' ? `${text}[${key}]` : text === '' ? key : `${text}.${key}`),
-      '',
-    ) || '(top level)'
-  )
-}

@@ -1,18 +1,22 @@
-import type { ConfigProblem } from '../oauth/errors.ts'
 import { passThroughNames } from '../oauth/pass-through.ts'
 import { redirectUriKind, redirectUriProblem } from '../oauth/redirect-uri.ts'
 import { isScopeToken } from '../oauth/scope.ts'
+import type { ConfigProblem } from './config-error.ts'
 import type { RegisteredClient } from './resolved.ts'
 import { isOrigin } from './rules.ts'
 
 const ORIGIN =
   /^(https:\/\/[a-z0-9.-]+(:[1-9][0-9]{0,4})?|http:\/\/(127\.0\.0\.1|\[::1\]|localhost):[1-9][0-9]{0,4})$/
 
-/** What is wrong with the registered apps, each taken alone and all together. */
-export function clientProblems(clients: readonly RegisteredClient[]): ConfigProblem[] {
+/**
+ * What is wrong with the registered apps, each taken alone and all together.
+ *
+ * @param clients by their place in the list.
+ */
+export function clientProblems(clients: ReadonlyMap<number, RegisteredClient>): ConfigProblem[] {
   const problems: ConfigProblem[] = []
   const seen = new Set<string>()
-  for (const [index, client] of clients.entries()) {
+  for (const [index, client] of clients) {
     const report = (problem: string, ...path: (string | number)[]) =>
       problems.push({ path: ['clients', index, ...path], problem })
     if (seen.has(client.clientId)) report('is the clientId of another client too', 'clientId')

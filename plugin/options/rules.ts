@@ -1,28 +1,14 @@
 import { randomBytes } from 'node:crypto'
-import type { ConfigProblem } from '../oauth/errors.ts'
-import type { RegisteredClient, ResolvedOptions, ResolvedProvider, ResourceServer } from './resolved.ts'
+import { memoryStoreProblem } from '../stores/memory.ts'
+import { postgresPoolProblem } from '../stores/postgres/pool.ts'
+import { parseRedisUrl } from '../stores/redis/url.ts'
+import type { ConfigProblem } from './config-error.ts'
+import type { RegisteredClient, ResolvedOptions, ResourceServer } from './resolved.ts'
 
 const PUBLIC_URL =
   /^(https:\/\/[a-z0-9.-]+(:[1-9][0-9]{0,4})?|http:\/\/(127\.0\.0\.1|\[::1\])(:[1-9][0-9]{0,4})?)$/
 const BASE64URL = /^[A-Za-z0-9_-]+={0,2}$/
 const SECRET_BYTES = 32
-/** Parameters that are ours to set; `authorizationParams` may name none of them. */
-const OWN_PARAMETERS = [
-  'client_id',
-  'redirect_uri',
-  'response_type',
-  'response_mode',
-  'scope',
-  'state',
-  'nonce',
-  'code_challenge',
-  'code_challenge_method',
-  'request',
-  'request_uri',
-  'client_secret',
-  'client_assertion',
-  'client_assertion_type',
-]
 
 /** Our issuer is what apps compare byte for byte (RFC 9207 §2.4), so there is one spelling of it. */
 export function publicUrlProblem(publicUrl: string): string | undefined {
@@ -35,75 +21,30 @@ export function isOrigin(text: string): boolean {
   return URL.canParse(text) && new URL(text).origin === text
 }
 
-/** What is wrong with the provider's options before it is asked anything. */
-export function providerProblems(provider: ResolvedProvider): ConfigProblem[] {
-  const problems: ConfigProblem[] = []
-  const report = (key: string, problem: string) => problems.push({ path: ['provider', key], problem })
-
-  const issuer = URL.canParse(provider.issuer) ? new URL(provider.issuer) : null
-  if (!issuer || !['https:', 'http:'].includes(issuer.protocol)) report('issuer', 'must be an https URL')
-  else if (issuer.username || issuer.password) report('issuer', 'must not hold credentials')
-  else if (/[?#]/.test(provider.issuer)) report('issuer', 'must have no query and no fragment (RFC 8414 §2)')
-
-  const usesSecret = provider.clientAuthentication.startsWith('client_secret')
-  if (usesSecret && provider.clientSecret === undefined) {
-    report('clientSecret', `is required: clientAuthentication is ${provider.clientAuthentication}`)
-  }
-  if (provider.clientAuthentication === 'private_key_jwt' && provider.privateKey === undefined) {
-    report('privateKey', 'is required: clientAuthentication is private_key_jwt')
-  }
-  for (const name of Object.keys(provider.authorizationParams)) {
-    if (OWN_PARAMETERS.includes(name)) {
-      problems.push({
-        path: ['provider', 'authorizationParams', name],
-        problem: 'is set by us and cannot be overridden',
-      })
-    }
-  }
-  const explicit = [
-    provider.tokenEndpoint,
-    provider.revocationEndpoint,
-    provider.userinfoEndpoint,
-    provider.jwksUri,
-  ]
-  if (provider.authorizationEndpoint !== undefined && provider.tokenEndpoint === undefined) {
-    report(
-      'tokenEndpoint',
-      'is required: authorizationEndpoint is set, and explicit endpoints replace discovery',
-    )
-  }
-  if (provider.authorizationEndpoint === undefined && explicit.some((endpoint) => endpoint !== undefined)) {
-    report(
-      'authorizationEndpoint',
-      'is required: another endpoint is set, and explicit endpoints replace discovery',
-    )
-  }
-  if (
-    provider.authorizationEndpoint !== undefined &&
-    provider.scope.split(' ').includes('openid') &&
-    provider.jwksUri === undefined
-  ) {
-    report('jwksUri', 'is required: scope has openid, and the id_token signature is always checked')
-  }
-  return problems
-}
-
-/** Resource servers authenticate; a name must mean one party only. */
+/**
+ * Resource servers authenticate; a name must mean one party only.
+ *
+ * @param servers by their place in the list.
+ */
 export function resourceServerProblems(
-  servers: readonly ResourceServer[],
-  clients: readonly RegisteredClient[],
+  servers: ReadonlyMap<number, ResourceServer>,
+  clients: Iterable<RegisteredClient>,
 ): ConfigProblem[] {
-  const taken = new Set(clients.map((client) => client.clientId))
-  return servers.flatMap(({ clientId }, index) => {
+  const taken = new Set(Array.from(clients, (client) => client.clientId))
+  return [...servers].flatMap(([index, { clientId }]) => {
     const problem = taken.has(clientId) ? 'is taken by a client or another resource server' : ''
     taken.add(clientId)
     return problem ? [{ path: ['resourceServers', index, 'clientId'], problem }] : []
   })
 }
 
-/** Server secrets: the memory store dies with the process, so it alone may do without. */
-export function secretProblems(secrets: readonly string[], storeIsMemory: boolean): ConfigProblem[] {
-  if (secrets.length === 0 && !storeIsMemory) {
+/**
+ * Server secrets: the memory store dies with the process, so it alone may do without.
+ *
+ * @param storeKind the store's `name`; undefined: not known.
+ */
+export function secretProblems(secrets: readonly string[], storeKind: string | undefined): ConfigProblem[] {
+  if (secrets.length === 0 && storeKind !== 'memory') {
     return [
       {
         path: ['secrets'],
@@ -153,4 +94,25 @@ export function lifetimeProblems(lifetimes: ResolvedOptions['lifetimes']): Confi
           },
         ],
   )
+}
+
+/** What names a store, for programs that make one of plain data. */
+export type StoreDescription =
+  | { readonly type: 'memory'; readonly dangerouslyAllowInProduction?: boolean }
+  | { readonly type: 'redis' | 'postgres'; readonly url: string }
+
+/**
+ * Why no such store can be made, or undefined. Nothing is made or connected to find out.
+ *
+ * @returns words that hold neither address nor credential.
+ */
+export function storeProblem(store: StoreDescription): string | undefined {
+  if (store.type === 'memory') return memoryStoreProblem(store)
+  if (store.type === 'postgres') return postgresPoolProblem(store.url)
+  try {
+    parseRedisUrl(store.url)
+    return undefined
+  } catch (error) {
+    return (error as Error).message
+  }
 }

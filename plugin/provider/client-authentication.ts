@@ -1,10 +1,9 @@
-import { createPrivateKey, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { type CryptoKey, importJWK, importPKCS8, type JWK, SignJWT } from 'jose'
 import type { ResolvedProvider } from '../options/resolved.ts'
 import type { SecretSource } from '../options/schema.ts'
+import { readSigningKey } from '../options/signing-key.ts'
 
-/** Signature algorithms of `private_key_jwt`. */
-const ALGORITHMS = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA']
 const ASSERTION_SECONDS = 60
 
 /** What says in a request who we are, and proves it. */
@@ -14,7 +13,7 @@ export interface ClientCredentials {
   readonly parameters?: Readonly<Record<string, string>>
 }
 
-interface SigningKey {
+interface ImportedKey {
   key: CryptoKey
   alg: string
   kid: string | undefined
@@ -62,7 +61,7 @@ function basicOf(clientId: string, secret: string): string {
 }
 
 /** RFC 7523 §3. */
-function sign(clientId: string, issuer: string, { key, alg, kid }: SigningKey): Promise<string> {
+function sign(clientId: string, issuer: string, { key, alg, kid }: ImportedKey): Promise<string> {
   const now = Math.floor(Date.now() / 1000)
   return new SignJWT()
     .setProtectedHeader({ alg, ...(kid !== undefined && { kid }) })
@@ -82,46 +81,12 @@ async function ask(source: SecretSource | undefined): Promise<string> {
   return secret
 }
 
-async function importSigningKey(text: string): Promise<SigningKey> {
-  const jwk = parseJwk(text)
-  if (jwk) {
-    const alg = allowed(jwk.alg ?? algorithmOf(jwk.kty, jwk.crv))
-    const key = await importJWK({ ...jwk, ext: false }, alg)
-    if (key instanceof Uint8Array || key.type !== 'private') throw new Error('the JWK is not a private key')
-    return { key, alg, kid: jwk.kid }
-  }
-  const { asymmetricKeyType, asymmetricKeyDetails } = createPrivateKey(text)
-  const alg = allowed(algorithmOf(asymmetricKeyType, asymmetricKeyDetails?.namedCurve))
-  return { key: await importPKCS8(text, alg), alg, kid: undefined }
-}
-
-/** The JWK, or undefined if `text` is none: a PEM, or something that createPrivateKey will refuse. */
-function parseJwk(text: string): JWK | undefined {
-  try {
-    return JSON.parse(text) as JWK
-  } catch {
-    // The error of JSON.parse quotes the key.
-    return undefined
-  }
-}
-
-/** The usual algorithm of a kind of key, in the words of a JWK or of Node. */
-function algorithmOf(kind: string | undefined, curve: string | undefined): string | undefined {
-  const byKind: Record<string, string> = { RSA: 'RS256', rsa: 'RS256', 'rsa-pss': 'PS256', ed25519: 'EdDSA' }
-  const byCurve: Record<string, string> = {
-    'P-256': 'ES256',
-    prime256v1: 'ES256',
-    'P-384': 'ES384',
-    secp384r1: 'ES384',
-    Ed25519: 'EdDSA',
-  }
-  return byCurve[curve ?? ''] ?? byKind[kind ?? '']
-}
-
-function allowed(alg: string | undefined): string {
-  if (alg === undefined || !ALGORITHMS.includes(alg))
-    throw new Error(`the key is not for ${ALGORITHMS.join(', ')}`)
-  return alg
+async function importSigningKey(text: string): Promise<ImportedKey> {
+  const { alg, kid, jwk } = readSigningKey(text)
+  if (!jwk) return { key: await importPKCS8(text, alg), alg, kid }
+  const key = await importJWK({ ...(jwk as JWK), ext: false }, alg)
+  if (key instanceof Uint8Array || key.type !== 'private') throw new Error('the JWK is not a private key')
+  return { key, alg, kid }
 }
 
 /** Secrets and keys seldom change. */

@@ -1,9 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { ConfigError, type ConfigProblem, ProviderError } from '../oauth/errors.ts'
+import { ProviderError } from '../oauth/errors.ts'
+import { ConfigError, type ConfigProblem } from '../options/config-error.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
 import { authorizationUrl, createAuthorizationParameters } from './authorization-request.ts'
 import { createDiscovery } from './discovery.ts'
-import { issuerProblems, type Metadata } from './endpoints.ts'
+import type { Metadata } from './endpoints.ts'
 import { createIdTokenValidator } from './id-token.ts'
 import { createKeySet } from './jwks.ts'
 import type { Provider } from './provider.ts'
@@ -81,11 +82,7 @@ export function createProvider(options: ProviderClientOptions): Provider {
     },
 
     async start() {
-      const problems = [
-        ...environmentProblems(environment, log),
-        ...issuerProblems(provider),
-        ...(await calls.credentialProblems()),
-      ]
+      const problems = [...environmentProblems(environment, log), ...(await calls.credentialProblems())]
       if (problems.length > 0) throw new ConfigError(problems)
       await discovery.start()
     },

@@ -1,4 +1,5 @@
-import { ConfigError, ProviderError } from '../oauth/errors.ts'
+import { ProviderError } from '../oauth/errors.ts'
+import { ConfigError } from '../options/config-error.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
 import { isTimeout, within } from '../stores/within.ts'
 import { explicitMetadata, type Metadata, metadataProblems, readMetadata } from './endpoints.ts'

@@ -1,7 +1,6 @@
-import net from 'node:net'
-import type { ConfigProblem } from '../oauth/errors.ts'
+import type { ConfigProblem } from '../options/config-error.ts'
+import { endpointProblem } from '../options/provider-rules.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
-import { addressRule, isLoopbackIssuer } from './transport/addresses.ts'
 import type { JsonObject } from './transport/response.ts'
 
 /** What we use of authorization server metadata (RFC 8414 §2). */
@@ -45,19 +44,6 @@ export function explicitMetadata(provider: ResolvedProvider): JsonObject | undef
   return metadata
 }
 
-/** An http issuer is for this machine, or for a network that the operator vouches for. */
-export function issuerProblems(provider: ResolvedProvider): ConfigProblem[] {
-  const https = new URL(provider.issuer).protocol === 'https:'
-  if (https || isLoopbackIssuer(provider.issuer) || provider.dangerouslyAllowPrivateNetwork) return []
-  return [
-    {
-      path: ['provider', 'issuer'],
-      problem:
-        'must be https (http only for 127.0.0.1, [::1] and localhost, or with dangerouslyAllowPrivateNetwork)',
-    },
-  ]
-}
-
 /**
  * Everything that keeps `metadata` from being used: another issuer (RFC 8414 §3.3), no S256 (A-16), a missing
  * endpoint, or one that is not https on an allowed host (F-02, RFC 8414 §6.2).
@@ -98,26 +84,4 @@ export function metadataProblems(
     else report('issuer', `the metadata's ${name} ${problem}`)
   }
   return problems
-}
-
-function endpointProblem(value: unknown, provider: ResolvedProvider): string | undefined {
-  if (typeof value !== 'string' || !URL.canParse(value)) return 'is not a URL'
-  const url = new URL(value)
-  const issuer = new URL(provider.issuer)
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && issuer.protocol === 'http:'))
-    return 'must be https'
-  if (url.username !== '' || url.password !== '') return 'must not hold credentials'
-  if (value.includes('#')) return 'must have no fragment'
-
-  const host = `${url.hostname}:${url.port || (url.protocol === 'https:' ? '443' : '80')}`
-  if (
-    url.host !== issuer.host &&
-    !provider.allowedHosts.includes(url.host) &&
-    !provider.allowedHosts.includes(host)
-  ) {
-    return `is on another host; if that is right, add ${host} to provider.allowedHosts`
-  }
-  const literal = url.hostname.replace(/^\[|\]$/g, '')
-  if (net.isIP(literal) !== 0 && !addressRule(provider, url.origin)(literal)) return 'is on a private address'
-  return undefined
 }

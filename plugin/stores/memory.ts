@@ -19,21 +19,26 @@ export interface MemoryStoreOptions {
  * a second process would not see the first one's grants (requirements G-13).
  */
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
-  const { maxRecords = 100_000, dangerouslyAllowInProduction = false, now = Date.now } = options
+  const { maxRecords = 100_000, now = Date.now } = options
   if (!Number.isSafeInteger(maxRecords) || maxRecords < 1) {
     throw new RangeError('memoryStore: maxRecords must be a positive integer')
   }
+  const problem = memoryStoreProblem(options)
+  if (problem !== undefined) throw new Error(problem)
+  return new MemoryStore(maxRecords, now)
+}
+
+/** Why this process may have no memory store, or undefined (requirements G-13). */
+export function memoryStoreProblem({
+  dangerouslyAllowInProduction = false,
+}: Pick<MemoryStoreOptions, 'dangerouslyAllowInProduction'> = {}): string | undefined {
   if (cluster.isWorker) {
-    throw new Error(
-      'memoryStore: a cluster worker shares no memory with the others; use redisStore or postgresStore',
-    )
+    return 'memoryStore: a cluster worker shares no memory with the others; use redisStore or postgresStore'
   }
   if (process.env.NODE_ENV === 'production' && !dangerouslyAllowInProduction) {
-    throw new Error(
-      'memoryStore: NODE_ENV is production and this store loses every session at a restart; use redisStore or postgresStore, or set dangerouslyAllowInProduction',
-    )
+    return 'memoryStore: NODE_ENV is production and this store loses every session at a restart; use redisStore or postgresStore, or set dangerouslyAllowInProduction'
   }
-  return new MemoryStore(maxRecords, now)
+  return undefined
 }
 
 interface Entry extends StoredRecord {

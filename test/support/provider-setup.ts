@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Test } from 'tap'
 import { MockAgent } from 'undici'
-import { ConfigError, ProviderError } from '../../plugin/oauth/errors.ts'
+import { ProviderError } from '../../plugin/oauth/errors.ts'
+import { ConfigError } from '../../plugin/options/config-error.ts'
 import type { ResolvedProvider } from '../../plugin/options/resolved.ts'
 import { createProvider, type ProviderClientOptions } from '../../plugin/provider/client.ts'
 

@@ -1,5 +1,6 @@
-import { type ConfigProblem, ProviderError } from '../../oauth/errors.ts'
+import { ProviderError } from '../../oauth/errors.ts'
 import { formatForm } from '../../oauth/form.ts'
+import type { ConfigProblem } from '../../options/config-error.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'
 import { createClientAuthentication } from '../client-authentication.ts'
 import { createBreaker } from './breaker.ts'

@@ -1,8 +1,8 @@
 import dns from 'node:dns'
 import net from 'node:net'
 import { Agent, buildConnector, type Dispatcher, Pool } from 'undici'
+import { addressRule } from '../../options/addresses.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'
-import { addressRule } from './addresses.ts'
 
 /** What the provider client needs of undici. */
 export type ProviderDispatcher = Pick<Dispatcher, 'dispatch'>

@@ -23,6 +23,8 @@ export interface OwnPostgresPool extends PostgresPool {
 const STATEMENT_TIMEOUT_MS = 1000
 const CONNECT_TIMEOUT_MS = 1000
 
+const WRONG_URL = 'the URL must read postgres://user:password@host:port/database'
+
 /**
  * A `pg.Pool` with the limits that the store needs: nothing waits for ever, on either side (requirements G-12).
  *
@@ -33,13 +35,7 @@ export function createPostgresPool(
   url: string,
   { max = 10, pooler = false }: PostgresPoolOptions = {},
 ): OwnPostgresPool {
-  if (!URL.canParse(url) || !/^postgres(ql)?:$/.test(new URL(url).protocol)) {
-    throw new StoreError(
-      'postgres',
-      'connect',
-      'the URL must read postgres://user:password@host:port/database',
-    )
-  }
+  if (!isPostgresUrl(url)) throw new StoreError('postgres', 'connect', WRONG_URL)
   return new (loadPg().Pool)({
     connectionString: url,
     max,
@@ -52,6 +48,21 @@ export function createPostgresPool(
       idle_in_transaction_session_timeout: 2 * STATEMENT_TIMEOUT_MS,
     }),
   })
+}
+
+/** Why no pool can be made for `url`, or undefined: its form, or the package `pg` is not installed. */
+export function postgresPoolProblem(url: string): string | undefined {
+  if (!isPostgresUrl(url)) return WRONG_URL
+  try {
+    loadPg()
+    return undefined
+  } catch (error) {
+    return (error as StoreError).message
+  }
+}
+
+function isPostgresUrl(url: string): boolean {
+  return URL.canParse(url) && /^postgres(ql)?:$/.test(new URL(url).protocol)
 }
 
 /** An optional peer: only whoever uses this store needs it. */

@@ -1,7 +1,7 @@
 import net from 'node:net'
 import t, { type Test } from 'tap'
+import { addressRule, isPublicAddress } from '../../../../plugin/options/addresses.ts'
 import { createProvider } from '../../../../plugin/provider/client.ts'
-import { addressRule, isPublicAddress } from '../../../../plugin/provider/transport/addresses.ts'
 import { createDispatcher } from '../../../../plugin/provider/transport/network.ts'
 import { serve } from '../../../support/provider-server.ts'
 import { providerOptions, recordingLog } from '../../../support/provider-setup.ts'

@@ -1,0 +1,145 @@
+import net from 'node:net'
+import { addressRule, isLoopbackIssuer } from './addresses.ts'
+import type { ConfigProblem } from './config-error.ts'
+import type { ResolvedProvider } from './resolved.ts'
+import { isSigningKey } from './signing-key.ts'
+
+/** Parameters that are ours to set; `authorizationParams` may name none of them. */
+const OWN_PARAMETERS = [
+  'client_id',
+  'redirect_uri',
+  'response_type',
+  'response_mode',
+  'scope',
+  'state',
+  'nonce',
+  'code_challenge',
+  'code_challenge_method',
+  'request',
+  'request_uri',
+  'client_secret',
+  'client_assertion',
+  'client_assertion_type',
+]
+/** The options that can name an endpoint instead of discovery. */
+const ENDPOINT_OPTIONS = [
+  'authorizationEndpoint',
+  'tokenEndpoint',
+  'revocationEndpoint',
+  'userinfoEndpoint',
+  'jwksUri',
+] as const
+
+type Report = (key: string, problem: string) => void
+
+/** What is wrong with the provider's options, as far as it can be told without asking anybody. */
+export function providerProblems(provider: ResolvedProvider): ConfigProblem[] {
+  const problems: ConfigProblem[] = []
+  const report: Report = (key, problem) => problems.push({ path: ['provider', key], problem })
+
+  const issuerProblem = problemOfIssuer(provider)
+  if (issuerProblem) report('issuer', issuerProblem)
+  checkCredentials(provider, report)
+  for (const name of Object.keys(provider.authorizationParams)) {
+    if (OWN_PARAMETERS.includes(name)) {
+      problems.push({
+        path: ['provider', 'authorizationParams', name],
+        problem: 'is set by us and cannot be overridden',
+      })
+    }
+  }
+  checkEndpointSet(provider, report)
+  // Endpoints are judged by the issuer: its scheme, its host.
+  if (issuerProblem) return problems
+  for (const option of ENDPOINT_OPTIONS) {
+    const problem = provider[option] !== undefined && endpointProblem(provider[option], provider)
+    if (problem) report(option, problem)
+  }
+  return problems
+}
+
+/** Why the issuer cannot be used, or undefined (RFC 8414 §2, F-01, F-03). */
+function problemOfIssuer(provider: ResolvedProvider): string | undefined {
+  const issuer = URL.canParse(provider.issuer) ? new URL(provider.issuer) : null
+  if (!issuer || !['https:', 'http:'].includes(issuer.protocol)) return 'must be an https URL'
+  if (issuer.username || issuer.password) return 'must not hold credentials'
+  if (/[?#]/.test(provider.issuer)) return 'must have no query and no fragment (RFC 8414 §2)'
+  // An http issuer is for this machine, or for a network that the operator vouches for.
+  const mayBeHttp = isLoopbackIssuer(provider.issuer) || provider.dangerouslyAllowPrivateNetwork
+  if (issuer.protocol === 'http:' && !mayBeHttp) {
+    return 'must be https (http only for 127.0.0.1, [::1] and localhost, or with dangerouslyAllowPrivateNetwork)'
+  }
+  // With hand-set endpoints nobody connects to the issuer.
+  if (provider.authorizationEndpoint === undefined && isRefusedAddress(issuer, provider)) {
+    return 'is on a private address; if the provider is in your own network, set dangerouslyAllowPrivateNetwork'
+  }
+  return undefined
+}
+
+/** What the one configured method needs (F-05). A secret that is a function is asked when it is needed. */
+function checkCredentials(provider: ResolvedProvider, report: Report): void {
+  const { clientAuthentication, clientSecret, privateKey } = provider
+  if (clientAuthentication.startsWith('client_secret') && clientSecret === undefined) {
+    report('clientSecret', `is required: clientAuthentication is ${clientAuthentication}`)
+  }
+  if (clientAuthentication !== 'private_key_jwt') return
+  if (privateKey === undefined) {
+    report('privateKey', 'is required: clientAuthentication is private_key_jwt')
+  } else if (typeof privateKey === 'string' && !isSigningKey(privateKey)) {
+    report('privateKey', 'is not a private key: a JWK or a PKCS#8 PEM; RSA, P-256, P-384 or Ed25519')
+  }
+}
+
+/** Explicit endpoints replace discovery, so that those which are needed must all be there (F-01). */
+function checkEndpointSet(provider: ResolvedProvider, report: Report): void {
+  if (provider.authorizationEndpoint === undefined) {
+    if (ENDPOINT_OPTIONS.some((option) => provider[option] !== undefined)) {
+      report(
+        'authorizationEndpoint',
+        'is required: another endpoint is set, and explicit endpoints replace discovery',
+      )
+    }
+    return
+  }
+  if (provider.tokenEndpoint === undefined) {
+    report(
+      'tokenEndpoint',
+      'is required: authorizationEndpoint is set, and explicit endpoints replace discovery',
+    )
+  }
+  if (provider.scope.split(' ').includes('openid') && provider.jwksUri === undefined) {
+    report('jwksUri', 'is required: scope has openid, and the id_token signature is always checked')
+  }
+}
+
+/**
+ * Why we do not send anything to an endpoint, or undefined: it must be https like its issuer, on the issuer's host or
+ * one of `allowedHosts`, without credentials and fragment, and not on a private address (F-02, F-03, RFC 8414 §6.2).
+ *
+ * @param value of the options or of the provider's metadata. @param provider with an issuer that is a URL.
+ */
+export function endpointProblem(value: unknown, provider: ResolvedProvider): string | undefined {
+  if (typeof value !== 'string' || !URL.canParse(value)) return 'is not a URL'
+  const url = new URL(value)
+  const issuer = new URL(provider.issuer)
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && issuer.protocol === 'http:'))
+    return 'must be https'
+  if (url.username !== '' || url.password !== '') return 'must not hold credentials'
+  if (value.includes('#')) return 'must have no fragment'
+
+  const host = `${url.hostname}:${url.port || (url.protocol === 'https:' ? '443' : '80')}`
+  if (
+    url.host !== issuer.host &&
+    !provider.allowedHosts.includes(url.host) &&
+    !provider.allowedHosts.includes(host)
+  ) {
+    return `is on another host; if that is right, add ${host} to provider.allowedHosts`
+  }
+  return isRefusedAddress(url, provider) ? 'is on a private address' : undefined
+}
+
+/** True for a literal address that we would not connect to; a name is looked up when it is needed. */
+function isRefusedAddress({ hostname, origin }: URL, provider: ResolvedProvider): boolean {
+  const literal = hostname.replace(/^\[|\]$/g, '')
+  return net.isIP(literal) !== 0 && !addressRule(provider, origin)(literal)
+}

@@ -1,0 +1,124 @@
+import Value from 'typebox/value'
+import { clientProblems, clientWarnings } from './client-rules.ts'
+import type { ConfigProblem } from './config-error.ts'
+import { schemaProblems } from './problems.ts'
+import { providerProblems } from './provider-rules.ts'
+import type { RegisteredClient, ResolvedOptions, ResolvedProvider } from './resolved.ts'
+import { lifetimeProblems, publicUrlProblem, resourceServerProblems, secretProblems } from './rules.ts'
+import { OptionsSchema, type PkceOptions } from './schema.ts'
+
+/** The options without what is alive. */
+export type PlainOptions = Omit<PkceOptions, 'store'>
+
+/** The options with every default, but for those that follow from others. */
+export type CompleteOptions = Required<
+  Omit<PlainOptions, 'provider' | 'clients' | 'lifetimes' | 'limits' | 'rateLimit'>
+> &
+  Pick<ResolvedOptions, 'lifetimes' | 'limits' | 'rateLimit'> & {
+    provider: ResolvedProvider
+    clients: RegisteredClient[]
+  }
+
+/** What the options come to: complete, or what is wrong with them. */
+export type ValidatedOptions =
+  | {
+      readonly options: CompleteOptions
+      readonly problems: readonly []
+      /** What an operator should hear at start: options that weaken security, loudly named or not. */
+      readonly warnings: readonly string[]
+    }
+  | {
+      readonly options: undefined
+      readonly problems: readonly ConfigProblem[]
+      readonly warnings: readonly []
+    }
+
+/**
+ * Checks the options as a whole and fills in the defaults. Nothing is opened, connected or kept.
+ *
+ * @param given as written, of any form; it is not changed. Secrets of the provider may be functions.
+ * @param storeKind the store's `name`, for the rules that depend on it; undefined: not known.
+ * @returns every problem at once: a part that breaks the schema does not hide what is wrong with the others.
+ */
+export function validateOptions(given: PlainOptions, storeKind: string | undefined): ValidatedOptions {
+  const data = plainData(given)
+  const problems = schemaProblems(OptionsSchema, data)
+  // The rules read fields that exist and have the right type; an unknown key breaks nothing.
+  const known = problems.length === 0 ? data : Value.Clean(OptionsSchema, structuredClone(data))
+  const broken = problems.length === 0 ? [] : schemaProblems(OptionsSchema, known)
+  const isSound = (...path: ConfigProblem['path']) =>
+    !broken.some((one) => path.every((key, depth) => depth >= one.path.length || key === one.path[depth]))
+
+  const options = Value.Default(OptionsSchema, known) as CompleteOptions
+  problems.push(...ruleProblems())
+  if (problems.length > 0) return { options: undefined, problems, warnings: [] }
+  const provider = { ...options.provider, ...secretFunctions(given.provider) }
+  const complete = { ...options, provider, clients: options.clients.map(named) }
+  return {
+    options: complete,
+    problems: [],
+    warnings: [...optionWarnings(complete), ...clientWarnings(complete.clients)],
+  }
+
+  function ruleProblems(): ConfigProblem[] {
+    const clients = soundItems('clients', options.clients)
+    const found: ConfigProblem[] = []
+    if (isSound('publicUrl')) {
+      const problem = publicUrlProblem(options.publicUrl)
+      if (problem) found.push({ path: ['publicUrl'], problem })
+    }
+    if (isSound('provider')) {
+      found.push(...providerProblems({ ...options.provider, ...secretFunctions(given.provider) }))
+    }
+    found.push(...clientProblems(clients))
+    const servers = soundItems('resourceServers', options.resourceServers)
+    found.push(...resourceServerProblems(servers, clients.values()))
+    if (isSound('secrets')) found.push(...secretProblems(options.secrets, storeKind))
+    if (isSound('lifetimes')) found.push(...lifetimeProblems(options.lifetimes))
+    return found
+  }
+
+  function soundItems<T>(key: 'clients' | 'resourceServers', items: readonly T[]): Map<number, T> {
+    if (!Array.isArray(items)) return new Map()
+    return new Map([...items.entries()].filter(([index]) => isSound(key, index)))
+  }
+}
+
+function named(client: RegisteredClient): RegisteredClient {
+  return { ...client, name: client.name ?? client.clientId }
+}
+
+/**
+ * A copy that is data alone. The provider's secrets that are functions stand as a word, so that the schema's
+ * strings hold; a function anywhere else is null, which no option may be.
+ */
+function plainData({ provider, ...rest }: PlainOptions): unknown {
+  const words = Object.keys(secretFunctions(provider)).map((key) => [key, 'function'])
+  const isMap = typeof provider === 'object' && provider !== null && !Array.isArray(provider)
+  const data = { ...rest, provider: isMap ? { ...provider, ...Object.fromEntries(words) } : provider }
+  return JSON.parse(
+    JSON.stringify(data, (_key, value) => (/function|bigint|symbol/.test(typeof value) ? null : value)),
+  )
+}
+
+function secretFunctions(provider: PkceOptions['provider'] | undefined): Partial<ResolvedProvider> {
+  return Object.fromEntries(
+    Object.entries(provider ?? {}).filter(
+      ([key, value]) => ['clientSecret', 'privateKey'].includes(key) && typeof value === 'function',
+    ),
+  )
+}
+
+function optionWarnings({ provider, rateLimit }: CompleteOptions): string[] {
+  const warnings: string[] = []
+  if (rateLimit === false) warnings.push('rateLimit is false: nothing slows down guessing or floods')
+  if (provider.dangerouslyAllowPrivateNetwork) {
+    warnings.push(
+      'provider.dangerouslyAllowPrivateNetwork is set: provider URLs may lead into the private network',
+    )
+  }
+  if (provider.pkce === 'none') {
+    warnings.push("provider.pkce is none: the provider's code is not bound to its transaction")
+  }
+  return warnings
+}

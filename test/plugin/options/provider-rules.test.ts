@@ -1,0 +1,88 @@
+import { generateKeyPairSync } from 'node:crypto'
+import t from 'tap'
+import { oneProblem, problemsOf, withProvider } from '../../support/plugin-options.ts'
+
+t.test('an http issuer is for loopback, or dangerouslyAllowPrivateNetwork (F-01)', async (t) => {
+  for (const provider of [
+    { issuer: 'http://127.0.0.1:4000' },
+    { issuer: 'http://[::1]:4000' },
+    { issuer: 'http://localhost:4000' },
+    { issuer: 'http://as.internal', dangerouslyAllowPrivateNetwork: true },
+    { issuer: 'https://10.0.0.1', dangerouslyAllowPrivateNetwork: true },
+  ]) {
+    t.same(problemsOf(withProvider(provider)), [], provider.issuer)
+  }
+  for (const issuer of ['http://as.example', 'http://127.0.0.2:4000', 'http://127.0.0.1.example']) {
+    oneProblem(t, withProvider({ issuer }), 'provider.issuer', 'must be https', issuer)
+  }
+  for (const issuer of ['https://10.0.0.1', 'https://[::ffff:169.254.169.254]']) {
+    oneProblem(t, withProvider({ issuer }), 'provider.issuer', 'is on a private address', issuer)
+  }
+})
+
+t.test(
+  'explicit endpoints: https, on a host that is allowed, nothing in them but a place (F-02, F-03)',
+  async (t) => {
+    const at = (tokenEndpoint: string, more: object = {}) =>
+      withProvider({
+        authorizationEndpoint: 'https://login.example.com/a',
+        tokenEndpoint,
+        scope: 'api',
+        ...more,
+      })
+    t.same(problemsOf(at('https://login.example.com/t')), [])
+    t.same(problemsOf(at('https://tokens.example/t', { allowedHosts: ['tokens.example:443'] })), [])
+    for (const [endpoint, words] of [
+      ['login.example.com/t', 'is not a URL'],
+      ['http://login.example.com/t', 'must be https'],
+      ['https://user:pw@login.example.com/t', 'must not hold credentials'],
+      ['https://login.example.com/t#x', 'must have no fragment'],
+      ['https://tokens.example/t', 'add tokens.example:443 to provider.allowedHosts'],
+    ] as const) {
+      oneProblem(t, at(endpoint), 'provider.tokenEndpoint', words, endpoint)
+    }
+    const inside = at('https://169.254.169.254/t', { allowedHosts: ['169.254.169.254:443'] })
+    oneProblem(t, inside, 'provider.tokenEndpoint', 'is on a private address')
+    const escaping = withProvider({
+      issuer: 'http://127.0.0.1:4000',
+      scope: 'api',
+      authorizationEndpoint: 'http://127.0.0.1:4000/a',
+      tokenEndpoint: 'http://127.0.0.1:4001/t',
+      allowedHosts: ['127.0.0.1:4001'],
+    })
+    oneProblem(t, escaping, 'provider.tokenEndpoint', 'is on a private address')
+  },
+)
+
+t.test('a private key that is given as text must be one, of a kind that we sign with (F-05)', async (t) => {
+  const withKey = (privateKey: unknown) =>
+    withProvider({ clientAuthentication: 'private_key_jwt', clientSecret: undefined, privateKey })
+  const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const pem = String(ec.privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  const jwk = ec.privateKey.export({ format: 'jwk' })
+  const rsa = (modulusLength: number) =>
+    String(generateKeyPairSync('rsa', { modulusLength }).privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  for (const key of [
+    pem,
+    rsa(2048),
+    JSON.stringify(jwk),
+    JSON.stringify({ ...jwk, alg: 'ES256', kid: 'k1' }),
+    String(generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' })),
+  ]) {
+    t.same(problemsOf(withKey(key)), [])
+  }
+  t.same(problemsOf(withKey(() => 's3cret')), [], 'a function is asked when it is needed')
+  for (const key of [
+    's3cret',
+    '{"kty":"s3cret',
+    '"s3cret"',
+    '{"kty":"oct","k":"c2VjcmV0","alg":"HS256"}',
+    JSON.stringify(ec.publicKey.export({ format: 'jwk' })),
+    JSON.stringify({ ...jwk, alg: 'RS256' }),
+    JSON.stringify(generateKeyPairSync('ec', { namedCurve: 'P-521' }).privateKey.export({ format: 'jwk' })),
+    String(ec.privateKey.export({ type: 'sec1', format: 'pem' })),
+    rsa(1024),
+  ]) {
+    oneProblem(t, withKey(key), 'provider.privateKey', /is not a private key(?!.*s3cret)/)
+  }
+})
