@@ -1,29 +1,110 @@
 import fastifyRedis from '@fastify/redis'
 import type { FastifyInstance } from 'fastify'
-import { pkce } from '../plugin/index.ts'
+import { type PkceOptions, pkce, type Store } from '../plugin/index.ts'
 import type { GatewayConfig } from './config/schemas/gateway.ts'
+import { rereadSecret } from './config/secrets.ts'
 import { registerForwarding } from './forward/register.ts'
-import { type ListenerOptions, publicListener } from './listener/listener.ts'
+import { publicListener } from './listener/listener.ts'
+import { listenerLogging } from './operations/log.ts'
+import { borrowedStore, createStore, type GatewayStore } from './operations/store.ts'
+
+/** What lives behind a listener, made from the configuration as often as it is asked for. */
+export interface GatewayServices {
+  readonly store: GatewayStore
+  /** The plugin's options: the configured ones, the store, and functions for the secrets that are read at each use. */
+  readonly options: PkceOptions
+}
+
+/** Where log lines go instead of stdout. */
+export type LogStream = { write(line: string): void }
+
+/** What a program may bring along. */
+export interface GatewayOptions {
+  /** Used in place of the configured one, and left open. */
+  readonly store?: Store
+  readonly logStream?: LogStream
+}
+
+/**
+ * Makes everything alive that the configuration describes. Nothing is connected before `store.prepare`.
+ *
+ * @param given used in place of the configured store, and left open.
+ * @throws StoreError, Error when no store can be made.
+ */
+export function createServices(config: GatewayConfig, given?: Store): GatewayServices {
+  const store = given ? borrowedStore(given) : createStore(config.store)
+  const { provider, ...options } = config.plugin
+  const { clientSecretFile, privateKeyFile, ...rest } = provider
+  return {
+    store,
+    options: {
+      ...options,
+      provider: {
+        ...rest,
+        ...(clientSecretFile !== undefined && { clientSecret: () => rereadSecret(clientSecretFile) }),
+        ...(privateKeyFile !== undefined && { privateKey: () => rereadSecret(privateKeyFile) }),
+      },
+      store: store.store,
+    },
+  }
+}
+
+/**
+ * The gateway for programs: looks at the store, then puts the listener, the forwarding and the plugin together.
+ *
+ * @returns a Fastify instance that does not listen yet. Closing it closes the store, unless `options.store` was given.
+ * @throws ConfigError when the provider's metadata is wrong. @throws StoreError when the store cannot be used.
+ */
+export async function buildGateway(
+  config: GatewayConfig,
+  options: GatewayOptions = {},
+): Promise<FastifyInstance> {
+  const services = createServices(config, options.store)
+  const warnings = await prepareStore(services.store)
+  const app = await composeGateway(config, services, options.logStream)
+  for (const warning of warnings) app.log.warn(warning)
+  return app
+}
+
+/** @returns warnings. @throws StoreError when it cannot be used; then it is closed. */
+export async function prepareStore(store: GatewayStore): Promise<readonly string[]> {
+  try {
+    return await store.prepare()
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
 
 /**
  * The gateway: a listener with its limits, the walk of every request, the plugin's endpoints, the upstreams.
  *
- * @returns a Fastify instance that does not listen yet; closing it leaves the store of `config` open.
- * @throws ConfigError when the provider's metadata is wrong.
+ * @returns a Fastify instance that does not listen yet. Closing it closes the store of `services`, as a failure does.
+ * @throws ConfigError when the provider's metadata is wrong, or the certificate cannot be used any more.
  */
-export async function buildGateway(
+export async function composeGateway(
   config: GatewayConfig,
-  options: ListenerOptions = {},
+  { store, options }: GatewayServices,
+  logStream?: LogStream,
 ): Promise<FastifyInstance> {
-  const app = publicListener(config, options)
-  registerForwarding(app, {
-    publicUrl: config.plugin.publicUrl,
-    allowedHosts: config.allowedHosts,
-    trustProxy: config.trustProxy,
-    upstreams: config.upstreams,
-    sessions: () => app.pkce,
-  })
-  if (config.store.redis) await app.register(fastifyRedis, { client: config.store.redis })
-  await app.register(pkce, config.plugin)
-  return app
+  let close = () => store.close()
+  try {
+    const app = publicListener(config, listenerLogging(config.log.level, logStream))
+    // The first hook to be added is the last to be run: after the plugin's own.
+    app.addHook('onClose', () => store.close())
+    close = () => app.close()
+    registerForwarding(app, {
+      publicUrl: options.publicUrl,
+      allowedHosts: config.allowedHosts,
+      trustProxy: config.trustProxy,
+      upstreams: config.upstreams,
+      sessions: () => app.pkce,
+    })
+    if (store.redis) await app.register(fastifyRedis, { client: store.redis })
+    await app.register(pkce, options)
+    return app
+  } catch (error) {
+    await close()
+    throw error
+  }
 }

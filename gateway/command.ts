@@ -1,13 +1,13 @@
 import { createRequire } from 'node:module'
-import { ConfigError, resolveOptions, StoreError } from '../plugin/index.ts'
+import { ConfigError, formatProblem, StoreError } from '../plugin/index.ts'
 import { postgresDdl } from '../plugin/stores/postgres/index.ts'
 import { CONFIG_VARIABLE, type Environment, readEnvironment } from './config/environment.ts'
-import { type CommandLine, readFlags, UsageError, usage } from './config/flags.ts'
+import { type CommandLine, readFlags, usage } from './config/flags.ts'
 import { type LoadedConfig, loadConfig } from './config/load.ts'
 import { printConfig } from './config/print.ts'
-import { ConfigurationError } from './config/problems.ts'
 import { banner } from './operations/banner.ts'
 import { logLines } from './operations/log.ts'
+import { createStore } from './operations/store.ts'
 import { type RunningGateway, StartError, startGateway } from './start.ts'
 
 /** `EX_CONFIG` of sysexits.h: a supervisor need not try again before somebody has changed something. */
@@ -37,19 +37,25 @@ export async function runCommand(
   streams: Streams,
 ): Promise<number | Started> {
   const { stdout, stderr } = streams
+  let flags: CommandLine
+  try {
+    flags = readFlags(args)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    return wrongUsage(error.problems.map(({ problem }) => problem).join('; '))
+  }
+  if (flags.help) return print(usage())
+  if (flags.version) return print(`${version()}\n`)
+  if (flags.migrate && flags.sql) return print(postgresDdl())
+  if (!isConfigured(flags, environment)) {
+    return wrongUsage('there is no configuration: give --config FILE, or PKCE_GATEWAY_… variables')
+  }
   let loaded: LoadedConfig | undefined
   try {
-    const flags = readFlags(args)
-    if (flags.help) return print(usage())
-    if (flags.version) return print(`${version()}\n`)
-    if (flags.migrate && flags.sql) return print(postgresDdl())
-    loaded = load(flags, environment)
+    loaded = loadConfig({ file: fileOf(flags, environment), environment, flags: flags.settings })
     if (flags.printConfig) return print(printConfig(loaded.effective))
     if (flags.configTest) {
-      const { warnings, plugin } = loaded.config
-      for (const warning of [...warnings, ...resolveOptions(plugin).warnings]) {
-        stderr.write(`warning: ${warning}\n`)
-      }
+      for (const warning of loaded.warnings) stderr.write(`warning: ${warning}\n`)
       return print('ok\n')
     }
     if (flags.migrate) return print(await migrate(loaded))
@@ -63,31 +69,36 @@ export async function runCommand(
     return 0
   }
 
+  function wrongUsage(problem: string): number {
+    return complain([`pkce-gateway: ${problem}`, 'Try pkce-gateway --help.'], WRONG_USAGE)
+  }
+
   function fail(error: unknown): number {
-    const complain = (lines: readonly string[], status: number) => {
-      stderr.write(`${lines.join('\n')}\n`)
-      return status
+    if (error instanceof ConfigError) {
+      // What has no place yet was found at the start, by the plugin.
+      const problems = loaded ? loaded.locate(error.problems) : error.problems
+      const lines = problems.map(formatProblem)
+      return complain(['pkce-gateway: invalid configuration', ...lines], INVALID_CONFIGURATION)
     }
-    const invalid = (lines: readonly string[]) =>
-      complain(['pkce-gateway: invalid configuration', ...lines], INVALID_CONFIGURATION)
-    if (error instanceof UsageError) {
-      return complain([`pkce-gateway: ${error.message}`, 'Try pkce-gateway --help.'], WRONG_USAGE)
-    }
-    if (error instanceof ConfigurationError) return invalid(error.lines)
-    if (error instanceof ConfigError && loaded) return invalid(loaded.describe(error.problems))
     if (error instanceof StartError) return complain([`pkce-gateway: ${error.message}`], FAILED_START)
     const { name, message, stack } = error as Error
     return complain([`pkce-gateway: could not start: ${stack ?? `${name}: ${message}`}`], FAILED_START)
   }
+
+  function complain(lines: readonly string[], status: number): number {
+    stderr.write(`${lines.join('\n')}\n`)
+    return status
+  }
 }
 
-function load(flags: CommandLine, environment: Environment): LoadedConfig {
-  const file = flags.config ?? (environment[CONFIG_VARIABLE] || undefined)
+function fileOf(flags: CommandLine, environment: Environment): string | undefined {
+  return flags.config ?? (environment[CONFIG_VARIABLE] || undefined)
+}
+
+/** By a file or by variables: flags alone do not describe a gateway. */
+function isConfigured(flags: CommandLine, environment: Environment): boolean {
   const { settings, problems } = readEnvironment(environment)
-  if (file === undefined && settings.length + problems.length === 0) {
-    throw new UsageError('there is no configuration: give --config FILE, or PKCE_GATEWAY_… variables')
-  }
-  return loadConfig({ file, environment, flags: flags.settings })
+  return fileOf(flags, environment) !== undefined || settings.length + problems.length > 0
 }
 
 async function start({ config }: LoadedConfig, { stdout }: Streams): Promise<Started> {
@@ -104,9 +115,9 @@ async function start({ config }: LoadedConfig, { stdout }: Streams): Promise<Sta
 
 /** Makes the tables, whichever version they have now. @throws StartError where there are none to make. */
 async function migrate({ config }: LoadedConfig): Promise<string> {
-  const { store } = config
+  const store = createStore(config.store)
   try {
-    if (!store.migrate) throw new StartError(`migrate: the ${store.store.name} store has no tables`)
+    if (!store.migrate) throw new StartError(`migrate: the ${config.store.type} store has no tables`)
     await store.migrate()
     return 'ok\n'
   } catch (error) {

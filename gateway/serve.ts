@@ -1,6 +1,6 @@
 import type { Server } from 'node:https'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import { buildGateway } from './app.ts'
+import { composeGateway, createServices, type LogStream, prepareStore } from './app.ts'
 import type { GatewayConfig } from './config/schemas/gateway.ts'
 import { watchCertificate } from './listener/certificate.ts'
 import type { Readiness } from './operations/admin.ts'
@@ -31,18 +31,16 @@ export interface Listening {
  *
  * @throws ConfigError when the provider's metadata is wrong. @throws StartError when the store cannot be used.
  */
-export async function serveHere(
-  config: GatewayConfig,
-  logStream?: { write(line: string): void },
-): Promise<Service> {
+export async function serveHere(config: GatewayConfig, logStream?: LogStream): Promise<Service> {
   /** In the order of opening; closed in reverse. */
-  const closing: (() => Promise<unknown>)[] = [() => config.store.close()]
+  const closing: (() => Promise<unknown>)[] = []
   const close = async () => {
     for (const one of closing.splice(0).reverse()) await one()
   }
   try {
-    const warnings = await config.store.prepare()
-    const app = await buildGateway(config, logStream && { logStream })
+    const services = createServices(config)
+    const warnings = await prepareStore(services.store)
+    const app = await composeGateway(config, services, logStream)
     closing.push(() => closeListener(app))
     await app.ready()
     return {

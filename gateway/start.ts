@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import type { LogStream } from './app.ts'
 import type { GatewayConfig } from './config/schemas/gateway.ts'
 import { startAdmin } from './operations/admin.ts'
 import { explainedBy } from './operations/start-error.ts'
@@ -24,10 +25,7 @@ export interface RunningGateway extends Listening {
  * @param logStream where this process logs; workers log to standard output.
  * @throws ConfigError when the provider's metadata is wrong. @throws StartError when a port cannot be had.
  */
-export async function startGateway(
-  config: GatewayConfig,
-  logStream?: { write(line: string): void },
-): Promise<RunningGateway> {
+export async function startGateway(config: GatewayConfig, logStream?: LogStream): Promise<RunningGateway> {
   let draining = false
   /** In the order of opening; closed in reverse. */
   const closing: (() => Promise<unknown>)[] = []

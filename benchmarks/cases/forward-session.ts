@@ -1,3 +1,4 @@
+import { createServices } from '../../gateway/app.ts'
 import { gatewayConfig } from '../../gateway/index.ts'
 import { createTestGrantIssuer } from '../../plugin/api/testing.ts'
 import { bare, gateway } from '../peers/index.ts'
@@ -67,9 +68,10 @@ function cold(): Contender {
 /** In the Redis of the gateway that listens. @returns their access tokens. */
 async function makeSessions(place: Place, count: number): Promise<string[]> {
   const config = gatewayConfig({ ...gatewayConfiguration(place), ...inRedis(place) })
+  const { store, options } = createServices(config)
   try {
-    await config.store.prepare()
-    const issuer = createTestGrantIssuer(config.plugin)
+    await store.prepare()
+    const issuer = createTestGrantIssuer(options)
     const tokens: string[] = []
     const users = Array(count).keys()
     const work = async () => {
@@ -81,6 +83,6 @@ async function makeSessions(place: Place, count: number): Promise<string[]> {
     await Promise.all(Array.from({ length: CONCURRENT }, work))
     return tokens
   } finally {
-    await config.store.close()
+    await store.close()
   }
 }

@@ -1,5 +1,6 @@
 import '../../gateway/listener/heap.ts'
 import { renameSync, writeFileSync } from 'node:fs'
+import { createServices } from '../../gateway/app.ts'
 import { buildGateway, type GatewayInput, gatewayConfig } from '../../gateway/index.ts'
 import { createTestGrantIssuer } from '../../plugin/api/testing.ts'
 import type { Filled } from '../cases/sessions.ts'
@@ -16,7 +17,8 @@ interface Argument {
 }
 const { config: input, count, active, file } = readArgument<Argument>()
 const config = gatewayConfig({ ...input, secrets: SECRETS })
-const issuer = createTestGrantIssuer(config.plugin)
+const { store, options } = createServices(config)
+const issuer = createTestGrantIssuer(options)
 
 const before = heapBytes()
 const tokens: string[] = []
@@ -28,7 +30,7 @@ const filled: Filled = { tokens, bytesPerSession: (heapBytes() - before) / count
 writeFileSync(`${file}.new`, JSON.stringify(filled))
 renameSync(`${file}.new`, file)
 
-const app = await buildGateway(config)
+const app = await buildGateway(config, { store: store.store })
 const { host, port } = config.listen
 await app.listen({ host, port })
 

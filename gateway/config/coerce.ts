@@ -5,7 +5,7 @@ export interface Setting {
   readonly path: readonly string[]
   readonly value: unknown
   /** The variable's or the flag's name. */
-  readonly origin: string
+  readonly source: string
 }
 
 /** The parts of a JSON schema that tell how a text stands for a value. */
@@ -17,19 +17,19 @@ interface Shape {
 }
 
 /**
- * What `text`, from the environment or a flag, stands for where `schema` applies: text as it is, numbers and
- * booleans by their spelling, lists and objects as JSON.
+ * The value that `text`, from the environment or a flag, stands for where `schema` applies: text as it is, numbers
+ * and booleans by their spelling, lists and objects as JSON.
  *
  * A misspelt number or boolean stays text, for the schema to refuse.
  * @throws SyntaxError where JSON is expected and `text` is none.
  */
-export function valueOfText(text: string, schema: TSchema): unknown {
+export function coerceText(text: string, schema: TSchema): unknown {
   const { type, enum: values, anyOf } = schema as Shape
   if (type === 'integer' || type === 'number') return /^-?[0-9]{1,15}$/.test(text) ? Number(text) : text
   if (type === 'boolean') return text === 'true' ? true : text === 'false' ? false : text
   if (type === 'string' || (values && !anyOf)) return text
   if (anyOf && !anyOf.some((one) => one.type === 'array' || one.type === 'object')) {
-    return anyOf.map((one) => valueOfText(text, one as TSchema)).find((value) => value !== text) ?? text
+    return anyOf.map((one) => coerceText(text, one as TSchema)).find((value) => value !== text) ?? text
   }
   return JSON.parse(text)
 }

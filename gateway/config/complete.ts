@@ -1,7 +1,5 @@
 import Value from 'typebox/value'
-import { type ConfigProblem, schemaProblems } from '../../plugin/index.ts'
-import { PLUGIN_KEYS, pluginOptions } from './plugin-options.ts'
-import { portableInput } from './portable.ts'
+import { type ConfigProblem, freezeData, schemaProblems } from '../../plugin/index.ts'
 import { completeHttp2, http2Problems } from './rules/http2.ts'
 import {
   allowedHostProblems,
@@ -10,89 +8,110 @@ import {
   workerCount,
   workersProblems,
 } from './rules/listener.ts'
-import { tlsConfig } from './rules/tls.ts'
+import { completePlugin } from './rules/plugin.ts'
+import { completeStore } from './rules/store.ts'
+import { completeTls } from './rules/tls.ts'
 import { type UpstreamInput, upstreamProblems } from './rules/upstream.ts'
 import { completeUpstream, upstreamWarnings } from './rules/upstream-defaults.ts'
 import { type GatewayConfig, type GatewayInput, GatewaySchema } from './schemas/gateway.ts'
+import type { DefaultedStore } from './schemas/store.ts'
+import { readSecrets } from './secrets.ts'
 
 type Path = ConfigProblem['path']
 
 /** What the schema's defaults make of the input. */
-type Defaulted = Required<Omit<GatewayInput, 'upstreams'>> &
-  Omit<GatewayConfig, 'plugin' | 'store' | 'warnings' | 'upstreams' | 'workers' | 'portable'> & {
+type Defaulted = Required<Omit<GatewayInput, 'upstreams' | 'store'>> &
+  Omit<GatewayConfig, 'plugin' | 'store' | 'warnings' | 'upstreams' | 'workers'> & {
     upstreams: UpstreamInput[]
+    store: DefaultedStore
   }
+
+/** What is known of the values besides themselves. */
+export interface ConfigContext {
+  /** What a relative file name at a path is relative to. Default: the working directory. */
+  readonly folderOf?: (path: Path) => string
+  /** What the operator should hear of where the values come from. */
+  readonly warnings?: readonly string[]
+}
 
 /** The outcome: a configuration, or what is wrong. */
 export interface Completed {
+  /** Plain data, frozen to the bottom. */
   readonly config: GatewayConfig | undefined
   /** The input with every default filled. */
   readonly effective: GatewayInput
   readonly problems: readonly ConfigProblem[]
+  /** What the plugin says of its own options when it is registered. */
+  readonly pluginWarnings: readonly string[]
 }
 
 /**
- * Fills the defaults and applies the rules, in this order: schema, the gateway's own, the plugin's.
+ * Fills the defaults and applies the rules, in this order: schema, secrets, store, the plugin's, the gateway's own.
+ * A part that breaks the schema does not hide what is wrong with the others.
  *
- * @param folderOf what a relative file name at a path is relative to.
+ * Files that are named are read; nothing is opened or connected for longer than that.
  */
-export function completeConfig(values: unknown, folderOf: (path: Path) => string): Completed {
+export function completeConfig(values: unknown, context: ConfigContext = {}): Completed {
+  const { folderOf = () => '.' } = context
   const problems = schemaProblems(GatewaySchema, values)
-  // A rule reads fields that exist and have the right type, but one broken part must not hide what is wrong
-  // with the others; an unknown key breaks nothing.
+  // A rule reads fields that exist and have the right type; an unknown key breaks nothing.
   const known = Value.Clean(GatewaySchema, structuredClone(values))
   const broken = schemaProblems(GatewaySchema, known)
-  const sound = (...path: Path) => !broken.some((one) => path.every((key, depth) => key === one.path[depth]))
-
+  const isSound = (...path: Path) =>
+    !broken.some((one) => path.every((key, depth) => depth >= one.path.length || key === one.path[depth]))
   const input = Value.Default(GatewaySchema, known) as Defaulted
-  const plugin = PLUGIN_KEYS.every((key) => sound(key)) ? pluginOptions(input, folderOf) : undefined
-  if (plugin) problems.push(...plugin.problems)
-  if (sound('listen') && sound('admin')) problems.push(...listenerProblems(input))
-  if (sound('workers') && sound('store')) problems.push(...workersProblems(input))
-  if (sound('listen')) problems.push(...http2Problems(input))
-  const tls = sound('listen') && sound('publicUrl') ? tlsConfig(input, folderOf) : undefined
+  const failed = { problems, effective: input as GatewayInput, config: undefined, pluginWarnings: [] }
+  if (broken.some(({ path }) => path.length === 0)) return failed
+
+  const secrets = readSecrets(input, { folderOf, isSound })
+  const store = isSound('store') ? completeStore(input.store, secrets.storeUrl) : undefined
+  const plugin = completePlugin(input, { secrets, isSound })
+  problems.push(...secrets.problems, ...(store?.problems ?? []), ...plugin.problems)
+  if (isSound('listen') && isSound('admin')) problems.push(...listenerProblems(input))
+  if (isSound('workers') && isSound('store')) problems.push(...workersProblems(input))
+  if (isSound('listen')) problems.push(...http2Problems(input))
+  const tls = isSound('listen') && isSound('publicUrl') ? completeTls(input, folderOf) : undefined
   if (tls) problems.push(...tls.problems)
-  if (sound('allowedHosts')) problems.push(...allowedHostProblems(input.allowedHosts))
-  if (sound('trustProxy')) problems.push(...trustProxyProblems(input.trustProxy))
-  if (sound('routePrefix') && Array.isArray(input.upstreams)) {
-    const checkable = [...input.upstreams.entries()].filter(([index]) => sound('upstreams', index))
+  if (isSound('allowedHosts')) problems.push(...allowedHostProblems(input.allowedHosts))
+  if (isSound('trustProxy')) problems.push(...trustProxyProblems(input.trustProxy))
+  if (isSound('routePrefix') && Array.isArray(input.upstreams)) {
+    const checkable = [...input.upstreams.entries()].filter(([index]) => isSound('upstreams', index))
     problems.push(...upstreamProblems(new Map(checkable), input.routePrefix))
   }
-  if (!plugin?.store || problems.length > 0)
-    return { problems, effective: input as GatewayInput, config: undefined }
+  if (problems.length > 0 || !plugin.config || !store?.config) return failed
 
   const upstreams = input.upstreams.map(completeUpstream)
-  const effective = { ...input, upstreams } as GatewayInput
   const config: GatewayConfig = {
-    plugin: plugin.options,
-    store: plugin.store,
-    listen: frozen({
+    plugin: plugin.config,
+    store: store.config,
+    listen: {
       ...input.listen,
       http2: completeHttp2(input.listen.http2),
       ...(tls?.files && { tls: tls.files }),
-    }),
-    admin: frozen(input.admin),
+    },
+    admin: input.admin,
     workers: workerCount(input.workers),
-    allowedHosts: frozen(input.allowedHosts.map((host) => host.toLowerCase())),
-    trustProxy: frozen(input.trustProxy),
-    upstreams: frozen(upstreams.toSorted((a, b) => b.prefix.length - a.prefix.length)),
-    log: frozen(input.log),
-    shutdown: frozen(input.shutdown),
-    warnings: frozen([
-      ...plugin.warnings,
+    allowedHosts: input.allowedHosts.map((host) => host.toLowerCase()),
+    trustProxy: input.trustProxy,
+    upstreams: upstreams.toSorted((a, b) => b.prefix.length - a.prefix.length),
+    log: input.log,
+    shutdown: input.shutdown,
+    warnings: [
+      ...(context.warnings ?? []),
+      ...secrets.warnings,
       ...(tls?.warnings ?? []),
       ...upstreamWarnings(upstreams, input.clients),
-    ]),
-    portable: frozen(portableInput(effective, { ...plugin, tls: tls?.files, folderOf })),
+    ],
   }
-  return { problems, effective, config: Object.freeze(config) }
+  return {
+    problems,
+    effective: { ...input, upstreams } as GatewayInput,
+    config: plainData(config),
+    pluginWarnings: plugin.warnings,
+  }
 }
 
-/** Plain data, frozen to the bottom. */
-function frozen<T>(value: T): T {
-  if (typeof value === 'object' && value !== null) {
-    Object.values(value).forEach(frozen)
-    Object.freeze(value)
-  }
-  return value
+/** A frozen copy, as another process gets it too: keys without a value are not in it. */
+function plainData(config: GatewayConfig): GatewayConfig {
+  return freezeData(JSON.parse(JSON.stringify(config)))
 }

@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox'
-import { nearestOf } from '../../plugin/index.ts'
-import { propertiesOf, type Setting, valueOfText } from './coerce.ts'
+import { type ConfigProblem, nearestOf } from '../../plugin/index.ts'
+import { coerceText, propertiesOf, type Setting } from './coerce.ts'
 import { GatewaySchema } from './schemas/gateway.ts'
 
 const PREFIX = 'PKCE_GATEWAY_'
@@ -15,8 +15,8 @@ export type Environment = Readonly<Record<string, string | undefined>>
 /** What the variables set, and what is wrong with their names and values. */
 export interface EnvironmentSettings {
   readonly settings: readonly Setting[]
-  /** `PKCE_GATEWAY_X: problem`. */
-  readonly problems: readonly string[]
+  /** Each with the variable as its place. */
+  readonly problems: readonly ConfigProblem[]
   readonly warnings: readonly string[]
 }
 
@@ -26,7 +26,7 @@ export interface EnvironmentSettings {
  */
 export function readEnvironment(environment: Environment): EnvironmentSettings {
   const settings: Setting[] = []
-  const problems: string[] = []
+  const problems: ConfigProblem[] = []
   const warnings: string[] = []
   for (const [name, text] of Object.entries(environment).sort()) {
     if (!name.startsWith(PREFIX) || text === undefined || name === CONFIG_VARIABLE) continue
@@ -40,13 +40,13 @@ export function readEnvironment(environment: Environment): EnvironmentSettings {
     }
     const found = find(name)
     if (typeof found === 'string') {
-      problems.push(`${name}: ${found}`)
+      problems.push({ path: [], problem: found, place: { source: name } })
       continue
     }
     try {
-      settings.push({ path: found.path, value: valueOfText(text, found.schema), origin: name })
+      settings.push({ path: found.path, value: coerceText(text, found.schema), source: name })
     } catch {
-      problems.push(`${name}: must be JSON`)
+      problems.push({ path: found.path, problem: 'must be JSON', place: { source: name } })
     }
   }
   settings.sort((a, b) => a.path.length - b.path.length)

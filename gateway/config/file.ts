@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
-import { ConfigurationError } from './problems.ts'
+import { ConfigError, type ConfigProblem } from '../../plugin/index.ts'
 
 /** A configuration file: its values, and where each of them stands. */
 export interface ConfigFile {
@@ -19,7 +19,7 @@ const MAX_ALIASES = 100
  *
  * Refuses what the two of us could read differently: repeated keys, several documents, keys that are not text,
  * unknown tags, bytes that are not UTF-8.
- * @throws ConfigurationError with a line for each syntax error. The parser's own messages may quote the file,
+ * @throws ConfigError with a problem for each syntax error. The parser's own messages may quote the file,
  * which holds secrets, so that only its error codes are shown.
  */
 export function readConfigFile(name: string): ConfigFile {
@@ -34,13 +34,17 @@ export function readConfigFile(name: string): ConfigFile {
     const { line, col } = lineCounter.linePos(offset)
     return { line: Math.max(line, 1), column: Math.max(col, 1) }
   }
-  const problems = [...document.errors, ...document.warnings].map((error) => {
-    const { line, column } = position(error.pos[0])
-    return `${name}:${line}:${column} ${syntaxProblems[error.code] ?? `not valid YAML: ${words(error.code)}`}`
-  })
-  if (problems.length > 0) throw new ConfigurationError(problems)
+  const problems = [...document.errors, ...document.warnings].map(
+    (error): ConfigProblem => ({
+      path: [],
+      problem: syntaxProblems[error.code] ?? `not valid YAML: ${words(error.code)}`,
+      place: { source: name, ...position(error.pos[0]) },
+    }),
+  )
+  if (problems.length > 0) throw new ConfigError(problems)
   if (document.contents !== null && !isMap(document.contents)) {
-    throw new ConfigurationError([`${name}:1:1 must be a map of keys and values`])
+    const place = { source: name, line: 1, column: 1 }
+    throw new ConfigError([{ path: [], problem: 'must be a map of keys and values', place }])
   }
   return {
     name,
@@ -65,20 +69,25 @@ function readText(name: string): string {
   try {
     bytes = readFileSync(name)
   } catch (error) {
-    throw new ConfigurationError([`${name}: cannot be read: ${(error as NodeJS.ErrnoException).code}`])
+    throw unusable(name, `cannot be read: ${(error as NodeJS.ErrnoException).code}`)
   }
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
-    throw new ConfigurationError([`${name}: is not UTF-8 text`])
+    throw unusable(name, 'is not UTF-8 text')
   }
+}
+
+/** As a whole, without a line. */
+function unusable(source: string, problem: string): ConfigError {
+  return new ConfigError([{ path: [], problem, place: { source } }])
 }
 
 function valuesOf(document: Document, name: string): unknown {
   try {
     return document.toJS({ maxAliasCount: MAX_ALIASES })
   } catch {
-    throw new ConfigurationError([`${name}: too many aliases`])
+    throw unusable(name, 'too many aliases')
   }
 }
 

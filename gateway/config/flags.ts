@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import type { TSchema } from 'typebox'
-import { propertiesOf, type Setting, valueOfText } from './coerce.ts'
+import { ConfigError } from '../../plugin/index.ts'
+import { coerceText, propertiesOf, type Setting } from './coerce.ts'
 import { GatewaySchema } from './schemas/gateway.ts'
 
 interface Flag {
@@ -36,23 +37,23 @@ export interface CommandLine {
   readonly settings: readonly Setting[]
 }
 
-/** The command was used wrongly: an unknown flag, a missing value. The message is one line. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError'
-}
-
-/** @throws UsageError */
+/**
+ * Reads the command line.
+ *
+ * @param args without node and the script.
+ * @throws ConfigError with one problem when the command is used wrongly: an unknown flag, a missing value.
+ */
 export function readFlags(args: readonly string[]): CommandLine {
   const { values, positionals } = parse(args)
   const [word, ...rest] = positionals
   if ((word !== undefined && word !== 'migrate') || rest.length > 0) {
-    throw new UsageError(`unknown command ${JSON.stringify(rest[0] ?? word)}`)
+    throw wrongUsage(`unknown command ${JSON.stringify(rest[0] ?? word)}`)
   }
-  if (values.sql === true && word !== 'migrate') throw new UsageError('--sql goes with migrate')
+  if (values.sql === true && word !== 'migrate') throw wrongUsage('--sql goes with migrate')
   const settings = Object.entries<Flag>(flags).flatMap(([name, { path }]): Setting[] => {
     const text = values[name]
     if (!path || typeof text !== 'string') return []
-    return [{ path, value: valueOfText(text, schemaAt(path)), origin: `--${name}` }]
+    return [{ path, value: coerceText(text, schemaAt(path)), source: `--${name}` }]
   })
   return {
     config: values.config as string | undefined,
@@ -77,8 +78,12 @@ function parse(args: readonly string[]) {
     return parseArgs({ args: [...args], options, strict: true, allowPositionals: true })
   } catch (error) {
     // The parser's second sentence explains how to pass such a word as a positional argument.
-    throw new UsageError((error as Error).message.split(/\n|\. /)[0], { cause: error })
+    throw wrongUsage((error as Error).message.split(/\n|\. /)[0]!)
   }
+}
+
+function wrongUsage(problem: string): ConfigError {
+  return new ConfigError([{ path: [], problem, place: { source: 'command line' } }])
 }
 
 function schemaAt(path: readonly string[]): TSchema {

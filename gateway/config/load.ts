@@ -1,10 +1,9 @@
-import { ConfigError } from '../../plugin/index.ts'
+import { ConfigError, type ConfigProblem } from '../../plugin/index.ts'
 import type { Setting } from './coerce.ts'
 import { completeConfig } from './complete.ts'
 import { type Environment, readEnvironment } from './environment.ts'
 import { readConfigFile } from './file.ts'
-import { mergeSources } from './merge.ts'
-import { ConfigurationError } from './problems.ts'
+import { mergeConfig } from './merge.ts'
 import type { GatewayConfig, GatewayInput } from './schemas/gateway.ts'
 
 /** Where a configuration comes from; each source overrides those above it. */
@@ -14,42 +13,42 @@ export interface ConfigSources {
   readonly flags?: readonly Setting[]
 }
 
-/** A configuration that can be used, in both of its forms. */
+/** A configuration that can be used, and what is known of it besides. */
 export interface LoadedConfig {
   readonly config: GatewayConfig
   /** As configured, with every default filled. For printing; it holds secrets. */
   readonly effective: GatewayInput
-  /** Lines that tell an operator where each of `problems` lies, for those that show at start only. */
-  readonly describe: (problems: ConfigError['problems']) => string[]
+  /** Those of `config`, and what the plugin says of its own options when it is registered. */
+  readonly warnings: readonly string[]
+  /** Gives each problem its place, for those that show at start only. */
+  readonly locate: (problems: readonly ConfigProblem[]) => ConfigProblem[]
 }
 
 /**
  * Reads, merges, completes and checks the configuration: flags over environment over file over defaults.
  *
- * @throws ConfigurationError that lists every problem at once, each with its place.
+ * @throws ConfigError that lists every problem at once, each with its place.
  */
 export function loadConfig(sources: ConfigSources): LoadedConfig {
   const file = sources.file === undefined ? undefined : readConfigFile(sources.file)
   const environment = readEnvironment(sources.environment ?? {})
-  const { values, folderOf, describe } = mergeSources(file, [
-    ...environment.settings,
-    ...(sources.flags ?? []),
-  ])
-  const { problems, config, effective } = completeConfig(values, folderOf)
-  const lines = [...describe(problems), ...environment.problems]
-  if (!config || lines.length > 0) throw new ConfigurationError(lines)
-
-  const warnings = Object.freeze([...environment.warnings, ...config.warnings])
-  return { config: Object.freeze({ ...config, warnings }), effective, describe }
+  const { values, folderOf, locate } = mergeConfig(file, [...environment.settings, ...(sources.flags ?? [])])
+  const { problems, config, effective, pluginWarnings } = completeConfig(values, {
+    folderOf,
+    warnings: environment.warnings,
+  })
+  const located = [...locate(problems), ...environment.problems]
+  if (!config || located.length > 0) throw new ConfigError(located)
+  return { config, effective, warnings: [...config.warnings, ...pluginWarnings], locate }
 }
 
 /**
  * The configuration that `input` describes, for gateways that are built in code.
  *
- * @throws ConfigError that lists every problem at once.
+ * @returns plain data, frozen to the bottom. @throws ConfigError that lists every problem at once.
  */
 export function gatewayConfig(input: GatewayInput): GatewayConfig {
-  const { config, problems } = completeConfig(input, () => '.')
+  const { config, problems } = completeConfig(input)
   if (!config) throw new ConfigError(problems)
   return config
 }

@@ -1,47 +1,50 @@
 import { dirname } from 'node:path'
-import { type ConfigProblem, formatPath } from '../../plugin/index.ts'
+import { type ConfigPlace, type ConfigProblem, formatPath } from '../../plugin/index.ts'
 import type { Setting } from './coerce.ts'
 import { variableName } from './environment.ts'
 import type { ConfigFile } from './file.ts'
 
 type Path = ConfigProblem['path']
 
-/** The values of all sources together, and where each of them comes from. */
-export interface MergedSources {
+/** The values of the file and of the settings together, and where each of them comes from. */
+export interface MergedConfig {
   readonly values: unknown
-  /** `file:line:column path: problem`, `PKCE_GATEWAY_X: problem` or `--flag: problem`, in the file's order. */
-  describe(problems: readonly ConfigProblem[]): string[]
+  /** The same problems, each with its place: those of the file in its order, then those of settings. */
+  locate(problems: readonly ConfigProblem[]): ConfigProblem[]
   /** What a relative file name at `path` is relative to: the configuration file's folder if it stands there. */
   folderOf(path: Path): string
 }
 
 /** Puts `settings` over the file's values, later ones over earlier ones. */
-export function mergeSources(file: ConfigFile | undefined, settings: readonly Setting[]): MergedSources {
+export function mergeConfig(file: ConfigFile | undefined, settings: readonly Setting[]): MergedConfig {
   const values: Record<string, unknown> = { ...(structuredClone(file?.values) as object | undefined) }
   for (const { path, value } of settings) assign(values, path, value)
 
   const settingOf = (path: Path) =>
     settings.findLast((setting) => setting.path.every((key, index) => key === path[index]))
-  const place = ({ path, problem }: ConfigProblem) => {
+  const placeOf = (path: Path): ConfigPlace => {
     const setting = settingOf(path)
-    if (setting) {
-      const inner = formatPath(path.slice(setting.path.length))
-      const dotted = path.length === setting.path.length ? '' : inner.startsWith('[') ? inner : `.${inner}`
-      return { line: Number.POSITIVE_INFINITY, column: 0, text: `${setting.origin}${dotted}: ${problem}` }
-    }
-    if (!file) return { line: 0, column: 0, text: `${variableName(path)}: ${problem}` }
-    const { line, column } = file.position(path)
-    return { line, column, text: `${file.name}:${line}:${column} ${formatPath(path)}: ${problem}` }
+    if (setting) return { source: setting.source + keysBelow(path.slice(setting.path.length)) }
+    return file ? { source: file.name, ...file.position(path) } : { source: variableName(path) }
   }
   return {
     values,
-    describe: (problems) =>
-      problems
-        .map(place)
-        .sort((a, b) => (a.line === b.line ? a.column - b.column : a.line - b.line))
-        .map(({ text }) => text),
+    locate: (problems) =>
+      problems.map((problem) => ({ ...problem, place: placeOf(problem.path) })).sort(byPosition),
     folderOf: (path) => (file && !settingOf(path) ? dirname(file.name) : '.'),
   }
+}
+
+/** `[0].name` or `.name`, to be put behind the name of a variable or flag. */
+function keysBelow(path: Path): string {
+  if (path.length === 0) return ''
+  const keys = formatPath(path)
+  return keys.startsWith('[') ? keys : `.${keys}`
+}
+
+function byPosition({ place: a }: ConfigProblem, { place: b }: ConfigProblem): number {
+  const line = (place: ConfigPlace | undefined) => place?.line ?? Number.MAX_SAFE_INTEGER
+  return line(a) - line(b) || (a?.column ?? 0) - (b?.column ?? 0)
 }
 
 function assign(root: Record<string, unknown>, path: readonly string[], value: unknown): void {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
@@ -8,12 +7,12 @@ import type { GatewayInput } from './schemas/gateway.ts'
 type Path = ConfigProblem['path']
 type Provider = GatewayInput['provider']
 
-/** The configuration with every `…File` replaced by what the file holds. */
-export interface WithSecrets {
-  readonly provider: Omit<Provider, 'clientSecret' | 'clientSecretFile' | 'privateKey' | 'privateKeyFile'> & {
-    clientSecret?: string | (() => Promise<string>)
-    privateKey?: string | (() => Promise<string>)
-  }
+/** The parts that may name files, with what these hold; a part that breaks the schema is as it was. */
+export interface ReadSecrets {
+  /** With the content of its files. */
+  readonly provider: Omit<Provider, 'clientSecretFile' | 'privateKeyFile'>
+  /** Absolute names of the provider's files, which are read again at each use. */
+  readonly providerFiles: Pick<Provider, 'clientSecretFile' | 'privateKeyFile'>
   readonly clients: Omit<GatewayInput['clients'][number], 'clientSecretFile'>[]
   readonly resourceServers: { clientId: string; clientSecret: string }[]
   readonly secrets: string[]
@@ -22,58 +21,69 @@ export interface WithSecrets {
   readonly warnings: readonly string[]
 }
 
+/** How names and paths are judged. */
+export interface SecretContext {
+  /** What a relative file name at a path is relative to. */
+  readonly folderOf: (path: Path) => string
+  /** True if what stands at the path keeps to the schema. */
+  readonly isSound: (...path: Path) => boolean
+}
+
 /**
- * Reads the secrets that are named by files. A relative name is relative to `folderOf` its place.
+ * Reads the secrets that are named by files. One trailing line break of a file is not part of the secret.
  *
- * The provider's are read again at each use, so that they can be rotated without a restart; they are checked
- * here all the same. One trailing line break of a file is not part of the secret.
+ * The provider's are read again at each use, so that they can be rotated without a restart; they are read here all
+ * the same, so that a file that cannot be used stops the start.
  */
 export function readSecrets(
-  input: Omit<GatewayInput, 'upstreams'>,
-  folderOf: (path: Path) => string,
-): WithSecrets {
+  input: Required<Omit<GatewayInput, 'upstreams'>>,
+  { folderOf, isSound }: SecretContext,
+): ReadSecrets {
   const problems: ConfigProblem[] = []
   const warnings: string[] = []
-
-  const { clientSecretFile, privateKeyFile, clientSecret, privateKey, ...rest } = input.provider
-  const provider = {
-    ...rest,
-    ...renewable('clientSecret', clientSecret, clientSecretFile),
-    ...renewable('privateKey', privateKey, privateKeyFile),
+  const { secrets, secretsFile } = input
+  const areSound = isSound('secrets') && isSound('secretsFile')
+  const lines = areSound ? read(['secretsFile'], secretsFile, secrets.length > 0)?.split(/\r?\n/) : undefined
+  const { url, urlFile } = isSound('store') ? input.store : {}
+  return {
+    ...ofProvider(input.provider),
+    clients: owners('clients', input.clients),
+    resourceServers: owners('resourceServers', input.resourceServers) as ReadSecrets['resourceServers'],
+    secrets: lines ?? secrets,
+    storeUrl: read(['store', 'urlFile'], urlFile, url !== undefined) ?? url,
+    problems,
+    warnings,
   }
-  const clients = input.clients.map((client, index) => fixed(client, ['clients', index]))
-  const resourceServers = (input.resourceServers ?? []).map((server, index) => {
-    const path = ['resourceServers', index]
-    const named = server.clientSecret ?? server.clientSecretFile
-    if (named === undefined) problems.push({ path: [...path, 'clientSecret'], problem: 'is required' })
-    // Without a secret there is a problem, and no gateway; the plugin still judges the rest of the options.
-    return { clientSecret: randomUUID(), ...fixed(server, path) }
-  })
-  const listed = input.secrets ?? []
-  const lines = read(['secretsFile'], input.secretsFile, listed.length > 0)?.split(/\r?\n/)
-  const { url, urlFile } = input.store ?? {}
-  const storeUrl = read(['store', 'urlFile'], urlFile, url !== undefined) ?? url
-  return { provider, clients, resourceServers, secrets: lines ?? listed, storeUrl, problems, warnings }
 
-  function renewable<K extends 'clientSecret' | 'privateKey'>(
-    key: K,
-    given: string | undefined,
-    name: string | undefined,
-  ): { [P in K]?: string | (() => Promise<string>) } {
-    const path = ['provider', `${key}File`]
-    const content = read(path, name, given !== undefined)
-    if (name !== undefined && content !== undefined) {
-      const file = resolve(folderOf(path), name)
-      return { [key]: () => renewed(file) } as { [P in K]: () => Promise<string> }
+  function ofProvider(provider: Provider): Pick<ReadSecrets, 'provider' | 'providerFiles'> {
+    if (!isSound('provider')) return { provider, providerFiles: {} }
+    const { clientSecretFile, privateKeyFile, ...rest } = provider
+    const names = { clientSecret: clientSecretFile, privateKey: privateKeyFile }
+    const contents: Pick<Provider, 'clientSecret' | 'privateKey'> = {}
+    const providerFiles: Pick<Provider, 'clientSecretFile' | 'privateKeyFile'> = {}
+    for (const key of ['clientSecret', 'privateKey'] as const) {
+      const path = ['provider', `${key}File`]
+      const content = read(path, names[key], rest[key] !== undefined)
+      if (content === undefined) continue
+      contents[key] = content
+      providerFiles[`${key}File`] = resolve(folderOf(path), names[key]!)
     }
-    return given === undefined ? {} : ({ [key]: given } as { [P in K]: string })
+    return { provider: { ...rest, ...contents }, providerFiles }
   }
 
-  function fixed<T extends { clientSecret?: string; clientSecretFile?: string }>(owner: T, path: Path) {
-    const { clientSecretFile, ...rest } = owner
-    const given = rest.clientSecret !== undefined
-    const content = read([...path, 'clientSecretFile'], clientSecretFile, given)
-    return { ...rest, ...(content !== undefined && { clientSecret: content }) }
+  /** Read once: their secrets are compared, not sent. */
+  function owners<T extends { clientSecret?: string; clientSecretFile?: string }>(
+    key: 'clients' | 'resourceServers',
+    items: T[],
+  ): Omit<T, 'clientSecretFile'>[] {
+    if (!Array.isArray(items)) return items
+    return items.map((owner: T, index) => {
+      if (!isSound(key, index)) return owner
+      const { clientSecretFile, ...rest } = owner
+      const path = [key, index, 'clientSecretFile']
+      const content = read(path, clientSecretFile, rest.clientSecret !== undefined)
+      return { ...rest, ...(content !== undefined && { clientSecret: content }) }
+    })
   }
 
   /** The content of the file `name`, or undefined and a problem at `path`. */
@@ -96,6 +106,13 @@ export function readSecrets(
   }
 }
 
+/** The content of a secret's file as it is now. @throws Error that names the file when it is empty or cannot be read. */
+export async function rereadSecret(file: string): Promise<string> {
+  const content = withoutLineBreak(await readFile(file, 'utf8'))
+  if (content === '') throw new Error(`${file} is empty`)
+  return content
+}
+
 function open(file: string) {
   const descriptor = openSync(file, 'r')
   try {
@@ -104,12 +121,6 @@ function open(file: string) {
   } finally {
     closeSync(descriptor)
   }
-}
-
-async function renewed(file: string): Promise<string> {
-  const content = withoutLineBreak(await readFile(file, 'utf8'))
-  if (content === '') throw new Error(`${file} is empty`)
-  return content
 }
 
 function withoutLineBreak(text: string): string {

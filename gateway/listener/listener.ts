@@ -8,13 +8,11 @@ import Fastify, {
   type FastifyInstance,
   type FastifyServerOptions,
 } from 'fastify'
+import { readCertificate } from '../config/certificate.ts'
 import type { GatewayConfig } from '../config/schemas/gateway.ts'
 import type { Refusal } from '../http/refusals.ts'
 import { requestIdOf } from '../http/request-id.ts'
-import { loggerOptions } from '../operations/log.ts'
-import { RequestLog } from '../operations/request-log.ts'
 import { ALL_FEATURES, type NodeFeatures } from './assumptions.ts'
-import { readCertificate } from './certificate.ts'
 import { claimConnection, responseOn } from './http1-connection.ts'
 import { HeaderOnlyRequest, upgradable } from './http1-request.ts'
 import { CoalescedResponse } from './http1-response.ts'
@@ -27,13 +25,15 @@ const BODY_LIMIT_BYTES = 16 * 1024
 const MAX_CHECK_INTERVAL_MS = 5000
 
 /** What the listener needs of the configuration. */
-export type ListenerConfig = Pick<GatewayConfig, 'listen' | 'trustProxy' | 'log' | 'upstreams'>
+export type ListenerConfig = Pick<GatewayConfig, 'listen' | 'trustProxy' | 'upstreams'>
 
-export interface ListenerOptions {
-  /** For tests: where log lines go instead of stdout. */
-  logStream?: { write(line: string): void }
+/** Fastify's own options of that name: what is logged, and where. */
+export type ListenerLogging = Required<Pick<FastifyServerOptions, 'logger' | 'logController'>>
+
+/** What the listener needs besides the configuration. */
+export interface ListenerOptions extends ListenerLogging {
   /** What of Node's inside holds (`tryNode`). Default: all. */
-  features?: NodeFeatures
+  readonly features?: NodeFeatures
 }
 
 /**
@@ -42,8 +42,8 @@ export interface ListenerOptions {
  * The router keeps Fastify's strict defaults (H-01): no setting that could weaken it is taken from outside.
  * Source: requirements H-20, H-22, H-27, H-34, J-08, K-01.
  */
-export function publicListener(config: ListenerConfig, options: ListenerOptions = {}): FastifyInstance {
-  const { features = ALL_FEATURES } = options
+export function publicListener(config: ListenerConfig, options: ListenerOptions): FastifyInstance {
+  const { features = ALL_FEATURES, logger, logController } = options
   const { headersMs, requestMs, keepAliveMs } = config.listen.timeouts
   const { tls, http2, maxConnections } = config.listen
   const server = {
@@ -68,9 +68,8 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions 
       return offersHttp2 ? createHttp2Server(secure, http2) : createTlsServer(secure)
     },
     ...(tls && { https: {} }),
-    // Fastify's type wants more fields of a request and an error than we log.
-    logger: loggerOptions(config.log.level, options.logStream) as FastifyServerOptions['logger'] & object,
-    logController: new RequestLog(),
+    logger,
+    logController,
     genReqId: requestIdOf,
     trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
     // The endpoints read their query as it came.

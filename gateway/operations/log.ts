@@ -5,6 +5,8 @@ import Fastify, {
 } from 'fastify'
 import { logSerializers } from '../../plugin/index.ts'
 import type { GatewayConfig } from '../config/schemas/gateway.ts'
+import type { ListenerLogging } from '../listener/listener.ts'
+import { RequestLog } from './request-log.ts'
 
 /**
  * Fastify's `logger` option: JSON lines on `stream` (default stdout), through the plugin's serializers, so that
@@ -14,6 +16,13 @@ export function loggerOptions(level: GatewayConfig['log']['level'], stream?: { w
   // Fastify's type insists on a stack; an expected error has none worth a line.
   const serializers = logSerializers as NonNullable<FastifyLoggerOptions['serializers']>
   return { level, serializers, ...(stream && { stream }) }
+}
+
+/** The same logger for the public listener, with one line for each request to an endpoint of the plugin. */
+export function listenerLogging(...options: Parameters<typeof loggerOptions>): ListenerLogging {
+  // Fastify's type wants more fields of a request and an error than we log.
+  const logger = loggerOptions(...options) as FastifyServerOptions['logger'] & object
+  return { logger, logController: new RequestLog() }
 }
 
 /** The same logger, for a process that serves nothing itself. */

@@ -1,10 +1,10 @@
-import { type ConfigProblem, memoryStore, postgresStore, redisStore, type Store } from '../../plugin/index.ts'
+import { memoryStore, postgresStore, redisStore, type Store } from '../../plugin/index.ts'
 import { checkPostgres, createPostgresPool, migratePostgres } from '../../plugin/stores/postgres/index.ts'
 import { checkRedis, createRedisClient, type RedisClient } from '../../plugin/stores/redis/index.ts'
-import type { StoreSettings } from '../config/schemas/store.ts'
+import type { StoreConfig } from '../config/schemas/store.ts'
 
-/** The configured store, and what the gateway does around it. Nothing is connected before `prepare`. */
-export interface ConfiguredStore {
+/** A store, and what the gateway does around it. Nothing is connected before `prepare`. */
+export interface GatewayStore {
   readonly store: Store
   /** For `app.redis`: programs that build the gateway share its client. */
   readonly redis?: RedisClient
@@ -17,43 +17,35 @@ export interface ConfiguredStore {
 }
 
 /**
- * Makes the configured store, or says why there can be none. The one place that knows the kinds of stores.
+ * Makes the configured store. The one place that knows the kinds of stores.
  *
- * @param url of redis and postgres, wherever it was configured.
+ * @throws StoreError, Error when there can be none; `loadConfig` has found that out before.
  */
-export function createStore(
-  settings: StoreSettings,
-  url: string | undefined,
-): ConfiguredStore | ConfigProblem {
-  const { type = 'memory', maxRecords, dangerouslyAllowInProduction, listenUrl } = settings
-  if (type === 'memory' && url !== undefined) {
-    return { path: ['store', 'url'], problem: 'must be absent: the memory store has none' }
-  }
-  if (type !== 'memory' && url === undefined) {
-    return { path: ['store', 'url'], problem: `is required: type is ${type}` }
-  }
-  if (type !== 'postgres' && listenUrl !== undefined) {
-    return { path: ['store', 'listenUrl'], problem: 'must be absent: only postgres has one' }
-  }
-  try {
-    if (type === 'redis') return inRedis(url!)
-    if (type === 'postgres') return inPostgres(url!, listenUrl)
-    return inMemory({
-      ...(maxRecords !== undefined && { maxRecords }),
-      ...(dangerouslyAllowInProduction !== undefined && { dangerouslyAllowInProduction }),
-    })
-  } catch (error) {
-    // A cluster worker, production, or a URL of another form: the message holds neither address nor credential.
-    return { path: type === 'memory' ? ['store'] : ['store', 'url'], problem: (error as Error).message }
+export function createStore(config: StoreConfig): GatewayStore {
+  switch (config.type) {
+    case 'memory':
+      return createMemoryStore(config)
+    case 'redis':
+      return createRedisStore(config)
+    case 'postgres':
+      return createPostgresStore(config)
   }
 }
 
-function inMemory(options: Parameters<typeof memoryStore>[0]): ConfiguredStore {
-  const store = memoryStore(options)
+/** A store that somebody else has made, looked at, and will close. */
+export function borrowedStore(store: Store): GatewayStore {
+  return { store, prepare: async () => [], close: async () => {} }
+}
+
+function createMemoryStore({
+  maxRecords,
+  dangerouslyAllowInProduction,
+}: StoreConfig & { type: 'memory' }): GatewayStore {
+  const store = memoryStore({ maxRecords, dangerouslyAllowInProduction })
   return { store, prepare: async () => [], close: () => store.close() }
 }
 
-function inRedis(url: string): ConfiguredStore {
+function createRedisStore({ url }: StoreConfig & { type: 'redis' }): GatewayStore {
   const redis = createRedisClient({ url })
   const store = redisStore({ client: redis })
   return {
@@ -67,7 +59,7 @@ function inRedis(url: string): ConfiguredStore {
   }
 }
 
-function inPostgres(url: string, listenUrl: string | undefined): ConfiguredStore {
+function createPostgresStore({ url, listenUrl }: StoreConfig & { type: 'postgres' }): GatewayStore {
   const pool = createPostgresPool(url, { pooler: listenUrl !== undefined })
   const store = postgresStore({ pool, ...(listenUrl !== undefined && { listen: listenUrl }) })
   return {

@@ -3,8 +3,8 @@
  * primary is gone, `node:cluster` ends it at once.
  */
 import '../listener/heap.ts'
-import { gatewayConfig } from '../config/load.ts'
-import type { GatewayInput } from '../config/schemas/gateway.ts'
+import { freezeData } from '../../plugin/index.ts'
+import type { GatewayConfig } from '../config/schemas/gateway.ts'
 import { CHECK_FAILED } from '../operations/admin.ts'
 import { logLines } from '../operations/log.ts'
 import { type Listening, type Service, serveHere } from '../serve.ts'
@@ -28,7 +28,7 @@ tell({ type: 'loaded' })
 async function obey(message: ToWorker): Promise<void> {
   switch (message.type) {
     case 'start':
-      return start(message.input).catch(fail)
+      return start(message.config).catch(fail)
     case 'readiness':
       return tell({ type: 'readiness', readiness: (await service?.readiness()) ?? CHECK_FAILED })
     case 'reload':
@@ -39,8 +39,8 @@ async function obey(message: ToWorker): Promise<void> {
   }
 }
 
-async function start(input: GatewayInput): Promise<void> {
-  service = await serveHere(gatewayConfig(input), logLines(process.stdout))
+async function start(config: GatewayConfig): Promise<void> {
+  service = await serveHere(freezeData(config), logLines(process.stdout))
   listening = await service.listen()
   tell({ type: 'listening', address: listening.address })
 }

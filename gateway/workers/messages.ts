@@ -1,11 +1,12 @@
 import { ConfigError, type ConfigProblem } from '../../plugin/index.ts'
-import type { GatewayInput } from '../config/schemas/gateway.ts'
+import type { GatewayConfig } from '../config/schemas/gateway.ts'
 import type { Readiness } from '../operations/admin.ts'
 import { StartError } from '../operations/start-error.ts'
 
 /** All that the primary tells a worker. */
 export type ToWorker =
-  | { readonly type: 'start'; readonly input: GatewayInput }
+  /** With the configuration as the primary has loaded it: no file is read again but those that are read at each use. */
+  | { readonly type: 'start'; readonly config: GatewayConfig }
   /** Asks for a `readiness`. */
   | { readonly type: 'readiness' }
   /** The certificate's files may have changed. */

@@ -2,6 +2,7 @@ import cluster from 'node:cluster'
 import { extname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { createServices, type LogStream, prepareStore } from '../app.ts'
 import type { GatewayConfig } from '../config/schemas/gateway.ts'
 import { CHECK_FAILED } from '../operations/admin.ts'
 import { processLog } from '../operations/log.ts'
@@ -24,10 +25,7 @@ const LONG_LIFE_MS = 10_000
  * A start is whole: if one of the first workers cannot listen, all are ended.
  * @throws StartError when the store cannot be used. Source: requirements G-13, K-07.
  */
-export async function serveByWorkers(
-  config: GatewayConfig,
-  logStream?: { write(line: string): void },
-): Promise<Service> {
+export async function serveByWorkers(config: GatewayConfig, logStream?: LogStream): Promise<Service> {
   const warnings = await lookAtStore(config)
   const log = processLog(config.log.level, logStream)
   const stopping = new AbortController()
@@ -92,7 +90,7 @@ export async function serveByWorkers(
   }
 
   function fork(): GatewayWorker {
-    const worker = new GatewayWorker(config.portable)
+    const worker = new GatewayWorker(config)
     workers.add(worker)
     void worker.ended.then(() => workers.delete(worker))
     return worker
@@ -127,12 +125,13 @@ export async function serveByWorkers(
 }
 
 /** Before any process is made for it. The connections of this one are closed again. */
-async function lookAtStore({ store }: GatewayConfig): Promise<readonly string[]> {
+async function lookAtStore(config: GatewayConfig): Promise<readonly string[]> {
   try {
-    return await store.prepare()
+    const { store } = createServices(config)
+    const warnings = await prepareStore(store)
+    await store.close()
+    return warnings
   } catch (error) {
     throw explainedStoreError(error)
-  } finally {
-    await store.close()
   }
 }

@@ -1,6 +1,6 @@
 import cluster, { type Worker } from 'node:cluster'
 import { EventEmitter, once } from 'node:events'
-import type { GatewayInput } from '../config/schemas/gateway.ts'
+import type { GatewayConfig } from '../config/schemas/gateway.ts'
 import type { Readiness } from '../operations/admin.ts'
 import { StartError } from '../operations/start-error.ts'
 import { errorOf, type ToPrimary, type ToWorker } from './messages.ts'
@@ -26,7 +26,7 @@ export class GatewayWorker {
   #listens = false
 
   /** @throws Error when the system gives no process. */
-  constructor(input: GatewayInput) {
+  constructor(config: GatewayConfig) {
     this.#worker = cluster.fork()
     this.ended = endOf(this.#worker)
     this.listening = new Promise((resolve, reject) => {
@@ -34,7 +34,7 @@ export class GatewayWorker {
         switch (message.type) {
           case 'loaded':
             this.#hears = true
-            return this.#tell({ type: 'start', input })
+            return this.#tell({ type: 'start', config })
           case 'listening':
             this.#listens = true
             return resolve(message.address)

@@ -75,6 +75,60 @@ t.test('--config-test prints ok, or every problem with status 78 (design)', asyn
   t.match(lines[2], / trustProxy\[0\]: must be an IP address/)
 })
 
+t.test('--config-test: one run tells what every stage finds, each at its place', async (t) => {
+  const folder = t.testdir({
+    'gateway.yaml': `publicUrl: https://api.example.com
+listen:
+  tls: { certFile: tls.crt, keyFile: missing.key }
+provider:
+  issuer: http://login.example.com
+  clientId: gateway
+  clientAuthentication: private_key_jwt
+  privateKeyFile: provider.key
+clients:
+  - clientId: app
+    redirectUris: ["myapp:/cb"]
+    clientSecretFile: missing.txt
+trustProxy: [loopback]
+store: { type: redis, urlFile: url }
+log: { level: loud }
+`,
+    'tls.crt': 'no certificate',
+    'missing.key': secret,
+    'provider.key': secret,
+    url: `http://:${secret}@h`,
+  })
+  const file = join(folder, 'gateway.yaml')
+  const { status, stdout, stderr } = await inProcess(t, ['--config-test', '--config', file, '--port', 'x'], {
+    PKCE_GATEWAY_LISTNE__HOST: 'x',
+    PKCE_GATEWAY_LIFETIMES: '{"codeSeconds":61}',
+  })
+  t.equal(status, 78)
+  t.equal(stdout, '')
+  t.notMatch(stderr, secret)
+  const lines = stderr.replaceAll(file, 'file').replaceAll(`${folder}/`, '').trimEnd().split('\n')
+  const expected = [
+    /^pkce-gateway: invalid configuration$/,
+    /^file:1:1 secrets: is required unless the store is memory/,
+    /^file:5:3 provider\.issuer: must be https/,
+    /^file:8:3 provider\.privateKeyFile: is not a private key/,
+    /^file:11:20 clients\[0\]\.redirectUris\[0\]: /,
+    /^file:12:5 clients\[0\]\.clientSecretFile: missing\.txt cannot be read: ENOENT$/,
+    /^file:13:14 trustProxy\[0\]: must be an IP address/,
+    /^file:14:23 store\.urlFile: the Redis URL must be/,
+    /^file:15:8 log\.level: must be one of/,
+    /^--port: must be a whole number$/,
+    /^PKCE_GATEWAY_LIFETIMES\.codeSeconds: must be 1 to 60$/,
+    /^PKCE_GATEWAY_LISTNE__HOST: is not known/,
+  ]
+  t.match(lines, expected)
+  t.equal(lines.length, expected.length, stderr)
+
+  // A port that is none hides what is wrong with the rest of the listener.
+  const again = await inProcess(t, ['--config-test', '--config', file])
+  t.match(again.stderr, /gateway\.yaml:3:10 listen\.tls\.certFile: .*tls\.crt is no certificate \(PEM\)$/m)
+})
+
 t.test('--print-config shows what is in effect, without secrets (design, J-01)', async (t) => {
   const { status, stdout } = await inProcess(
     t,

@@ -104,8 +104,6 @@ export async function startFaultStack(
   const lines: string[] = []
   const traffic = recordTraffic(t)
   const ports = new Set([port, Number(new URL(provider.issuer).port), api.port])
-  t.teardown(() => config.store.close())
-  await config.store.prepare()
   const gateway = await buildGateway(config, { logStream: { write: (line) => lines.push(line) } })
   t.teardown(async () => {
     proxy.heal()

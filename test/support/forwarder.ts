@@ -4,6 +4,7 @@ import type { Upstream } from '../../gateway/config/schemas/gateway.ts'
 import { OpenStreams } from '../../gateway/forward/exchange/open-streams.ts'
 import { registerForwarding } from '../../gateway/forward/register.ts'
 import { publicListener } from '../../gateway/listener/listener.ts'
+import { listenerLogging } from '../../gateway/operations/log.ts'
 import { AuditEvents } from '../../plugin/grant/audit.ts'
 import { OAuthError, type Pkce } from '../../plugin/index.ts'
 import { Session } from '../../plugin/session/session.ts'
@@ -84,10 +85,9 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
     {
       listen: { host: '127.0.0.1', port: 0, timeouts, tls, http2, maxConnections },
       trustProxy,
-      log: { level: 'warn' },
       upstreams: setup.upstreams,
     },
-    { logStream: { write: (line) => logged.push(line) } },
+    listenerLogging('warn', { write: (line) => logged.push(line) }),
   )
   const sessions = {
     authenticate: setup.authenticate ?? bearerGood,

@@ -7,8 +7,8 @@ import { stringify } from 'yaml'
 import type { Environment } from '../../gateway/config/environment.ts'
 import { readFlags } from '../../gateway/config/flags.ts'
 import { type LoadedConfig, loadConfig } from '../../gateway/config/load.ts'
-import { ConfigurationError } from '../../gateway/config/problems.ts'
 import type { GatewayInput } from '../../gateway/config/schemas/gateway.ts'
+import { ConfigError, formatProblem } from '../../plugin/index.ts'
 
 export const secret = 'hunter2-hunter2-hunter2'
 
@@ -40,8 +40,8 @@ export function problemsOf(
   try {
     loadConfig({ file: path, environment, flags: readFlags(args).settings })
   } catch (error) {
-    if (!(error instanceof ConfigurationError)) throw error
-    return error.lines.map((line) => (path ? line.replaceAll(path, 'file') : line))
+    if (!(error instanceof ConfigError)) throw error
+    return error.problems.map(formatProblem).map((line) => (path ? line.replaceAll(path, 'file') : line))
   }
   return []
 }

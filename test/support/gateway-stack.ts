@@ -74,13 +74,14 @@ export async function startGatewayStack(
     providerIssuer: provider.issuer,
     apiOrigin: api.origin,
   })
-  const configured = gatewayConfig(change({ ...demo, rateLimit: false, log: { level: 'trace' } }))
-  const store = options.store ?? configured.plugin.store!
-  const config = { ...configured, plugin: { ...configured.plugin, store } }
-  const app = await buildGateway(config, { logStream: { write: (line) => lines.push(line) } })
+  const config = gatewayConfig(change({ ...demo, rateLimit: false, log: { level: 'trace' } }))
+  const app = await buildGateway(config, {
+    ...(options.store && { store: options.store }),
+    logStream: { write: (line) => lines.push(line) },
+  })
   t.teardown(async () => {
     await app.close()
-    await Promise.all([configured.store.close(), options.store?.close()])
+    await options.store?.close()
     await Promise.all([provider.close(), api.close()])
   })
   await app.listen({ host: '127.0.0.1', port })

@@ -1,24 +1,24 @@
 import { X509Certificate } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { ConfigProblem } from '../../../plugin/index.ts'
-import { CertificateError, type CertificateFiles, readCertificate } from '../../listener/certificate.ts'
+import { ConfigError, type ConfigProblem } from '../../../plugin/index.ts'
+import { type CertificateFiles, readCertificate } from '../certificate.ts'
 import type { GatewayInput } from '../schemas/gateway.ts'
 
 type Path = ConfigProblem['path']
 
 /** The listener's certificate: where it is, and what is wrong with it. */
-export interface TlsConfig {
+export interface CompletedTls {
   readonly files: CertificateFiles | undefined
   readonly problems: readonly ConfigProblem[]
   readonly warnings: readonly string[]
 }
 
 /** Finds and tries the files of `listen.tls`. Relative names are relative to `folderOf` their place. */
-export function tlsConfig(
+export function completeTls(
   { listen, publicUrl }: Pick<GatewayInput, 'listen' | 'publicUrl'>,
   folderOf: (path: Path) => string,
-): TlsConfig {
+): CompletedTls {
   if (listen?.tls === undefined) return { files: undefined, problems: [], warnings: [] }
   const { certFile, keyFile } = listen.tls
   const path = ['listen', 'tls']
@@ -34,9 +34,8 @@ export function tlsConfig(
     const { cert } = readCertificate(files)
     return { files, problems, warnings: warningsOf(files, cert) }
   } catch (error) {
-    if (!(error instanceof CertificateError)) throw error
-    problems.push({ path: [...path, error.key], problem: error.message })
-    return { files: undefined, problems, warnings: [] }
+    if (!(error instanceof ConfigError)) throw error
+    return { files: undefined, problems: [...problems, ...error.problems], warnings: [] }
   }
 }
 

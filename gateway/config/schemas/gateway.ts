@@ -1,16 +1,9 @@
 import Type, { type Static } from 'typebox'
-import {
-  ClientSchema,
-  OptionsSchema,
-  type PkceOptions,
-  ProviderSchema,
-  ResourceServerSchema,
-} from '../../../plugin/index.ts'
-import type { CertificateFiles } from '../../listener/certificate.ts'
-import type { ConfiguredStore } from '../../operations/store.ts'
+import { ClientSchema, OptionsSchema, ProviderSchema, ResourceServerSchema } from '../../../plugin/index.ts'
+import type { CertificateFiles } from '../certificate.ts'
 import { type Http2Limits, ListenSchema } from './listen.ts'
 import { address, closed, milliseconds, secretFile, strings } from './parts.ts'
-import { StoreSchema } from './store.ts'
+import { type StoreConfig, StoreSchema } from './store.ts'
 import { type Upstream, UpstreamSchema } from './upstream.ts'
 
 export { type Upstream, UpstreamSchema } from './upstream.ts'
@@ -110,12 +103,27 @@ export type GatewayInput = Static<typeof GatewaySchema>
 type Filled<T> = Readonly<Required<NonNullable<T>>>
 type ListenInput = Filled<GatewayInput['listen']>
 
-/** The complete, checked, frozen configuration that the gateway is built from. */
+/**
+ * The plugin's options as data: `PkceOptions` without the store, secrets as they were read. The provider's secrets
+ * that are read again at each use are named by absolute file names.
+ */
+export type PluginConfig = Readonly<
+  Pick<
+    GatewayInput,
+    'publicUrl' | 'provider' | 'routePrefix' | 'secrets' | 'tokens' | 'lifetimes' | 'limits' | 'rateLimit'
+  > & {
+    clients: Omit<GatewayInput['clients'][number], 'clientSecretFile'>[]
+    resourceServers: { clientId: string; clientSecret: string }[]
+  }
+>
+
+/**
+ * The complete, checked configuration that the gateway is built from: plain data, frozen to the bottom, which holds
+ * secrets. Whatever lives is made from it (`createServices`), in this process or in another one.
+ */
 export interface GatewayConfig {
-  /** Ready to register, store included. */
-  readonly plugin: PkceOptions
-  /** The same store, and what is around it. */
-  readonly store: ConfiguredStore
+  readonly plugin: PluginConfig
+  readonly store: StoreConfig
   readonly listen: Readonly<
     Omit<ListenInput, 'timeouts' | 'tls' | 'http2'> & {
       timeouts: Filled<ListenInput['timeouts']>
@@ -135,6 +143,4 @@ export interface GatewayConfig {
   readonly shutdown: Filled<GatewayInput['shutdown']>
   /** What the operator should hear at start, besides what the plugin says of its own options. */
   readonly warnings: readonly string[]
-  /** @see portableInput */
-  readonly portable: GatewayInput
 }

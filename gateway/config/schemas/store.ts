@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { closed, secretFile } from './parts.ts'
 
-/** Where grants are kept. Which key belongs to which type is judged in `store.ts`. */
+/** Where grants are kept. Which key belongs to which type is judged in `rules/store.ts`. */
 export const StoreSchema = Type.Object(
   {
     type: Type.Optional(
@@ -35,3 +35,17 @@ export const StoreSchema = Type.Object(
 
 /** As written in the file. */
 export type StoreSettings = Static<typeof StoreSchema>
+
+/** With the schema's defaults. */
+export type DefaultedStore = StoreSettings &
+  Required<Pick<StoreSettings, 'type' | 'maxRecords' | 'dangerouslyAllowInProduction'>>
+
+/** What the store is made of. Holds the password of redis and postgres. */
+export type StoreConfig =
+  | {
+      readonly type: 'memory'
+      readonly maxRecords: number
+      readonly dangerouslyAllowInProduction: boolean
+    }
+  | { readonly type: 'redis'; readonly url: string }
+  | { readonly type: 'postgres'; readonly url: string; readonly listenUrl?: string }

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import t from 'tap'
 import { stringify } from 'yaml'
+import { createServices } from '../../../gateway/app.ts'
 import type { Environment } from '../../../gateway/config/environment.ts'
 import { file, load, matchAll, minimal, problemsOf, secret, upstream } from '../../support/gateway-config.ts'
 
@@ -26,8 +27,10 @@ t.test('a shared store needs its URL, and a URL that leads somewhere (issue: bad
   const { config } = load(
     file(t, { ...minimal(), secrets: [sealing], store: { type: 'redis', url: `redis://:${secret}@h` } }),
   )
-  t.equal(config.plugin.store?.name, 'redis')
-  await config.store.close()
+  t.same(config.store, { type: 'redis', url: `redis://:${secret}@h` })
+  const { store } = createServices(config)
+  t.equal(store.store.name, 'redis')
+  await store.close()
 })
 
 t.test(

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { readFlags, UsageError } from '../../../gateway/config/flags.ts'
+import { readFlags } from '../../../gateway/config/flags.ts'
+import { ConfigError } from '../../../plugin/index.ts'
 
 t.test(
   'the command line: unknown flags, missing values and arguments are wrong usage (design)',
@@ -11,7 +12,7 @@ t.test(
       ['--config-test=yes'],
       ['-c', 'x'],
     ]) {
-      t.throws(() => readFlags(args), UsageError, args.join(' '))
+      t.throws(() => readFlags(args), ConfigError, args.join(' '))
     }
     t.same(readFlags(['--config', 'a.yaml', '--port=1']), {
       config: 'a.yaml',
@@ -21,7 +22,7 @@ t.test(
       printConfig: false,
       version: false,
       help: false,
-      settings: [{ path: ['listen', 'port'], value: 1, origin: '--port' }],
+      settings: [{ path: ['listen', 'port'], value: 1, source: '--port' }],
     })
   },
 )

@@ -5,90 +5,85 @@ import { file, load, minimal, secret, upstream } from '../../support/gateway-con
 
 t.test('the defaults are the documented ones (design, Gateway configuration; SC-06)', async (t) => {
   const { config } = load(file(t, { ...minimal(), upstreams: [upstream] }))
-  const { plugin: registered, store, portable: _, ...around } = config
-  const { store: inPlugin, ...plugin } = registered
-  t.equal(inPlugin?.name, 'memory')
-  t.equal(inPlugin, store.store)
-  t.same(
-    { ...around, plugin },
-    {
-      plugin: {
-        publicUrl: 'http://127.0.0.1:3000',
-        routePrefix: '/oauth2',
-        provider: {
-          issuer: 'http://127.0.0.1:4000',
-          clientId: 'gateway',
-          clientSecret: secret,
-          clientAuthentication: 'client_secret_basic',
-          scope: 'openid offline_access',
-          pkce: 'own',
-          authorizationParams: {},
-          timeouts: { connectMs: 3000, headersMs: 5000, bodyMs: 5000, totalMs: 10_000 },
-          allowedHosts: [],
-          dangerouslyAllowPrivateNetwork: false,
-        },
-        clients: [
-          {
-            clientId: 'com.example.app',
-            enabled: true,
-            authentication: 'none',
-            redirectUris: ['com.example.app:/callback'],
-            scopes: ['orders.read'],
-            providerScopes: [],
-            claims: [],
-            passThrough: [],
-            allowedOrigins: [],
-          },
-        ],
-        resourceServers: [],
-        secrets: [],
-        tokens: 'opaque',
-        lifetimes: {
-          transactionSeconds: 600,
-          codeSeconds: 60,
-          accessTokenSeconds: 600,
-          refreshGraceSeconds: 15,
-          refreshIdleSeconds: 2_592_000,
-          sessionSeconds: 7_776_000,
-          tombstoneSeconds: 3600,
-        },
-        limits: { transactionsPerAddress: 100, transactions: 100_000 },
-        rateLimit: { authorize: { max: 30, windowMs: 60_000 }, token: { max: 60, windowMs: 60_000 } },
+  const { store, ...around } = config
+  t.same(store, { type: 'memory', maxRecords: 100_000, dangerouslyAllowInProduction: false })
+  t.same(around, {
+    plugin: {
+      publicUrl: 'http://127.0.0.1:3000',
+      routePrefix: '/oauth2',
+      provider: {
+        issuer: 'http://127.0.0.1:4000',
+        clientId: 'gateway',
+        clientSecret: secret,
+        clientAuthentication: 'client_secret_basic',
+        scope: 'openid offline_access',
+        pkce: 'own',
+        authorizationParams: {},
+        timeouts: { connectMs: 3000, headersMs: 5000, bodyMs: 5000, totalMs: 10_000 },
+        allowedHosts: [],
+        dangerouslyAllowPrivateNetwork: false,
       },
-      listen: {
-        host: '127.0.0.1',
-        port: 3000,
-        http2: false,
-        maxConnections: 10_000,
-        timeouts: { headersMs: 15_000, requestMs: 0, keepAliveMs: 72_000 },
-      },
-      admin: { host: '127.0.0.1', port: 9090 },
-      workers: 1,
-      allowedHosts: [],
-      trustProxy: [],
-      upstreams: [
+      clients: [
         {
-          prefix: '/api',
-          target: 'http://127.0.0.1:5000',
-          public: false,
-          scopes: [],
-          methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-          credentials: 'provider-token',
-          identityHeaders: {},
-          cookies: { request: [], response: [] },
-          cacheControl: 'private',
-          websocket: false,
-          connections: 64,
-          retry: false,
-          timeouts: { connectMs: 3000, headersMs: 30_000, idleMs: 60_000 },
-          bodyLimitBytes: 10_485_760,
+          clientId: 'com.example.app',
+          enabled: true,
+          authentication: 'none',
+          redirectUris: ['com.example.app:/callback'],
+          scopes: ['orders.read'],
+          providerScopes: [],
+          claims: [],
+          passThrough: [],
+          allowedOrigins: [],
         },
       ],
-      log: { level: 'info' },
-      shutdown: { graceMs: 30_000 },
-      warnings: [],
+      resourceServers: [],
+      secrets: [],
+      tokens: 'opaque',
+      lifetimes: {
+        transactionSeconds: 600,
+        codeSeconds: 60,
+        accessTokenSeconds: 600,
+        refreshGraceSeconds: 15,
+        refreshIdleSeconds: 2_592_000,
+        sessionSeconds: 7_776_000,
+        tombstoneSeconds: 3600,
+      },
+      limits: { transactionsPerAddress: 100, transactions: 100_000 },
+      rateLimit: { authorize: { max: 30, windowMs: 60_000 }, token: { max: 60, windowMs: 60_000 } },
     },
-  )
+    listen: {
+      host: '127.0.0.1',
+      port: 3000,
+      http2: false,
+      maxConnections: 10_000,
+      timeouts: { headersMs: 15_000, requestMs: 0, keepAliveMs: 72_000 },
+    },
+    admin: { host: '127.0.0.1', port: 9090 },
+    workers: 1,
+    allowedHosts: [],
+    trustProxy: [],
+    upstreams: [
+      {
+        prefix: '/api',
+        target: 'http://127.0.0.1:5000',
+        public: false,
+        scopes: [],
+        methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+        credentials: 'provider-token',
+        identityHeaders: {},
+        cookies: { request: [], response: [] },
+        cacheControl: 'private',
+        websocket: false,
+        connections: 64,
+        retry: false,
+        timeouts: { connectMs: 3000, headersMs: 30_000, idleMs: 60_000 },
+        bodyLimitBytes: 10_485_760,
+      },
+    ],
+    log: { level: 'info' },
+    shutdown: { graceMs: 30_000 },
+    warnings: [],
+  })
 })
 
 t.test('the configuration is frozen to the bottom (design, Gateway configuration)', async (t) => {

@@ -2,6 +2,7 @@ import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { stringify } from 'yaml'
+import { createServices } from '../../../gateway/app.ts'
 import { printConfig } from '../../../gateway/config/print.ts'
 import { file, load, matchAll, minimal, problemsOf, secret } from '../../support/gateway-config.ts'
 
@@ -21,14 +22,16 @@ t.test('every secret can be named by a file; one trailing line break is not part
   })
   for (const name of ['a', 'b', 'c', 'list']) chmodSync(join(folder, name), 0o640)
   const { config, effective } = load(join(folder, 'gateway.yaml'))
-  const { provider, clients, resourceServers, secrets } = config.plugin
+  const { clients, resourceServers, secrets } = config.plugin
   t.equal(clients[0]?.clientSecret, secret)
   t.equal(resourceServers?.[0]?.clientSecret, `${secret}\n`)
   t.same(secrets, ['a'.repeat(43), 'b'.repeat(43)])
   t.same(config.warnings, [])
   t.notMatch(printConfig(effective), secret)
 
-  const read = provider.clientSecret as () => Promise<string>
+  const { store, options } = createServices(config)
+  t.teardown(() => store.close())
+  const read = options.provider.clientSecret as () => Promise<string>
   t.equal(await read(), secret)
   writeFileSync(join(folder, 'a'), 'rotated\n')
   t.equal(await read(), 'rotated', "the provider's is read again at each use")
@@ -48,7 +51,7 @@ t.test('a secret file relative to the working directory when the environment nam
   writeFileSync(join(folder, 'secret'), 'x')
   const variable = 'PKCE_GATEWAY_PROVIDER__CLIENT_SECRET_FILE'
   const { config } = load(path, { [variable]: join(folder, 'secret') })
-  t.type(config.plugin.provider.clientSecret, 'function')
+  t.match(config.plugin.provider, { clientSecretFile: join(folder, 'secret'), clientSecret: undefined })
   matchAll(t, problemsOf(path, { [variable]: 'gateway.yaml.missing' }), [
     new RegExp(`^${variable}: ${process.cwd()}/gateway.yaml.missing cannot be read: ENOENT$`),
   ])

@@ -343,6 +343,37 @@ async function replacementTests(t: Test, redis: RedisServer): Promise<void> {
   })
 
   await t.test(
+    'a worker that replaces another has the configuration of the start, whatever has become of its files',
+    async (t) => {
+      const folder = scratch(t)
+      const named = (name: string, content: string) => {
+        writeFileSync(join(folder, name), content, { mode: 0o600 })
+        return join(folder, name)
+      }
+      const upstream = await serve(t, (_request, response) => void response.end('ok'))
+      const config = values({
+        workers: 2,
+        secretsFile: named('secrets', secrets[0]!),
+        store: { type: 'redis', urlFile: named('url', redis.url) },
+        upstreams: [{ prefix: '/api', target: upstream, public: true }],
+      })
+      const file = named('gateway.yaml', JSON.stringify(config))
+      const command = new Command(t, ['--config', file], { program: [await compiledGateway()] })
+      const { url } = await command.ready()
+      for (const name of ['secrets', 'url']) rmSync(join(folder, name))
+      writeFileSync(file, 'publicUrl: [')
+      const [victim, other] = (await workersOf(command)) as [number, number]
+      process.kill(victim, 'SIGKILL')
+      const replacement = (await workersOf(command, 3))[2]!
+      process.kill(other, 'SIGKILL')
+      await workersOf(command, 4)
+      t.ok(isAlive(replacement))
+      const answers = await many(4, () => send(`${url}/api`))
+      t.same(tally(answers.map(({ status }) => status)), { 200: 4 })
+    },
+  )
+
+  await t.test(
     'a crash ends its worker only; those that end at once are started ever more slowly',
     async (t) => {
       const flag = join(scratch(t), 'broken')

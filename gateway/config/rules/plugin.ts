@@ -1,0 +1,68 @@
+import { type ConfigProblem, validateOptions } from '../../../plugin/index.ts'
+import type { GatewayInput, PluginConfig } from '../schemas/gateway.ts'
+import type { ReadSecrets, SecretContext } from '../secrets.ts'
+
+type Path = ConfigProblem['path']
+
+/** The plugin's part: its configuration, and what the plugin itself says of it. */
+export interface CompletedPlugin {
+  /** Undefined: the plugin refuses it. */
+  readonly config: PluginConfig | undefined
+  readonly problems: readonly ConfigProblem[]
+  /** What the plugin says of its options again when it is registered. */
+  readonly warnings: readonly string[]
+}
+
+/** Has the plugin judge its part, secrets included. No store is made for it. */
+export function completePlugin(
+  input: Required<Omit<GatewayInput, 'upstreams'>>,
+  { secrets: read, isSound }: { readonly secrets: ReadSecrets } & Pick<SecretContext, 'isSound'>,
+): CompletedPlugin {
+  const { publicUrl, routePrefix, tokens, lifetimes, limits, rateLimit } = input
+  const { provider, clients, resourceServers, secrets } = read
+  const options = {
+    ...{ publicUrl, routePrefix, tokens, lifetimes, limits, rateLimit },
+    ...{ provider, clients, resourceServers, secrets },
+  }
+  const storeKind = isSound('store') ? (input.store.type ?? 'memory') : 'memory'
+  const judged = validateOptions(options, storeKind)
+  const problems = judged.problems
+    // What breaks the schema there breaks it here, and has been told.
+    .filter(({ path }) => isSound(...partOf(path)))
+    .map(({ path, problem }) => ({ path: asConfigured(path, input), problem }))
+    // What could not be read is missing for that reason only.
+    .filter(({ path }) => !read.problems.some((one) => one.path.every((key, depth) => key === path[depth])))
+  const config = judged.options && { ...options, provider: asNamed(read) }
+  return { config, problems, warnings: judged.warnings }
+}
+
+/** The provider with the names of its files in place of what they hold now. */
+function asNamed({ provider, providerFiles }: ReadSecrets): PluginConfig['provider'] {
+  const { clientSecret, privateKey, ...rest } = provider
+  const { clientSecretFile, privateKeyFile } = providerFiles
+  return {
+    ...rest,
+    ...(clientSecretFile === undefined && clientSecret !== undefined && { clientSecret }),
+    ...(privateKeyFile === undefined && privateKey !== undefined && { privateKey }),
+    ...providerFiles,
+  }
+}
+
+/** What is judged as one: a key, or an item of a list. */
+function partOf(path: Path): Path {
+  return path.slice(0, typeof path[1] === 'number' ? 2 : 1)
+}
+
+/** A secret that was named by a file has its problems at `…File`. */
+function asConfigured(path: Path, input: object): Path {
+  const depth = path.findIndex((key) => key === 'secrets' || key === 'clientSecret' || key === 'privateKey')
+  if (depth === -1) return path
+  const owner = path
+    .slice(0, depth)
+    .reduce<unknown>((value, key) => (value as Record<string | number, unknown>)[key], input) as Record<
+    string,
+    unknown
+  >
+  const file = `${String(path[depth])}File`
+  return owner[file] === undefined ? path : path.with(depth, file)
+}
