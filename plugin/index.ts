@@ -18,9 +18,8 @@ export {
 } from './options/config-error.ts'
 export { nearestOf } from './options/nearest.ts'
 export { schemaProblems } from './options/problems.ts'
-export { freezeData, resolveOptions } from './options/resolve.ts'
+export { resolveOptions } from './options/resolve.ts'
 export type { ResolvedOptions } from './options/resolved.ts'
-export { type StoreDescription, storeProblem } from './options/rules.ts'
 export {
   ClientSchema,
   OptionsSchema,
@@ -28,8 +27,6 @@ export {
   ProviderSchema,
   ResourceServerSchema,
 } from './options/schema.ts'
-export { validateOptions } from './options/validate.ts'
-export { isPublicAddress } from './provider/transport/addresses.ts'
 export type { ProtectedRequest } from './session/authenticate.ts'
 export type { Session } from './session/session.ts'
 export { type MemoryStoreOptions, memoryStore } from './stores/memory.ts'

@@ -1,5 +1,6 @@
 import Value from 'typebox/value'
-import { type ConfigProblem, freezeData, schemaProblems } from '../../plugin/index.ts'
+import { freezeData } from '../../plugin/api/internal.ts'
+import { type ConfigProblem, schemaProblems } from '../../plugin/index.ts'
 import { completeHttp2, http2Problems } from './rules/http2.ts'
 import {
   allowedHostProblems,

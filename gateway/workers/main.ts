@@ -3,7 +3,7 @@
  * primary is gone, `node:cluster` ends it at once.
  */
 import '../listener/heap.ts'
-import { freezeData } from '../../plugin/index.ts'
+import { freezeData } from '../../plugin/api/internal.ts'
 import type { GatewayConfig } from '../config/schemas/gateway.ts'
 import { CHECK_FAILED } from '../operations/admin.ts'
 import { logLines } from '../operations/log.ts'

@@ -59,6 +59,7 @@ const DOORS = [
   'plugin/stores/postgres/index.ts',
   'plugin/stores/contract/index.ts',
   'plugin/api/testing.ts',
+  'plugin/api/internal.ts',
 ]
 const OUTSIDE = ['gateway/', 'benchmarks/', 'examples/']
 

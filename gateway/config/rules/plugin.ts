@@ -1,4 +1,5 @@
-import { type ConfigProblem, validateOptions } from '../../../plugin/index.ts'
+import { validateOptions } from '../../../plugin/api/internal.ts'
+import type { ConfigProblem } from '../../../plugin/index.ts'
 import type { GatewayInput, PluginConfig } from '../schemas/gateway.ts'
 import type { ReadSecrets, SecretContext } from '../secrets.ts'
 

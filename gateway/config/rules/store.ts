@@ -1,4 +1,5 @@
-import { type ConfigProblem, storeProblem } from '../../../plugin/index.ts'
+import { storeProblem } from '../../../plugin/api/internal.ts'
+import type { ConfigProblem } from '../../../plugin/index.ts'
 import type { DefaultedStore, StoreConfig } from '../schemas/store.ts'
 
 /** The store's part: what it is made of, or what is wrong with it. */

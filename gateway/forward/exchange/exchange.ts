@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
+import { type ResponseReceiver, UndiciHandler } from '../../../plugin/api/internal.ts'
 import type { Session } from '../../../plugin/index.ts'
-import { type ResponseReceiver, UndiciHandler } from '../../../plugin/provider/transport/undici-handler.ts'
 import type { Refusal } from '../../http/refusals.ts'
 import { upstreamTarget } from '../../http/request-target.ts'
 import { endWithHeader } from '../../listener/http1-request.ts'

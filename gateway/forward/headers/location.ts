@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { isPublicAddress } from '../../../plugin/index.ts'
+import { isPublicAddress } from '../../../plugin/api/internal.ts'
 import type { UpstreamRoute } from '../upstream/route.ts'
 
 /**
