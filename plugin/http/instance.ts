@@ -25,14 +25,8 @@ export function assertTrustworthy(app: FastifyInstance): void {
       problem: 'must be on: it makes several paths one route',
     })
   }
-  const trustProxy = optionsOf(app).trustProxy
-  if (trustProxy && !isPeerList(trustProxy)) {
-    problems.push({
-      path: ['fastify', 'trustProxy'],
-      problem:
-        'must be a list of addresses or CIDRs: true, hop counts and functions let a client choose its own address',
-    })
-  }
+  const trustProxy = trustProxyProblem(app)
+  if (trustProxy !== undefined) problems.push({ path: ['fastify', 'trustProxy'], problem: trustProxy })
   if (app.prefix !== '') {
     problems.push({
       path: ['fastify', 'prefix'],
@@ -43,13 +37,33 @@ export function assertTrustworthy(app: FastifyInstance): void {
   if (problems.length > 0) throw new ConfigError(problems)
 }
 
+/** What is wrong with whom the instance believes about addresses. What cannot be judged is refused. */
+function trustProxyProblem(app: object): string | undefined {
+  const options = optionsOf(app)
+  if (options === undefined) {
+    return 'cannot be judged: this Fastify keeps its options where the plugin does not find them. Use the version of fastify that the peerDependencies of fastify-pkce name, and only one (npm ls fastify)'
+  }
+  const { trustProxy } = options
+  if (!trustProxy || isPeerList(trustProxy)) return undefined
+  return 'must be a list of addresses or CIDRs: true, hop counts and functions let a client choose its own address'
+}
+
 /** Fastify itself refuses names and networks that are none, `/0` among them. */
 function isPeerList(trustProxy: unknown): boolean {
   return [trustProxy].flat().every((peer) => typeof peer === 'string')
 }
 
-/** The options as given: `initialConfig` leaves `trustProxy` out. */
-function optionsOf(app: FastifyInstance): { trustProxy?: unknown } {
-  const key = Object.getOwnPropertySymbols(app).find((symbol) => symbol.description === 'fastify.options')
-  return (key && (app as unknown as Record<symbol, { trustProxy?: unknown }>)[key]) ?? {}
+/**
+ * The options as given, because `initialConfig` leaves `trustProxy` out; undefined where Fastify does not keep them
+ * under the symbol that it does today. An encapsulated instance inherits them.
+ */
+function optionsOf(app: object): { readonly trustProxy?: unknown } | undefined {
+  for (let owner: object | null = app; owner !== null; owner = Object.getPrototypeOf(owner)) {
+    const key = Object.getOwnPropertySymbols(owner).find(
+      ({ description }) => description === 'fastify.options',
+    )
+    const options: unknown = key && (owner as Record<symbol, unknown>)[key]
+    if (typeof options === 'object' && options !== null) return options
+  }
+  return undefined
 }
