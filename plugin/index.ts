@@ -8,7 +8,7 @@ import { plugin } from './plugin.ts'
 export type { Pkce, SessionSummary } from './api/pkce.ts'
 export type { AuditEvent, AuditEventName, AuditEvents } from './grant/audit.ts'
 export { logSerializers } from './http/log.ts'
-export { OAuthError, ProviderError, type Reason, StoreError } from './oauth/errors.ts'
+export { OAuthError, ProviderError, type Reason } from './oauth/errors.ts'
 export {
   ConfigError,
   type ConfigPlace,
@@ -32,7 +32,7 @@ export type { Session } from './session/session.ts'
 export { type MemoryStoreOptions, memoryStore } from './stores/memory.ts'
 export { type PostgresPool, type PostgresStoreOptions, postgresStore } from './stores/postgres/store.ts'
 export { type RedisClient, type RedisStoreOptions, redisStore } from './stores/redis/store.ts'
-export type { Store, StoredRecord, StoreWatcher } from './stores/store.ts'
+export { type Store, type StoredRecord, StoreError, type StoreWatcher } from './stores/store.ts'
 
 /** The plugin. `await app.register(pkce, options)`, then `app.pkce`. */
 export const pkce = fp(plugin, { name: 'fastify-pkce', fastify: '5.x' })

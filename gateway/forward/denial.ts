@@ -3,25 +3,16 @@ import { answerOAuthError, answerRefusal } from '../listener/problem-details.ts'
 import type { ClientRequest } from './client-request.ts'
 
 /**
- * Answers a request whose session check failed: with its challenge (RFC 6750 §3) and an audit event, or with 503
- * when the store could not say, or with 500. Readable for the scripts of any client: which one is not known.
+ * Answers a request whose session check failed: with its challenge (RFC 6750 §3), or with 503 when the store could
+ * not say, or with 500. The check itself has recorded what it refused (J-04). Readable for the scripts of any
+ * client: which one is not known.
  *
- * @param error what the check threw. Source: requirements G-08, H-06, J-04.
+ * @param error what the check threw. Source: requirements G-08, H-06.
  */
-export function deny(
-  error: unknown,
-  sessions: Pick<Pkce, 'corsHeaders' | 'events'>,
-  request: ClientRequest,
-): void {
+export function deny(error: unknown, sessions: Pick<Pkce, 'corsHeaders'>, request: ClientRequest): void {
   const { raw, response, id } = request
   const cors = sessions.corsHeaders(raw.headers.origin)
   if (error instanceof OAuthError) {
-    const { reason, statusCode } = error
-    if (statusCode < 500) {
-      const line = { event: 'forward.denied' as const, reason, requestId: id, address: request.ip }
-      request.log.info(line, line.event)
-      sessions.events.emit({ ...line, time: new Date().toISOString() })
-    }
     answerOAuthError(raw, response, id, error, cors)
     return
   }

@@ -13,7 +13,6 @@ import { deny } from './denial.ts'
 import { Exchange } from './exchange/exchange.ts'
 import { upstreamFields } from './headers/upstream-fields.ts'
 import { type Access, PublicRoute } from './policy.ts'
-import { preflightFields } from './preflight.ts'
 import type { Routes } from './routes.ts'
 import { TrustedPeers } from './trusted-proxies.ts'
 import type { UpstreamRoute } from './upstream/route.ts'
@@ -30,7 +29,7 @@ export interface IntakeOptions {
   /** The way into the plugin's endpoints: Fastify. */
   readonly endpoints: (request: IncomingMessage, response: ServerResponse) => void
   /** Where sessions come from: `app.pkce`. */
-  readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'events'>
+  readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'preflightHeaders'>
   readonly log: FastifyBaseLogger
   /** A pipelined request waits for the response before it. False: Node does not tell when that is (`tryNode`). */
   readonly ordersPipelining: boolean
@@ -117,7 +116,7 @@ export class Intake {
 
   /** A preflight is answered here (Fetch §3.2.2); every other method that the route lacks is refused. */
   #otherMethod(request: ClientRequest, route: UpstreamRoute): void {
-    const preflight = preflightFields(request.raw, route, this.#sessions())
+    const preflight = this.#sessions().preflightHeaders(request.raw, route.allow)
     if (preflight === null) request.refuse('method_not_allowed', { allow: route.allow })
     else answerEmpty(request.raw, request.response, 204, { ...preflight, 'x-request-id': request.id })
   }

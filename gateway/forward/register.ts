@@ -15,7 +15,7 @@ export type ForwardingOptions = Pick<IntakeOptions, 'publicUrl' | 'allowedHosts'
   readonly features?: NodeFeatures
   /** For benchmarks: false sends every body as a stream. */
   readonly sendsWholeBodies?: boolean
-  readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'events' | 'onSessionEnd'>
+  readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'preflightHeaders' | 'onSessionEnd'>
 }
 
 /**

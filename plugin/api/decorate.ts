@@ -1,7 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Services } from '../endpoints/services.ts'
 import type { Cors } from '../http/cors.ts'
-import { OAuthError } from '../oauth/errors.ts'
 import type { Authenticate } from '../session/authenticate.ts'
 import type { Session } from '../session/session.ts'
 import { endSession, sessionsOf } from './management.ts'
@@ -40,14 +39,10 @@ export function decorate(
     requireSession: ({ scopes = [] } = {}) =>
       async function requireSession(request, reply) {
         reply.header('cache-control', 'no-store')
-        try {
-          sessions.set(request, await authenticate(request, scopes))
-        } catch (error) {
-          if (error instanceof OAuthError) audit.record('forward.denied', { request, reason: error.reason })
-          throw error
-        }
+        sessions.set(request, await authenticate(request, scopes))
       },
     onSessionEnd: (session, listener) => resolver.endings.watch(session, listener),
+    preflightHeaders: (request, methods) => cors.preflightHeaders(request, methods),
     corsHeaders: (origin, session) => cors.headers(origin, session && options.clients.get(session.clientId)),
     endSession: (target) => endSession(services, target),
     sessionsOf: (subject) => sessionsOf(services, subject),

@@ -2,6 +2,7 @@
  * What the gateway shares with the plugin, and the package does not export: one owner for each fact, without a word in
  * the public interface.
  */
+export { isBindingCookie } from '../endpoints/authorize/browser-binding.ts'
 export { isPublicAddress } from '../options/addresses.ts'
 export { freezeData } from '../options/resolve.ts'
 export { type StoreDescription, storeProblem } from '../options/rules.ts'

@@ -5,7 +5,7 @@ import type { SessionSummary } from './pkce.ts'
 
 /**
  * Ends one grant, or all of a subject's, without a handle: what is sealed is deleted unopened (G-04). A grant
- * that is in the index and not yet active has an exchange under way, whose activation then loses (G-10).
+ * that is in the index and not yet active has a token exchange under way, whose activation then loses (G-10).
  */
 export async function endSession(
   services: Services,

@@ -1,5 +1,6 @@
 import type { onRequestHookHandler } from 'fastify'
 import type { AuditEvents } from '../grant/audit.ts'
+import type { CorsRequest } from '../http/cors.ts'
 import type { ProtectedRequest } from '../session/authenticate.ts'
 import type { Session } from '../session/session.ts'
 
@@ -7,7 +8,7 @@ import type { Session } from '../session/session.ts'
 export interface Pkce {
   /** Our issuer, `publicUrl`. */
   readonly issuer: string
-  /** Audit events (requirements J-04): `app.pkce.events.on('code.replay', (event) => …)`. */
+  /** Listens to audit events (requirements J-04): `app.pkce.events.on('code.replay', (event) => …)`. */
   readonly events: AuditEvents
 
   /**
@@ -18,22 +19,30 @@ export interface Pkce {
   requireSession(required?: { scopes?: readonly string[] }): onRequestHookHandler
 
   /**
-   * The same check as a call, synchronous when the session is cached.
+   * The same check as a call, synchronous when the session is cached. What it refuses is in the audit trail already,
+   * as `forward.denied`.
    * @throws OAuthError as `requireSession`.
    */
   authenticate(request: ProtectedRequest, scopes?: readonly string[]): Session | Promise<Session>
 
   /**
    * Calls `listener` once when the session has ended: revoked, replaced, expired, or not to be confirmed for five
-   * seconds because the store is away. For whoever serves a session longer than one answer takes: streams and
+   * seconds because the store is away. For whoever serves a session longer than one response takes: streams and
    * WebSockets. Costs one read of the store, and nothing until the grant changes.
    * @returns stops listening.
    */
   onSessionEnd(session: Session, listener: () => void): () => void
 
-  /** Response headers that let the browser script of `origin` read an answer; empty if it may not. Without a
+  /** Response headers that let the browser script of `origin` read a response; empty if it may not. Without a
    *  session: origins of any client; with one: its own client's. */
   corsHeaders(origin: string | undefined, session?: Session): Readonly<Record<string, string>>
+
+  /**
+   * Response headers for the preflight of a route of your own (Fetch §3.2.2), or null if the request is none, or its
+   * origin belongs to no client. Respond with them and 204, before any session check: a preflight has no credentials.
+   * @param methods those of the route, e.g. `GET, POST`.
+   */
+  preflightHeaders(request: CorsRequest, methods: string): Readonly<Record<string, string>> | null
 
   /**
    * Ends one grant or all of a subject's. Deletes the tokens held for it; the provider is not called, because

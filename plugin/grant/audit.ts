@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto'
 import { EventEmitter } from 'node:events'
-import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { Reason } from '../oauth/errors.ts'
 import type { EndReason } from './transitions.ts'
 
@@ -40,49 +39,45 @@ export interface AuditEvent {
 type Listener = (event: AuditEvent) => unknown
 
 /**
- * A typed, append-only channel. A listener that throws, or rejects, is the listener's bug: it fails no request and
- * ends no process.
+ * Those who listen to the audit trail. Nobody but `Audit` can add to it. A listener that throws, or rejects, is the
+ * listener's bug: it fails no request and ends no process.
  */
-export class AuditEvents {
-  readonly #emitter = new EventEmitter()
-
+export interface AuditEvents {
   /** `'*'` hears every event. */
-  on(name: AuditEventName | '*', listener: Listener): this {
-    this.#emitter.on(name, listener)
-    return this
-  }
-
-  off(name: AuditEventName | '*', listener: Listener): this {
-    this.#emitter.off(name, listener)
-    return this
-  }
-
-  emit(event: AuditEvent): void {
-    for (const name of [event.event, '*']) {
-      for (const listener of this.#emitter.listeners(name)) {
-        void call(listener as Listener, event).catch((error: unknown) => {
-          const said = error instanceof Error ? error.message : 'not an Error'
-          process.emitWarning(`a listener of ${name} threw: ${said}`, 'FastifyPkceWarning')
-        })
-      }
-    }
-  }
+  on(name: AuditEventName | '*', listener: Listener): AuditEvents
+  off(name: AuditEventName | '*', listener: Listener): AuditEvents
 }
 
-/** At once; what the listener throws becomes a rejection, as what it rejects with is one. */
-async function call(listener: Listener, event: AuditEvent): Promise<void> {
-  await listener(event)
+/** Where lines of the log go: any logger of Fastify's is one. */
+export interface AuditLog {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
 }
 
-/** What an event tells of its request. */
-export type AuditedRequest = Pick<FastifyRequest, 'id' | 'ip' | 'log'>
+/** What an event tells of its request: any `FastifyRequest` is one. */
+export interface AuditedRequest {
+  readonly id: string
+  /** Asked only when there is something to record. */
+  readonly ip: string
+  readonly log: AuditLog
+}
 
 /** Records one event: to the log of the request, if there is one, and to the listeners. */
 export class Audit {
-  readonly events = new AuditEvents()
-  readonly #log: FastifyBaseLogger
+  readonly events: AuditEvents = {
+    on: (name, listener) => {
+      this.#emitter.on(name, listener)
+      return this.events
+    },
+    off: (name, listener) => {
+      this.#emitter.off(name, listener)
+      return this.events
+    },
+  }
+  readonly #emitter = new EventEmitter()
+  readonly #log: AuditLog
 
-  constructor(log: FastifyBaseLogger) {
+  constructor(log: AuditLog) {
     this.#log = log
   }
 
@@ -107,8 +102,24 @@ export class Audit {
     // The log has its own time, and would otherwise name the field twice.
     const { time: _, ...fields } = line
     log[ALARMS.has(event) ? 'warn' : 'info'](fields, event)
-    this.events.emit(line)
+    this.#emit(line)
   }
+
+  #emit(event: AuditEvent): void {
+    for (const name of [event.event, '*']) {
+      for (const listener of this.#emitter.listeners(name)) {
+        void call(listener as Listener, event).catch((error: unknown) => {
+          const said = error instanceof Error ? error.message : 'not an Error'
+          process.emitWarning(`a listener of ${name} threw: ${said}`, 'FastifyPkceWarning')
+        })
+      }
+    }
+  }
+}
+
+/** At once; what the listener throws becomes a rejection, as what it rejects with is one. */
+async function call(listener: Listener, event: AuditEvent): Promise<void> {
+  await listener(event)
 }
 
 /** What somebody should look at: an attack, a broken app, or something that is down. */

@@ -1,8 +1,20 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { RegisteredClient, ResolvedOptions } from '../options/resolved.ts'
+import type { RegisteredClient } from '../oauth/client.ts'
 
 type Headers = Readonly<Record<string, string>>
 
+/** What makes a request a preflight: any `IncomingMessage`, and any `FastifyRequest`, is one of these. */
+export interface CorsRequest {
+  readonly method?: string | undefined
+  readonly headers: IncomingHttpHeaders
+}
+
+/** What our own endpoints take of a script (RFC 6749 §2.3.1, RFC 6750 §2.1). */
+const OWN = { methods: 'GET, POST', fields: 'Authorization, Content-Type' }
+const PREFLIGHT_MAX_AGE_SECONDS = '600'
+/** Names of request header fields, as a browser lists them. */
+const FIELD_NAMES = /^[!#$%&'*+\-.^_`|~0-9A-Za-z, ]{1,1024}$/
 const EXPOSED_HEADERS = 'WWW-Authenticate, Retry-After, X-Request-Id'
 const NONE: Headers = Object.freeze({})
 
@@ -16,11 +28,11 @@ const clients = new WeakMap<FastifyRequest, RegisteredClient>()
 export class Cors {
   readonly #origins: ReadonlySet<string>
 
-  constructor({ clients }: Pick<ResolvedOptions, 'clients'>) {
+  constructor({ clients }: { readonly clients: ReadonlyMap<string, RegisteredClient> }) {
     this.#origins = new Set([...clients.values()].flatMap((client) => client.allowedOrigins))
   }
 
-  /** Headers that let a script of `origin` read the answer; none if it may not. */
+  /** Headers that let a script of `origin` read the response; none if it may not. */
   headers(origin: string | undefined, client?: RegisteredClient): Headers {
     if (origin === undefined || this.#origins.size === 0) return NONE
     const allowed = client ? client.allowedOrigins.includes(origin) : this.#origins.has(origin)
@@ -32,45 +44,60 @@ export class Cors {
     }
   }
 
-  /** Headers of the answer to a preflight, or null if the request is none or its origin is unknown. */
-  preflightHeaders(request: FastifyRequest, methods: string): Headers | null {
-    const { origin } = request.headers
-    if (request.method !== 'OPTIONS' || request.headers['access-control-request-method'] === undefined)
-      return null
-    const headers = this.headers(origin)
+  /**
+   * Headers of the response to a preflight, or null if the request is none, or its origin belongs to no client.
+   *
+   * @param methods as in `Allow`. @param fields the request header fields that a script may send; by default those
+   *   that it asks for.
+   * Source: Fetch §3.2.2 (CORS protocol), requirements H-28.
+   */
+  preflightHeaders(
+    { method, headers: asked }: CorsRequest,
+    methods: string,
+    fields = requestedFields(asked),
+  ): Headers | null {
+    if (method !== 'OPTIONS' || asked['access-control-request-method'] === undefined) return null
+    const headers = this.headers(asked.origin)
     if (headers['access-control-allow-origin'] === undefined) return null
     return {
       ...headers,
       'access-control-allow-methods': methods,
-      'access-control-allow-headers': 'Authorization, Content-Type',
-      'access-control-max-age': '600',
+      ...(fields !== undefined && { 'access-control-allow-headers': fields }),
+      'access-control-max-age': PREFLIGHT_MAX_AGE_SECONDS,
     }
   }
 
-  /** Puts the headers on every answer of this scope, errors included, and answers preflights before anything else. */
+  /** Puts the headers on every response of this scope, errors included, and responds to preflights before anything else. */
   install(scope: FastifyInstance): void {
     if (this.#origins.size === 0) return
     scope.addHook('onRequest', (request, reply, done) => {
-      if (this.preflightHeaders(request, METHODS)) reply.code(204).send()
+      if (this.#ownPreflightHeaders(request)) reply.code(204).send()
       else done()
     })
     // At the end, when the client is known, and behind whatever the app's own hooks have said of CORS.
     scope.addHook('onSend', (request, reply, payload, done) => {
       const { origin } = request.headers
       const { vary, ...headers } =
-        this.preflightHeaders(request, METHODS) ?? this.headers(origin, clients.get(request))
+        this.#ownPreflightHeaders(request) ?? this.headers(origin, clients.get(request))
       if (vary !== undefined) addVary(reply, vary)
       reply.headers(headers)
       done(null, payload)
     })
   }
+
+  #ownPreflightHeaders(request: CorsRequest): Headers | null {
+    return this.preflightHeaders(request, OWN.methods, OWN.fields)
+  }
 }
 
-const METHODS = 'GET, POST'
-
-/** From here on only the client's own origins may read the answer. */
+/** From here on only the client's own origins may read the response. */
 export function narrowCors(request: FastifyRequest, client: RegisteredClient): void {
   if (request.headers.origin !== undefined) clients.set(request, client)
+}
+
+function requestedFields(headers: IncomingHttpHeaders): string | undefined {
+  const requested = headers['access-control-request-headers']
+  return requested !== undefined && FIELD_NAMES.test(requested) ? requested : undefined
 }
 
 function addVary(reply: FastifyReply, name: string): void {

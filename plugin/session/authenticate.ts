@@ -1,13 +1,14 @@
-import type { FastifyRequest } from 'fastify'
 import type { Audit, AuditedRequest } from '../grant/audit.ts'
 import { bearerToken, challenge } from '../oauth/bearer.ts'
-import { OAuthError, StoreError } from '../oauth/errors.ts'
+import { OAuthError } from '../oauth/errors.ts'
+import { StoreError } from '../stores/store.ts'
 import type { SessionResolver } from './resolver.ts'
 import type { Session } from './session.ts'
 
 /** What the check looks at: any `FastifyRequest` is one. */
-export type ProtectedRequest = AuditedRequest & {
-  readonly raw: Pick<FastifyRequest['raw'], 'rawHeaders' | 'url'>
+export interface ProtectedRequest extends AuditedRequest {
+  /** As received: any `IncomingMessage` is one. */
+  readonly raw: { readonly rawHeaders: readonly string[]; readonly url?: string | undefined }
 }
 
 /** @see createAuthenticate */
@@ -19,50 +20,59 @@ export type Authenticate = (
 const NO_SCOPES: readonly string[] = []
 
 /**
- * The check before every protected resource: one credential, a live session, and the scopes.
+ * The check before every protected resource: one credential, a live session, and the scopes. Whatever it refuses it
+ * records, once, as `forward.denied` (J-04).
  *
- * The returned function answers at once for a cached session and by a promise otherwise.
+ * The returned function gives a cached session at once, any other by a promise.
  * @throws OAuthError with the challenge of RFC 6750 §3 in its headers (requirements H-05, H-06).
  */
-export function createAuthenticate(sessions: SessionResolver, audit: Audit, realm: string): Authenticate {
+export function createAuthenticate(
+  sessions: Pick<SessionResolver, 'resolve'>,
+  audit: Audit,
+  realm: string,
+): Authenticate {
   return function authenticate(request, scopes = NO_SCOPES) {
     try {
       const session = sessions.resolve(bearerToken(request.raw.rawHeaders, request.raw.url ?? ''))
-      if (!(session instanceof Promise)) return requireScopes(session, scopes)
-      return session.then(
-        (resolved) => requireScopes(resolved, scopes),
-        (error: unknown) => {
-          throw refusal(error, request)
-        },
-      )
+      return session instanceof Promise
+        ? awaitSession(session, request, scopes)
+        : requireScopes(session, scopes)
     } catch (error) {
-      throw refusal(error, request)
+      throw refusal(error, request, scopes)
     }
   }
 
-  function requireScopes(session: Session, scopes: readonly string[]): Session {
-    for (const scope of scopes) {
-      if (!session.scope.includes(scope)) {
-        const { error, message: description } = new OAuthError('scope_insufficient')
-        const header = challenge(realm, { error, description, scope: scopes })
-        throw new OAuthError('scope_insufficient', { headers: { 'www-authenticate': header } })
-      }
+  async function awaitSession(
+    session: Promise<Session>,
+    request: ProtectedRequest,
+    scopes: readonly string[],
+  ): Promise<Session> {
+    try {
+      return requireScopes(await session, scopes)
+    } catch (error) {
+      throw refusal(error, request, scopes)
     }
-    return session
   }
 
-  /** With its challenge; an outage of the store is a 503, never "not signed in". */
-  function refusal(error: unknown, request: ProtectedRequest): unknown {
+  /** Recorded, and with its challenge; an outage of the store is a 503, never "not signed in". */
+  function refusal(error: unknown, request: ProtectedRequest, scopes: readonly string[]): unknown {
     if (error instanceof StoreError) {
       audit.record('store.unavailable', { request })
       return new OAuthError('store_unavailable', { cause: error })
     }
-    if (error instanceof OAuthError && error.reason === 'token_sealed') {
-      audit.record('session.unreadable', { request, reason: error.reason })
-    }
-    if (!(error instanceof OAuthError) || error.headers['www-authenticate'] !== undefined) return error
-    if (error.statusCode >= 500) return error
-    const header = challenge(realm, { error: error.error, description: error.message })
-    return new OAuthError(error.reason, { cause: error.cause, headers: { 'www-authenticate': header } })
+    if (!(error instanceof OAuthError) || error.statusCode >= 500) return error
+    const { reason, cause, message: description } = error
+    if (reason === 'token_sealed') audit.record('session.unreadable', { request, reason })
+    audit.record('forward.denied', { request, reason })
+    const scope = reason === 'scope_insufficient' ? scopes : undefined
+    const header = challenge(realm, { error: error.error, description, scope })
+    return new OAuthError(reason, { cause, headers: { 'www-authenticate': header } })
   }
+}
+
+function requireScopes(session: Session, scopes: readonly string[]): Session {
+  for (const scope of scopes) {
+    if (!session.scope.includes(scope)) throw new OAuthError('scope_insufficient')
+  }
+  return session
 }

@@ -1,12 +1,15 @@
 import type { AddressInfo } from 'node:net'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { Upstream } from '../../gateway/config/schemas/gateway.ts'
 import { OpenStreams } from '../../gateway/forward/exchange/open-streams.ts'
 import { registerForwarding } from '../../gateway/forward/register.ts'
 import { publicListener } from '../../gateway/listener/listener.ts'
 import { listenerLogging } from '../../gateway/operations/log.ts'
-import { AuditEvents } from '../../plugin/grant/audit.ts'
+import { Audit, type AuditEvent } from '../../plugin/grant/audit.ts'
+import { Cors } from '../../plugin/http/cors.ts'
 import { OAuthError, type Pkce } from '../../plugin/index.ts'
+import type { RegisteredClient } from '../../plugin/oauth/client.ts'
+import { createAuthenticate } from '../../plugin/session/authenticate.ts'
 import { Session } from '../../plugin/session/session.ts'
 
 export const PUBLIC_URL = 'https://gateway.example'
@@ -53,9 +56,12 @@ export interface ForwarderSetup {
   upstreams: readonly Upstream[]
   trustProxy?: readonly string[]
   allowedHosts?: readonly string[]
-  /** Default: `Bearer good` is a session, nothing else is. */
+  /** In place of the plugin's check. */
   authenticate?: Pkce['authenticate']
-  events?: AuditEvents
+  /** What the plugin's check finds behind a token. Default: `good` is a session, nothing else is. */
+  resolve?: (token: string) => Session | Promise<Session>
+  /** Hears of every audit event. */
+  onAudit?: (event: AuditEvent) => void
   /** Default: no session ends. */
   onSessionEnd?: Pkce['onSessionEnd']
   headersMs?: number
@@ -67,7 +73,20 @@ export interface ForwarderSetup {
 
 export const ALLOWED_ORIGIN = 'https://app.example'
 
-/** The listener and the forwarder as the gateway composes them, with a stand-in for the plugin's sessions. */
+const browserClient: RegisteredClient = {
+  clientId: 'app',
+  name: 'App',
+  enabled: true,
+  authentication: 'none',
+  redirectUris: [`${ALLOWED_ORIGIN}/callback`],
+  scopes: [],
+  providerScopes: [],
+  claims: [],
+  passThrough: [],
+  allowedOrigins: [ALLOWED_ORIGIN],
+}
+
+/** The listener and the forwarder as the gateway composes them, with the plugin's session check and a stand-in for its sessions. */
 export async function forwarder(setup: ForwarderSetup): Promise<{
   app: FastifyInstance
   port: number
@@ -89,13 +108,14 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
     },
     listenerLogging('warn', { write: (line) => logged.push(line) }),
   )
-  const sessions = {
-    authenticate: setup.authenticate ?? bearerGood,
-    corsHeaders: (origin: string | undefined): Record<string, string> => ({
-      vary: 'Origin',
-      ...(origin === ALLOWED_ORIGIN && { 'access-control-allow-origin': origin }),
-    }),
-    events: setup.events ?? new AuditEvents(),
+  const audit = new Audit(app.log)
+  if (setup.onAudit) audit.events.on('*', setup.onAudit)
+  const cors = new Cors({ clients: new Map([[browserClient.clientId, browserClient]]) })
+  const sessions: Pick<Pkce, 'authenticate' | 'corsHeaders' | 'preflightHeaders' | 'onSessionEnd'> = {
+    authenticate:
+      setup.authenticate ?? createAuthenticate({ resolve: setup.resolve ?? resolveGood }, audit, 'gateway'),
+    corsHeaders: (origin) => cors.headers(origin),
+    preflightHeaders: (request, methods) => cors.preflightHeaders(request, methods),
     onSessionEnd: setup.onSessionEnd ?? (() => () => {}),
   }
   registerForwarding(app, {
@@ -112,13 +132,8 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
 
 const good = session()
 
-function bearerGood(request: FastifyRequest, scopes: readonly string[] = []): Session {
-  const { authorization } = request.raw.headers
-  if (authorization === undefined) {
-    throw new OAuthError('token_absent', { headers: { 'www-authenticate': 'Bearer realm="gateway"' } })
-  }
-  if (authorization !== 'Bearer good') throw new OAuthError('token_unknown')
-  if (!scopes.every((scope) => good.scope.includes(scope))) throw new OAuthError('scope_insufficient')
+function resolveGood(token: string): Session {
+  if (token !== 'good') throw new OAuthError('token_unknown')
   return good
 }
 

@@ -1,11 +1,14 @@
 /** Compiled by the type check, never run: what must not compile does not (requirements H-03). */
 import type { FastifyInstance } from 'fastify'
+import type { Static } from 'typebox'
 import type { ClientRequest } from '../../gateway/forward/client-request.ts'
 import { Exchange } from '../../gateway/forward/exchange/exchange.ts'
 import { PublicRoute } from '../../gateway/forward/policy.ts'
 import type { UpstreamRoute } from '../../gateway/forward/upstream/route.ts'
 import pkce, { memoryStore, type PkceOptions, type Session } from '../../plugin/index.ts'
 import type { VerifiedAuthorizationRequest } from '../../plugin/oauth/authorization.ts'
+import type { RegisteredClient, ResourceServer } from '../../plugin/oauth/client.ts'
+import type { ClientSchema, ResourceServerSchema } from '../../plugin/options/schema.ts'
 
 const client = { clientId: 'app', redirectUris: ['com.example.app:/callback'] }
 const provider = { issuer: 'https://login.example.com', clientId: 'backend', clientSecret: 'secret' }
@@ -52,8 +55,35 @@ export async function register(app: FastifyInstance): Promise<void> {
     return { subject: request.pkceSession.subject }
   })
   app.pkce.events.on('code.replay', (event) => event.grant?.length)
+  app.pkce.events.on('*', (event) => event.requestId).off('*', () => undefined)
+  // @ts-expect-error listeners only: nobody but the plugin can add to the audit trail
+  app.pkce.events.emit('code.replay')
   // @ts-expect-error no such event
   app.pkce.events.on('code.replayed', () => undefined)
+}
+
+/** What the schemas' defaults make of a client and a resource server is what `plugin/oauth` takes, and the reverse. */
+type CompleteClient = Required<Omit<Static<typeof ClientSchema>, 'clientSecret' | 'interaction'>> &
+  Pick<Static<typeof ClientSchema>, 'clientSecret' | 'interaction'>
+type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer Item)[] ? Item[] : T[K] }
+export const toClient = (complete: CompleteClient): RegisteredClient => complete
+export const fromClient = (client: Mutable<RegisteredClient>): CompleteClient => client
+export const toServer = (complete: Static<typeof ResourceServerSchema>): ResourceServer => complete
+export const fromServer = (server: Mutable<ResourceServer>): Static<typeof ResourceServerSchema> => server
+export const clientFields: Record<keyof Static<typeof ClientSchema>, keyof RegisteredClient> &
+  Record<keyof RegisteredClient, keyof Static<typeof ClientSchema>> = {
+  clientId: 'clientId',
+  name: 'name',
+  enabled: 'enabled',
+  authentication: 'authentication',
+  clientSecret: 'clientSecret',
+  redirectUris: 'redirectUris',
+  scopes: 'scopes',
+  providerScopes: 'providerScopes',
+  claims: 'claims',
+  interaction: 'interaction',
+  passThrough: 'passThrough',
+  allowedOrigins: 'allowedOrigins',
 }
 
 declare const route: UpstreamRoute

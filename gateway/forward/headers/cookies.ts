@@ -1,5 +1,4 @@
-/** Ours: the browser binding of a sign-in. It goes to no upstream and comes from none. */
-const OURS = /^(?:__host-)?pkce-/i
+import { isBindingCookie } from '../../../plugin/index.ts'
 
 /**
  * The cookies of a request that an upstream may see.
@@ -24,6 +23,7 @@ function cookieName(pair: string): string {
   return (equals === -1 ? '' : pair.slice(0, equals)).trim()
 }
 
+/** The browser binding of a login is ours: it goes to no upstream and comes from none. */
 function isAllowed(name: string, allowed: ReadonlySet<string>): boolean {
-  return allowed.has(name) && !OURS.test(name)
+  return allowed.has(name) && !isBindingCookie(name)
 }

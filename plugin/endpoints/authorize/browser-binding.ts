@@ -10,8 +10,19 @@ import { randomBytes } from '../../secrets/random.ts'
 
 /** Logins under way in one browser; the oldest cookies go first. */
 const COOKIES_MAX = 5
+/** The first for https. Browsers refuse `__Host-` without `Secure`, and `Secure` over http. */
+const PREFIXES = { https: '__Host-pkce-', loopback: 'pkce-' }
+const ANY_PREFIX = new RegExp(`^(?:${Object.values(PREFIXES).join('|')})`, 'i')
 /** Names that we never made are not repeated in a header of ours. */
 const SELECTOR = /^[A-Za-z0-9_-]{22}$/
+
+/**
+ * True for the name of a cookie that could bind a browser to a login, in whatever case it is written. Such cookies are
+ * between the browser and us: a proxy passes them on to nobody, and takes them from nobody (requirements H-17).
+ */
+export function isBindingCookie(name: string): boolean {
+  return ANY_PREFIX.test(name)
+}
 
 /** A new binding: the cookies to set, and the hash to store with the transaction. */
 export function bindBrowser(
@@ -50,9 +61,9 @@ export function unbindBrowser(options: Pick<ResolvedOptions, 'publicUrl'>, selec
   return setCookie(options, cookiePrefix(options) + selector, '', 0)
 }
 
-/** Browsers refuse `__Host-` without `Secure`, and `Secure` over http: a loopback issuer does without both. */
+/** A loopback issuer on http does without `__Host-` and `Secure`. */
 function cookiePrefix({ publicUrl }: Pick<ResolvedOptions, 'publicUrl'>): string {
-  return publicUrl.startsWith('https:') ? '__Host-pkce-' : 'pkce-'
+  return publicUrl.startsWith('https:') ? PREFIXES.https : PREFIXES.loopback
 }
 
 function setCookie(

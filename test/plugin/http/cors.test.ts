@@ -1,5 +1,6 @@
 import type { LightMyRequestResponse } from 'fastify'
 import t, { type Test } from 'tap'
+import { Cors } from '../../../plugin/http/cors.ts'
 import { REDIRECT_URI, startPluginApp, WELL_KNOWN } from '../../support/plugin-app.ts'
 
 const SPA = 'https://spa.example.com'
@@ -185,4 +186,38 @@ t.test('CORS (C-22)', async (t) => {
       }
     }
   })
+})
+
+t.test('app.pkce.preflightHeaders: the preflight of a route of the app (Fetch §3.2.2, H-28)', async (t) => {
+  const { app } = await startPluginApp(t, { clients: [{ clientId: 'app', redirectUris: [REDIRECT_URI], allowedOrigins: [SPA] }] })
+  const preflight = (headers: Record<string, string>, method = 'OPTIONS') =>
+    app.pkce.preflightHeaders({ method, headers }, 'GET, PUT')
+  const asked = { origin: SPA, 'access-control-request-method': 'PUT' }
+  const allowed = {
+    vary: 'Origin',
+    'access-control-allow-origin': SPA,
+    'access-control-expose-headers': 'WWW-Authenticate, Retry-After, X-Request-Id',
+    'access-control-allow-methods': 'GET, PUT',
+    'access-control-max-age': '600',
+  }
+
+  t.same(preflight(asked), allowed)
+  t.same(
+    preflight({ ...asked, 'access-control-request-headers': 'authorization, x-trace' }),
+    { ...allowed, 'access-control-allow-headers': 'authorization, x-trace' },
+    'the fields that the script asks for',
+  )
+  t.same(preflight({ ...asked, 'access-control-request-headers': 'a\nb' }), allowed, 'and no others')
+  t.equal(preflight({ ...asked, origin: 'https://evil.example' }), null, 'an origin of nobody')
+  t.equal(preflight({ ...asked, origin: 'null' }), null, 'an opaque origin')
+  t.equal(preflight({ 'access-control-request-method': 'PUT' }), null, 'no origin')
+  t.equal(preflight({ origin: SPA }), null, 'OPTIONS that is no preflight')
+  t.equal(preflight(asked, 'PUT'), null, 'another method')
+})
+
+t.test('without browser clients there is no CORS at all (C-22)', async (t) => {
+  const cors = new Cors({ clients: new Map() })
+  const headers = { origin: SPA, 'access-control-request-method': 'PUT' }
+  t.equal(cors.preflightHeaders({ method: 'OPTIONS', headers }, 'PUT'), null)
+  t.same(cors.headers(SPA), {})
 })

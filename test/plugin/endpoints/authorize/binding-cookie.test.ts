@@ -1,0 +1,31 @@
+import t from 'tap'
+import { bindBrowser } from '../../../../plugin/endpoints/authorize/browser-binding.ts'
+import { isBindingCookie } from '../../../../plugin/index.ts'
+
+const lifetimes = {
+  transactionSeconds: 600,
+  codeSeconds: 60,
+  accessTokenSeconds: 600,
+  refreshGraceSeconds: 15,
+  refreshIdleSeconds: 60,
+  sessionSeconds: 60,
+  tombstoneSeconds: 60,
+}
+
+for (const publicUrl of ['https://api.example.com', 'http://127.0.0.1:8080']) {
+  t.test(`the cookie that binds a browser at ${publicUrl} is known as ours (A-18, H-17)`, async (t) => {
+    const { setCookies } = bindBrowser({ publicUrl, lifetimes }, 'A'.repeat(22), undefined)
+    const name = setCookies[0]!.split('=', 1)[0]!
+    t.ok(isBindingCookie(name))
+    t.ok(
+      isBindingCookie(name.toLowerCase()),
+      'whatever its case: Cookie names are compared leniently by some',
+    )
+    t.notOk(isBindingCookie(`x${name}`))
+  })
+}
+
+t.test('other cookies are not ours', async (t) => {
+  for (const name of ['', 'pkce', 'session', '__Host-session', '__Secure-pkce-x'])
+    t.notOk(isBindingCookie(name))
+})
