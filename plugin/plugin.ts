@@ -9,7 +9,9 @@ import type { Services } from './endpoints/services.ts'
 import { tokenRoute } from './endpoints/token/token.ts'
 import { userinfoRoute } from './endpoints/userinfo.ts'
 import { Audit } from './grant/audit.ts'
+import { Credentials } from './grant/credentials.ts'
 import { Grants } from './grant/grants.ts'
+import { Seals } from './grant/seals.ts'
 import { Transactions } from './grant/transactions.ts'
 import { Cors } from './http/cors.ts'
 import { assertTrustworthy } from './http/instance.ts'
@@ -50,7 +52,7 @@ export async function plugin(app: FastifyInstance, input: PkceOptions): Promise<
 
   const prefix = options.routePrefix
   const endpoints = async (scope: FastifyInstance) => {
-    await secureScope(scope, services)
+    await secureScope(scope, services.audit)
     await scope.register(frontChannel, { prefix })
     await scope.register(backChannel, { prefix })
     await scope.register(discovery)
@@ -59,13 +61,13 @@ export async function plugin(app: FastifyInstance, input: PkceOptions): Promise<
   await app.register(endpoints, { logSerializers: logSerializers as unknown as Record<string, () => string> })
 
   async function frontChannel(scope: FastifyInstance): Promise<void> {
-    await limitRate(scope, services, 'authorize')
+    await limitRate(scope, options, 'authorize')
     authorizeRoute(scope, services)
     callbackRoute(scope, services)
   }
 
   async function backChannel(scope: FastifyInstance): Promise<void> {
-    await limitRate(scope, services, 'token')
+    await limitRate(scope, options, 'token')
     await scope.register(async (forApps) => {
       cors.install(forApps)
       tokenRoute(forApps, services)
@@ -85,18 +87,19 @@ export async function plugin(app: FastifyInstance, input: PkceOptions): Promise<
 function build(app: FastifyInstance, options: ResolvedOptions): Services {
   const { store, lifetimes, limits, callbackUrl } = options
   const grants = new Grants(store, options.provider.issuer, lifetimes)
-  const sealing = new Sealing(options.secrets)
+  const seals = new Seals(new Sealing(options.secrets))
   return {
     options,
     grants,
-    sealing,
+    seals,
+    credentials: new Credentials(options, seals),
     provider: createProvider({
       provider: options.provider,
       callbackUrl,
       relaysTokens: options.tokens === 'relay',
       log: app.log,
     }),
-    sessions: new SessionResolver(options, grants, sealing),
+    sessions: new SessionResolver(options, grants, seals),
     transactions: new Transactions(limits, lifetimes.transactionSeconds * 1000),
     audit: new Audit(app.log),
   }

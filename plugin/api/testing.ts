@@ -1,13 +1,13 @@
 import type { FastifyInstance } from 'fastify'
 import type { Services } from '../endpoints/services.ts'
-import { issueAccessToken, issueRefreshToken } from '../grant/credentials.ts'
+import { Credentials } from '../grant/credentials.ts'
 import type { ProviderSecrets, RedeemingGrant } from '../grant/grant.ts'
 import { Grants } from '../grant/grants.ts'
 import { relayedTokenIndex, subjectIndex } from '../grant/indexes.ts'
-import { sealProviderSecrets, wrapFor } from '../grant/seals.ts'
+import { Seals } from '../grant/seals.ts'
 import { activate } from '../grant/transitions.ts'
+import type { RegisteredClient } from '../oauth/client.ts'
 import { resolveOptions } from '../options/resolve.ts'
-import type { RegisteredClient } from '../options/resolved.ts'
 import type { PkceOptions } from '../options/schema.ts'
 import { hashCredential, issueFirstHandle } from '../secrets/handles.ts'
 import { randomBytes } from '../secrets/random.ts'
@@ -94,7 +94,7 @@ export function createTestGrantIssuer(options: PkceOptions): TestGrantIssuer {
   const services = {
     options: resolved,
     grants: new Grants(resolved.store, resolved.provider.issuer, resolved.lifetimes),
-    sealing: new Sealing(resolved.secrets),
+    seals: new Seals(new Sealing(resolved.secrets)),
   }
   return { issue: (options = {}) => issueGrant(services, options) }
 }
@@ -108,10 +108,10 @@ function refuseProduction(): void {
   }
 }
 
-type Issuing = Pick<Services, 'options' | 'grants' | 'sealing'>
+type Issuing = Pick<Services, 'options' | 'grants' | 'seals'>
 
 async function issueGrant(services: Issuing, options: TestSessionOptions): Promise<IssuedTestGrant> {
-  const { grants, sealing } = services
+  const { grants, seals } = services
   const { client, subject, scopes, claims, expiresInSeconds } = complete(services, options)
   const now = grants.now()
   const expiresAt = now + expiresInSeconds * 1000
@@ -123,7 +123,7 @@ async function issueGrant(services: Issuing, options: TestSessionOptions): Promi
     // Nobody holds the code, and nobody could prove this challenge.
     ...{ redirectUri: client.redirectUris[0]!, codeChallenge: codeHash, scope: scopes, providerScope: [] },
   }
-  const dataKey = sealing.newDataKey()
+  const dataKey = seals.newDataKey()
   const secrets = {
     accessToken: randomBytes(32).toString('base64url'),
     tokenType: 'Bearer',
@@ -131,25 +131,25 @@ async function issueGrant(services: Issuing, options: TestSessionOptions): Promi
   } satisfies ProviderSecrets
   const terms = { now, scope: scopes, providerExpiresAt: expiresAt, grantExpiresAt: expiresAt }
   const lifetimes = { ...services.options.lifetimes, accessTokenSeconds: expiresInSeconds }
-  const issuing = { options: { tokens: services.options.tokens, lifetimes }, sealing }
-  const access = issueAccessToken(issuing, owner, dataKey, secrets, terms)
+  const credentials = new Credentials({ tokens: services.options.tokens, lifetimes }, seals)
+  const access = credentials.issueAccessToken(owner, dataKey, secrets, terms)
   const redeeming: RedeemingGrant = {
     ...requested,
     status: 'redeeming',
     codeHash,
-    key: wrapFor(sealing, owner, 'code', code.secret, dataKey),
+    key: seals.wrapDataKey(owner, 'code', code.secret, dataKey),
   }
   const active = activate(redeeming, {
     ...{ activatedAt: now, subject, claims, scope: scopes, expiresAt },
-    sealed: sealProviderSecrets(sealing, owner, dataKey, secrets),
+    sealed: seals.sealProviderSecrets(owner, dataKey, secrets),
     providerExpiresAt: expiresAt,
     providerLifetimeMs: expiresInSeconds * 1000,
     codeForgottenAt: now + lifetimes.tombstoneSeconds * 1000,
     accessToken: access.record,
-    refreshToken: issueRefreshToken(issuing, owner, dataKey, terms).record,
+    refreshToken: credentials.issueRefreshToken(owner, dataKey, terms).record,
   })
 
-  const begun = { stateHash: codeHash, browserHash: codeHash, serverSecret: sealing.current }
+  const begun = { stateHash: codeHash, browserHash: codeHash, serverSecret: seals.serverSecret }
   await grants.create({ ...requested, ...begun, status: 'authorizing' })
   await Promise.all([
     grants.addToIndex(subjectIndex(requested.provider, subject), owner.id, expiresAt),

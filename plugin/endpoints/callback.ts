@@ -1,24 +1,23 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import { type AuditEventName, correlationId } from '../grant/audit.ts'
 import type { AuthorizingGrant, Grant } from '../grant/grant.ts'
 import type { StoredGrant } from '../grant/grants.ts'
-import { sealExchangeSecrets, wrapFor } from '../grant/seals.ts'
-import { transactionSecrets } from '../grant/transaction-secrets.ts'
+import { deriveTransactionSecrets } from '../grant/transaction-secrets.ts'
 import { authorize, end } from '../grant/transitions.ts'
 import { rawQuery } from '../http/query.ts'
 import { pageRoute } from '../http/route.ts'
 import { callbackSchema } from '../http/schemas.ts'
 import { type AuthorizationResponse, issuerMatches, parseAuthorizationResponse } from '../oauth/callback.ts'
+import type { RegisteredClient } from '../oauth/client.ts'
 import { OAuthError, type Reason } from '../oauth/errors.ts'
 import { redirectUriMatches } from '../oauth/redirect-uri.ts'
-import type { RegisteredClient } from '../options/resolved.ts'
 import { type Handle, hashCredential, issueHandle, parseHandle, sameHash } from '../secrets/handles.ts'
-import { answerApp } from './authorize/authorization-response.ts'
+import { sendAuthorizationResponse } from './authorize/authorization-response.ts'
 import { isSameBrowser, unbindBrowser } from './authorize/browser-binding.ts'
 import type { Services } from './services.ts'
 
 /**
- * `GET /oauth2/callback`: the provider's answer becomes our one-time code (RFC 6749 §4.1.2). One swap: to
+ * `GET /oauth2/callback`: the provider's authorization response becomes our one-time code (RFC 6749 §4.1.2). One swap: to
  * `authorized` if everything holds, otherwise to `ended`. What is malformed touches nothing, and neither does
  * whoever comes second.
  */
@@ -28,22 +27,26 @@ export function callbackRoute(scope: FastifyInstance, services: Services): void 
     schema: callbackSchema,
     handler: async (request, reply) => {
       const response = parseAuthorizationResponse(rawQuery(request))
-      const { state, stored } = await findTransaction(services, response.state)
-      const outcome = judge(services, stored.grant, state, response, request.headers.cookie)
+      const transaction = await findTransaction(services, response.state)
+      const { stored } = transaction
+      const outcome = judgeResponse(services, transaction, response, request.headers.cookie)
 
       if (!(await services.grants.replace(stored, outcome.next))) throw new OAuthError('state_used')
       services.transactions.finish(stored.grant.id)
       // Not before the swap: whoever is told to try again still needs the cookie.
       reply.header('set-cookie', unbindBrowser(services.options, stored.grant.id))
-      return answer(services, stored.grant, outcome, request, reply)
+      return sendOutcome(services, stored.grant, outcome, reply)
     },
   })
 }
 
-async function findTransaction(
-  { grants }: Services,
-  value: string,
-): Promise<{ state: Handle; stored: StoredGrant<AuthorizingGrant> }> {
+/** A grant that waits for the provider, and the state that has found it. */
+interface Transaction {
+  readonly state: Handle
+  readonly stored: StoredGrant<AuthorizingGrant>
+}
+
+async function findTransaction({ grants }: Services, value: string): Promise<Transaction> {
   const state = parseHandle('state', value)
   const stored = state && (await grants.read(state.selector))
   if (!stored) throw new OAuthError('state_unknown')
@@ -60,13 +63,13 @@ type Outcome = { readonly next: Grant } & (
 )
 
 /** Browser, issuer, client, the provider's word, in this order (B-04, B-05, B-14). */
-function judge(
+function judgeResponse(
   services: Services,
-  grant: AuthorizingGrant,
-  state: Handle,
+  transaction: Transaction,
   response: AuthorizationResponse,
   cookieHeader: string | undefined,
 ): Outcome {
+  const { grant } = transaction.stored
   const next = end(grant, 'authorization_failed', services.grants.now())
   if (!isSameBrowser(services.options, grant, cookieHeader)) {
     return { next, refused: 'browser_mismatch', event: 'callback.browser_mismatch' }
@@ -80,42 +83,44 @@ function judge(
   }
   if (response.error !== undefined) return { next, client, error: response.error, detail: response.detail }
 
-  const issued = issueCode(services, grant, state, response.code)
+  const issued = issueCode(services, transaction, response.code)
   return issued ? { ...issued, client } : { next, refused: 'transaction_sealed', event: 'callback.refused' }
 }
 
 /** Our code, and the provider's under a seal that it opens, from which it never leaves (B-09). Null: a server secret is gone. */
 function issueCode(
-  services: Services,
-  grant: AuthorizingGrant,
-  state: Handle,
+  { options, grants, seals }: Services,
+  { state, stored: { grant } }: Transaction,
   providerCode: string,
 ): { next: Grant; code: string } | null {
-  const { options, grants, sealing } = services
-  const transaction = transactionSecrets(services, grant, state.secret, grant.serverSecret)
-  if (!transaction) return null
+  const secrets = deriveTransactionSecrets(seals, options.provider, grant, state.secret)
+  if (!secrets) return null
 
   const code = issueHandle('code', grant.id)
-  const dataKey = sealing.newDataKey()
+  const dataKey = seals.newDataKey()
   const next = authorize(grant, {
     codeHash: hashCredential(code.value),
     codeExpiresAt: grants.now() + options.lifetimes.codeSeconds * 1000,
-    key: wrapFor(sealing, grant, 'code', code.secret, dataKey),
-    sealed: sealExchangeSecrets(sealing, grant, dataKey, { ...transaction, code: providerCode }),
+    key: seals.wrapDataKey(grant, 'code', code.secret, dataKey),
+    sealed: seals.sealTokenExchangeSecrets(grant, dataKey, { ...secrets, code: providerCode }),
   })
   return { next, code: code.value }
 }
 
-function answer(
+function sendOutcome(
   { audit, options }: Services,
   { id, clientId, redirectUri, state }: AuthorizingGrant,
   outcome: Outcome,
-  request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
+  const { request } = reply
   const iss = options.publicUrl
   if ('code' in outcome) {
-    return answerApp(reply, { client: outcome.client, redirectUri }, { code: outcome.code, state, iss })
+    return sendAuthorizationResponse(
+      reply,
+      { client: outcome.client, redirectUri },
+      { code: outcome.code, state, iss },
+    )
   }
   if ('refused' in outcome) {
     audit.record(outcome.event, { request, grantId: id, clientId, reason: outcome.refused })
@@ -123,5 +128,9 @@ function answer(
   }
   request.log.info({ grant: correlationId(id), providerError: outcome.detail }, 'the provider refused')
   audit.record('callback.refused', { request, grantId: id, clientId })
-  return answerApp(reply, { client: outcome.client, redirectUri }, { error: outcome.error, state, iss })
+  return sendAuthorizationResponse(
+    reply,
+    { client: outcome.client, redirectUri },
+    { error: outcome.error, state, iss },
+  )
 }

@@ -1,8 +1,8 @@
 import type { FastifyRequest } from 'fastify'
+import type { RegisteredClient, ResourceServer } from '../oauth/client.ts'
 import { identifyClient, identifyResourceServer } from '../oauth/client-authentication.ts'
 import { OAuthError } from '../oauth/errors.ts'
 import type { FormParameters } from '../oauth/form.ts'
-import type { RegisteredClient, ResourceServer } from '../options/resolved.ts'
 import type { Services } from './services.ts'
 
 /** The client of a token or revocation request (RFC 6749 §2.3). @throws OAuthError `client_*`, audited. */

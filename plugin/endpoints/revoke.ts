@@ -1,21 +1,20 @@
 import type { FastifyInstance } from 'fastify'
-import type { ActiveGrant } from '../grant/grant.ts'
-import { type Grants, isActive, type StoredGrant } from '../grant/grants.ts'
+import { type Grants, isActive } from '../grant/grants.ts'
 import { relayedTokenIndex } from '../grant/indexes.ts'
 import { narrowCors } from '../http/cors.ts'
 import { formRoute } from '../http/route.ts'
 import { revokeSchema } from '../http/schemas.ts'
+import type { RegisteredClient } from '../oauth/client.ts'
 import type { FormParameters } from '../oauth/form.ts'
 import { parseTokenParameter } from '../oauth/token.ts'
-import type { RegisteredClient } from '../options/resolved.ts'
 import { familyOf, hashCredential, hashFamily, parseHandle, sameHash } from '../secrets/handles.ts'
 import { clientOf } from './client.ts'
-import { endPresented, type Presented } from './end-presented.ts'
+import { endGrantByHandle, type PresentedHandle } from './end-grant-by-handle.ts'
 import type { Services } from './services.ts'
 
 /**
  * `POST /oauth2/revoke` (RFC 7009): a live access or refresh token of the client ends its whole grant, here
- * first and at the provider afterwards. Any other token is answered alike: 200 `{}`, which clients that read a
+ * first and at the provider afterwards. Any other token gets the same response: 200 `{}`, which clients that read a
  * body and clients that refuse a 204 both accept.
  */
 export function revokeRoute(scope: FastifyInstance, services: Services): void {
@@ -27,15 +26,13 @@ export function revokeRoute(scope: FastifyInstance, services: Services): void {
       const parameters = request.body as FormParameters
       const client = clientOf(services, request, parameters)
       narrowCors(request, client)
-      const presented = await findGrant(
+      const presented = await findPresented(
         services.grants,
         parseTokenParameter(parameters),
         client,
         options.tokens === 'relay',
       )
-      if (presented) {
-        await endPresented(services, request, presented.stored, 'revoked', presented)
-      }
+      if (presented) await endGrantByHandle(services, request, presented, 'revoked')
       return {}
     },
   })
@@ -45,12 +42,12 @@ export function revokeRoute(scope: FastifyInstance, services: Services): void {
  * The client's live grant behind an access or refresh token, by what the token is; the hint is not needed
  * (RFC 7009 §2.1). A provider may give one token to several grants of a user, and only one of them is this client's.
  */
-async function findGrant(
+async function findPresented(
   grants: Grants,
   token: string,
   { clientId }: RegisteredClient,
   relayed: boolean,
-): Promise<(Presented & { readonly stored: StoredGrant<ActiveGrant> }) | null> {
+): Promise<PresentedHandle | null> {
   const refresh = parseHandle('refresh', token)
   if (refresh) {
     const stored = await grants.read(refresh.selector)

@@ -1,16 +1,18 @@
 import type { Audit } from '../grant/audit.ts'
+import type { Credentials } from '../grant/credentials.ts'
 import type { Grants } from '../grant/grants.ts'
+import type { Seals } from '../grant/seals.ts'
 import type { Transactions } from '../grant/transactions.ts'
 import type { ResolvedOptions } from '../options/resolved.ts'
 import type { Provider } from '../provider/provider.ts'
-import type { Sealing } from '../secrets/sealing.ts'
 import type { SessionResolver } from '../session/resolver.ts'
 
 /** What every endpoint works with. Made once, by `plugin.ts`. */
 export interface Services {
   readonly options: ResolvedOptions
   readonly grants: Grants
-  readonly sealing: Sealing
+  readonly seals: Seals
+  readonly credentials: Credentials
   readonly provider: Provider
   readonly sessions: SessionResolver
   readonly transactions: Transactions

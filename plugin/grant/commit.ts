@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { StoreError } from '../oauth/errors.ts'
+import { StoreError } from '../stores/store.ts'
 import type { ActiveGrant } from './grant.ts'
 import type { Grants, StoredGrant } from './grants.ts'
 
-const PAUSE_MS = 250
+const RETRY_AFTER_MS = 250
 /** For a process that stood still until its lease was over: it must still learn whether it has won. */
-const PATIENCE_MS = 2000
+const RETRY_AT_LEAST_MS = 2000
 
 /**
  * Writes what a provider refresh has brought, again and again while the store fails, until the lease ends, and for
@@ -20,7 +20,7 @@ const PATIENCE_MS = 2000
  * @param write the swap, safe to be made again.
  * @returns false if another writer has won. @throws StoreError when that time is over and the outcome unknown.
  */
-export async function insist(
+export async function commitRefresh(
   grants: Grants,
   leased: StoredGrant<ActiveGrant>,
   generation: string,
@@ -34,9 +34,9 @@ export async function insist(
       return until !== undefined && (await isStored(grants, leased.grant.id, generation))
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
-      until ??= Math.max(leased.grant.lease?.until ?? 0, grants.now() + PATIENCE_MS)
-      if (grants.now() + PAUSE_MS >= until) throw error
-      await sleep(PAUSE_MS)
+      until ??= Math.max(leased.grant.lease?.until ?? 0, grants.now() + RETRY_AT_LEAST_MS)
+      if (grants.now() + RETRY_AFTER_MS >= until) throw error
+      await sleep(RETRY_AFTER_MS)
     }
   }
 }

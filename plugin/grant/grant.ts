@@ -56,7 +56,7 @@ const Authorized = record({
   codeExpiresAt: time,
   /** The data key of the grant, for the holder of our code. */
   key: text,
-  /** `ExchangeSecrets`, under the data key. */
+  /** `TokenExchangeSecrets`, under the data key. */
   sealed: text,
 })
 
@@ -75,7 +75,7 @@ const UsedCode = record({ hash, redirectUri: text, codeChallenge: hash, key: tex
 /** A live access token. Its scope may be narrower than the grant's (D-13). */
 const AccessToken = record({ hash, key: text, scope, expiresAt: time })
 
-/** The generation before the current one, and the answer it gave, for its holder (D-05). */
+/** The generation before the current one, and the response it got, for its holder (D-05). */
 const Predecessor = record({ hash, graceEndsAt: time, sealed: text })
 
 const RefreshToken = record({
@@ -133,7 +133,7 @@ export interface TransactionSecrets {
   readonly codeVerifier?: string
 }
 /** Sealed until the app redeems our code. */
-export interface ExchangeSecrets extends TransactionSecrets {
+export interface TokenExchangeSecrets extends TransactionSecrets {
   readonly code: string
 }
 /** Sealed for the life of the grant. */

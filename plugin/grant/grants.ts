@@ -84,7 +84,7 @@ export class Grants {
         this.#timeToLiveMs(next),
       )
     } finally {
-      // Here at once: the store's own notification may still be on its way when the answer goes out, or be lost.
+      // Here at once: the store's own notification may still be on its way when the response goes out, or be lost.
       if (isChanged) this.#changed(next.id)
     }
     return isChanged ? { grant: next, version: version + 1 } : null

@@ -1,116 +1,98 @@
 import type { SealContext, Sealing } from '../secrets/sealing.ts'
-import type { ActiveGrant, AuthorizedGrant, ExchangeSecrets, ProviderSecrets } from './grant.ts'
+import type { ActiveGrant, AuthorizedGrant, ProviderSecrets, TokenExchangeSecrets } from './grant.ts'
 
 /** Whose handle opens what; part of every authenticated context, so that no key opens in another's place. */
 export type Holder = 'code' | 'access' | 'refresh' | 'predecessor'
-type Owner = { readonly id: string; readonly clientId: string }
-/** A sealed JSON value. */
-export interface Sealed {
-  readonly sealed: string
+
+/** The grant that something is sealed in. */
+export interface SealOwner {
+  readonly id: string
+  readonly clientId: string
 }
 
 /** What the holder of a state can derive. */
 export type Derived = 'nonce' | 'code_verifier'
 
-/** Version, purpose, grant and client; only the last may have spaces. Moved between rows, nothing opens (G-03). */
-function context({ id, clientId }: Owner, purpose: Holder | Derived | 'exchange' | 'provider'): SealContext {
-  return { grantId: id, text: `1 ${purpose} ${id} ${clientId}` }
+/**
+ * What a grant seals, for whom, and under which context: nothing opens in the place of something else, in another
+ * grant, or for another client (requirements G-03, G-04). Whatever does not open is null.
+ */
+export class Seals {
+  readonly #sealing: Sealing
+
+  constructor(sealing: Sealing) {
+    this.#sealing = sealing
+  }
+
+  /** Names the server secret that is used now. */
+  get serverSecret(): string {
+    return this.#sealing.current
+  }
+
+  /** A fresh data key: 32 bytes. One for the life of a grant. */
+  newDataKey(): Buffer {
+    return this.#sealing.newDataKey()
+  }
+
+  /**
+   * A value of 256 bits, base64url, that only the holder of `secret` can tell, and that need not be kept: the same
+   * again at every call. Null if the server secret that `serverSecret` names is gone.
+   */
+  derive(owner: SealOwner, purpose: Derived, secret: Buffer, serverSecret: string): string | null {
+    const bytes = this.#sealing.deriveFor(serverSecret, secret, contextOf(owner, purpose))
+    return bytes === null ? null : bytes.toString('base64url')
+  }
+
+  /** Lets the holder of `secret` open what is sealed under the grant's data key. */
+  wrapDataKey(owner: SealOwner, holder: Holder, secret: Buffer, dataKey: Buffer): string {
+    return this.#sealing.wrap(dataKey, secret, contextOf(owner, holder))
+  }
+
+  /** The grant's data key for one of its holders: null, or one that opens nothing, if it is another's. */
+  unwrapDataKey(owner: SealOwner, holder: Holder, secret: Buffer, key: string): Buffer | null {
+    return this.#sealing.unwrap(key, secret, contextOf(owner, holder))
+  }
+
+  /** Seals `value` for one holder alone. */
+  sealFor(owner: SealOwner, holder: Holder, secret: Buffer, value: unknown): string {
+    return this.#sealing.sealFor(secret, toBytes(value), contextOf(owner, holder))
+  }
+
+  /** What `sealFor` sealed, or null: another handle, another grant, a retired server secret. */
+  openFor<T>(owner: SealOwner, holder: Holder, secret: Buffer, sealed: string): T | null {
+    return fromBytes(this.#sealing.openFor(secret, sealed, contextOf(owner, holder)))
+  }
+
+  /** Seals what the token exchange will need, under the grant's data key. */
+  sealTokenExchangeSecrets(owner: SealOwner, dataKey: Buffer, secrets: TokenExchangeSecrets): string {
+    return this.#sealing.seal(dataKey, toBytes(secrets), contextOf(owner, 'exchange'))
+  }
+
+  /** What the token exchange needs, or null if it does not open. */
+  openTokenExchangeSecrets(grant: AuthorizedGrant, dataKey: Buffer): TokenExchangeSecrets | null {
+    return fromBytes(this.#sealing.open(dataKey, grant.sealed, contextOf(grant, 'exchange')))
+  }
+
+  /** Seals the provider's tokens under the grant's data key, for all of its holders. */
+  sealProviderSecrets(owner: SealOwner, dataKey: Buffer, secrets: ProviderSecrets): string {
+    return this.#sealing.seal(dataKey, toBytes(secrets), contextOf(owner, 'provider'))
+  }
+
+  /** The provider's tokens, or null if they do not open. */
+  openProviderSecrets(grant: ActiveGrant, dataKey: Buffer): ProviderSecrets | null {
+    return fromBytes(this.#sealing.open(dataKey, grant.sealed, contextOf(grant, 'provider')))
+  }
 }
 
 /**
- * A value of 256 bits, base64url, that only the holder of `secret` can tell, and that need not be kept: the same
- * again at every call. Null if the server secret is gone.
+ * Version, purpose, grant and client; only the last may have spaces. Sealed records hold what was made with these
+ * very words, so none of them may change.
  */
-export function deriveFor(
-  sealing: Sealing,
-  owner: Owner,
-  purpose: Derived,
-  secret: Buffer,
-  serverSecret: string,
-): string | null {
-  return sealing.deriveFor(serverSecret, secret, context(owner, purpose))?.toString('base64url') ?? null
-}
-
-/** Seals `value` for one holder alone. */
-export function sealFor(
-  sealing: Sealing,
-  owner: Owner,
-  holder: Holder,
-  secret: Buffer,
-  value: unknown,
-): Sealed {
-  return { sealed: sealing.sealFor(secret, toBytes(value), context(owner, holder)) }
-}
-
-/** What `sealFor` sealed, or null if it does not open: another handle, another row, a retired server secret. */
-export function openFor<T>(
-  sealing: Sealing,
-  owner: Owner,
-  holder: Holder,
-  secret: Buffer,
-  { sealed }: Sealed,
-): T | null {
-  return fromBytes(sealing.openFor(secret, sealed, context(owner, holder)))
-}
-
-/** Lets the holder of `secret` open what is sealed under the grant's data key. */
-export function wrapFor(
-  sealing: Sealing,
-  owner: Owner,
-  holder: Holder,
-  secret: Buffer,
-  dataKey: Buffer,
-): string {
-  return sealing.wrap(dataKey, secret, context(owner, holder))
-}
-
-/** The grant's data key for one of its holders: null, or one that opens nothing, if it is another's. */
-export function unwrapFor(
-  sealing: Sealing,
-  owner: Owner,
-  holder: Holder,
-  secret: Buffer,
-  key: string,
-): Buffer | null {
-  return sealing.unwrap(key, secret, context(owner, holder))
-}
-
-/** Seals what the exchange will need under the grant's data key. */
-export function sealExchangeSecrets(
-  sealing: Sealing,
-  owner: Owner,
-  dataKey: Buffer,
-  secrets: ExchangeSecrets,
-): string {
-  return sealing.seal(dataKey, toBytes(secrets), context(owner, 'exchange'))
-}
-
-/** What the exchange needs, or null if it does not open. */
-export function openExchangeSecrets(
-  sealing: Sealing,
-  grant: AuthorizedGrant,
-  dataKey: Buffer,
-): ExchangeSecrets | null {
-  return fromBytes(sealing.open(dataKey, grant.sealed, context(grant, 'exchange')))
-}
-
-/** Seals the provider's tokens under the grant's data key, for all of its holders. */
-export function sealProviderSecrets(
-  sealing: Sealing,
-  owner: Owner,
-  dataKey: Buffer,
-  secrets: ProviderSecrets,
-): string {
-  return sealing.seal(dataKey, toBytes(secrets), context(owner, 'provider'))
-}
-
-/** The provider's tokens, or null if they do not open. */
-export function openProviderSecrets(
-  sealing: Sealing,
-  grant: ActiveGrant,
-  dataKey: Buffer,
-): ProviderSecrets | null {
-  return fromBytes(sealing.open(dataKey, grant.sealed, context(grant, 'provider')))
+function contextOf(
+  { id, clientId }: SealOwner,
+  purpose: Holder | Derived | 'exchange' | 'provider',
+): SealContext {
+  return { grantId: id, text: `1 ${purpose} ${id} ${clientId}` }
 }
 
 function toBytes(value: unknown): Buffer {

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
-import { ProviderError, StoreError } from '../oauth/errors.ts'
+import { ProviderError } from '../oauth/errors.ts'
+import { StoreError } from '../stores/store.ts'
 
 /**
  * Log serializers that let only named fields through: URLs hold codes and states, and errors of HTTP and store

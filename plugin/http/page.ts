@@ -24,7 +24,7 @@ const CONTENT_SECURITY_POLICY = [
 ].join('; ')
 
 /**
- * Says what went wrong, in the words of the answer table alone. Its title fits a reload after a good login as
+ * Says what went wrong, in the words of the error table alone. Its title fits a reload after a good login as
  * well, which is the commonest reason to see it (B-15).
  */
 export function sendErrorPage(reply: FastifyReply, status: number, description: string): FastifyReply {

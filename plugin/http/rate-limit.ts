@@ -1,17 +1,16 @@
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance } from 'fastify'
-import type { Services } from '../endpoints/services.ts'
 import { OAuthError } from '../oauth/errors.ts'
+import type { ResolvedOptions } from '../options/resolved.ts'
 import { limitedAddress } from './address.ts'
 import { RateWindows, type SharedCounter } from './rate-windows.ts'
 
 /** One limiter for all routes of the scope, by address, before any body is read (J-05, J-07). */
 export async function limitRate(
   scope: FastifyInstance,
-  services: Services,
+  { rateLimit: limits, store }: Pick<ResolvedOptions, 'rateLimit' | 'store'>,
   name: 'authorize' | 'token',
 ): Promise<void> {
-  const { rateLimit: limits, store } = services.options
   if (limits === false) return
   const group = limits[name]
   const shared = store.count ? (store as SharedCounter) : undefined

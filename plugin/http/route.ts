@@ -11,7 +11,7 @@ import { rawQuery } from './query.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What this route answers errors with; JSON unless it says `page`. */
+    /** The form of this route's error responses; JSON unless it says `page`. */
     pkceErrors?: 'page'
   }
 }
@@ -37,13 +37,13 @@ export function formRoute(scope: FastifyInstance, endpoint: Endpoint): void {
   })
 }
 
-/** A route that answers JSON to the given methods. */
+/** A route whose responses to the given methods are JSON. */
 export function jsonRoute(scope: FastifyInstance, methods: string[], endpoint: Endpoint): void {
   route(scope, methods, endpoint, {})
 }
 
 /**
- * Registers the methods of a endpoint, and refuses all others with 405 and `Allow`: HEAD too, which would otherwise
+ * Registers the methods of an endpoint, and refuses all others with 405 and `Allow`: HEAD too, which would otherwise
  * run the GET handler and use up a state (platform fact P-5).
  */
 function route(

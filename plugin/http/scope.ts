@@ -2,10 +2,9 @@ import formbody from '@fastify/formbody'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
-import type { Services } from '../endpoints/services.ts'
 import { OAuthError } from '../oauth/errors.ts'
 import { parseForm } from '../oauth/form.ts'
-import { answerError } from './answer-error.ts'
+import { type FailureAudit, sendErrorResponse } from './error-response.ts'
 
 /** No request to these routes is longer (K-01). */
 const BODY_LIMIT_BYTES = 16 * 1024
@@ -17,7 +16,7 @@ const URL_LIMIT_BYTES = 8 * 1024
  * Makes an encapsulated scope that trusts nothing of the instance it lives in: its own body parser, validator,
  * error handler and headers. Nothing of it leaks out.
  */
-export async function secureScope(scope: FastifyInstance, services: Services): Promise<void> {
+export async function secureScope(scope: FastifyInstance, audit: FailureAudit): Promise<void> {
   scope.removeAllContentTypeParsers()
   await scope.register(formbody, { bodyLimit: BODY_LIMIT_BYTES, parser: (text) => parseForm(text) })
   scope.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
@@ -26,39 +25,39 @@ export async function secureScope(scope: FastifyInstance, services: Services): P
     const validator = Compile(schema)
     return (value) => (validator.Check(value) ? { value } : { error: new OAuthError('parameter_invalid') })
   })
-  // Schemas describe our answers and never cut them, whatever serializer the app prefers.
-  scope.setSerializerCompiler(() => (answer) => JSON.stringify(answer))
-  scope.setReplySerializer((answer) => JSON.stringify(answer))
+  // Schemas describe our responses and never cut them, whatever serializer the app prefers.
+  scope.setSerializerCompiler(() => (body) => JSON.stringify(body))
+  scope.setReplySerializer((body) => JSON.stringify(body))
   // These hooks, and those of the routes, take a callback: a promise for each would cost more than what they do.
   scope.addHook('onRequest', (request, reply, done) => {
     limitBodyTime(request, reply)
     const isTooLong = (request.raw.url ?? '').length > URL_LIMIT_BYTES
     done(isTooLong ? new OAuthError('url_too_long') : undefined)
   })
-  // The last word, after the app's own hooks: answers to which they had added CORS could be read by anybody.
+  // The last word, after the app's own hooks: responses to which they had added CORS could be read by anybody.
   scope.addHook('onSend', (_request, reply, payload, done) => {
     for (const name in reply.getHeaders()) {
       if (name.startsWith('access-control-')) reply.removeHeader(name).raw.removeHeader(name)
     }
-    reply.headers(ANSWER_HEADERS)
+    reply.headers(RESPONSE_HEADERS)
     done(null, payload)
   })
-  scope.setErrorHandler((error: unknown, request, reply) => answerError(services, error, request, reply))
+  scope.setErrorHandler((error: unknown, _request, reply) => sendErrorResponse(audit, error, reply))
 }
 
-/** On every answer, errors included (C-19, A-22, B-12). */
-const ANSWER_HEADERS = {
+/** On every response, errors included (C-19, A-22, B-12). */
+const RESPONSE_HEADERS = {
   'cache-control': 'no-store',
   pragma: 'no-cache',
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
 }
 
-/** Ends the wait for a body, with a 408 where nothing has been answered yet (CWE-400, requirements H-22). */
+/** Ends the wait for a body, with a 408 where no response has begun yet (CWE-400, requirements H-22). */
 function limitBodyTime({ raw, headers }: FastifyRequest, reply: FastifyReply): void {
   if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) return
   const timer = setTimeout(() => {
-    // Only who reads the body listens: without a reader the request has been answered.
+    // Only who reads the body listens: without a reader there has been a response.
     if (raw.listenerCount('error') === 0) {
       raw.destroy()
       return

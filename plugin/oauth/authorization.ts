@@ -1,7 +1,6 @@
-import type { RegisteredClient } from '../options/resolved.ts'
-import { OAuthError, type Reason } from './errors.ts'
+import type { RegisteredClient } from './client.ts'
+import { OAuthError } from './errors.ts'
 import type { FormParameters } from './form.ts'
-import { selectPassThrough } from './pass-through.ts'
 import { isCodeChallenge } from './pkce.ts'
 import { appendToRedirectUri, redirectUriMatches } from './redirect-uri.ts'
 import { grantScope } from './scope.ts'
@@ -28,35 +27,16 @@ export interface VerifiedAuthorizationRequest {
   readonly maxAgeSeconds: number | undefined
 }
 
-type ResponseTarget = Pick<VerifiedAuthorizationRequest, 'client' | 'redirectUri' | 'state'>
+const PASS_THROUGH_SYNTAX: ReadonlyMap<string, RegExp> = new Map([
+  ['prompt', /^(?:login|consent|select_account|create)(?: (?:login|consent|select_account|create)){0,3}$/],
+  ['login_hint', /^.{1,256}$/u],
+  ['ui_locales', /^[A-Za-z0-9 -]{1,256}$/],
+  ['max_age', /^[0-9]{1,9}$/],
+  ['acr_values', /^[\x20-\x7e]{1,512}$/],
+])
 
-/**
- * A refusal that the app is told about at its redirect URI.
- *
- * The target is private, because loggers copy the enumerable properties of an error and this one holds the app's
- * state and the registered client, secret included. Source: RFC 6749 §4.1.2.1.
- */
-export class AuthorizationResponseError extends OAuthError {
-  readonly #target: ResponseTarget
-
-  constructor(reason: Reason, target: ResponseTarget) {
-    super(reason)
-    this.#target = target
-  }
-
-  get client(): RegisteredClient {
-    return this.#target.client
-  }
-
-  get redirectUri(): string {
-    return this.#target.redirectUri
-  }
-
-  /** Undefined also where it was malformed, so that it is never echoed. */
-  get state(): string | undefined {
-    return this.#target.state
-  }
-}
+/** What `clients[].passThrough` may list (OIDC Core §3.1.2.1). */
+export const passThroughNames: readonly string[] = [...PASS_THROUGH_SYNTAX.keys()]
 
 const STATE = /^[\x20-\x7e]{1,512}$/
 
@@ -64,8 +44,8 @@ const STATE = /^[\x20-\x7e]{1,512}$/
  * Checks an authorization request, in the one order that is safe: client, redirect URI, everything else.
  *
  * @param parameters the parsed query; a repeated parameter has been refused there.
- * @throws OAuthError `authorize_client_unknown`, `redirect_uri_mismatch`: answer locally, never redirect.
- * @throws AuthorizationResponseError all others: answer at its `redirectUri`.
+ * @throws OAuthError `authorize_client_unknown`, `redirect_uri_mismatch`: respond here, never redirect. All others
+ *   have a `redirectTo`: respond there.
  * Source: RFC 6749 §4.1.1, §4.1.2.1; RFC 7636 §4.3, §4.4.1; RFC 9700 §2.1.
  */
 export function validateAuthorizationRequest(
@@ -105,7 +85,7 @@ export function validateAuthorizationRequest(
     return request as VerifiedAuthorizationRequest
   } catch (error) {
     if (!(error instanceof OAuthError)) throw error
-    throw new AuthorizationResponseError(error.reason, { client, redirectUri, state })
+    throw new OAuthError(error.reason, { redirectTo: { client, redirectUri, state } })
   }
 }
 
@@ -130,6 +110,25 @@ function requireCodeChallenge(parameters: FormParameters): string {
   if (parameters.code_challenge_method !== 'S256') throw new OAuthError('challenge_method_unsupported')
   if (!isCodeChallenge(parameters.code_challenge)) throw new OAuthError('challenge_malformed')
   return parameters.code_challenge
+}
+
+/**
+ * The parameters that an app has sent for the provider: those on its client's list, and no others.
+ *
+ * @throws OAuthError `prompt_none` for every client; `parameter_invalid` for a value that is not as it should be.
+ */
+function selectPassThrough(parameters: FormParameters, client: RegisteredClient): Record<string, string> {
+  // The provider sees one client for all apps: a silent login for one could ride on consent given to another.
+  if (parameters.prompt?.split(' ').includes('none')) throw new OAuthError('prompt_none')
+
+  const selected: Record<string, string> = {}
+  for (const name of client.passThrough) {
+    const value = parameters[name]
+    if (value === undefined) continue
+    if (!PASS_THROUGH_SYNTAX.get(name)!.test(value)) throw new OAuthError('parameter_invalid')
+    selected[name] = value
+  }
+  return selected
 }
 
 /** What the app is told at its redirect URI, in the names of the wire. `iss` is our issuer (RFC 9207 §2). */

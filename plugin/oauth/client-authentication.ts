@@ -1,5 +1,5 @@
 import { hash, timingSafeEqual } from 'node:crypto'
-import type { RegisteredClient, ResourceServer } from '../options/resolved.ts'
+import type { RegisteredClient, ResourceServer } from './client.ts'
 import { OAuthError, type Reason } from './errors.ts'
 import { decodeFormComponent, type FormParameters } from './form.ts'
 

@@ -1,56 +1,56 @@
 /**
- * Every way to fail, and its one answer on the wire.
+ * Every way to fail, and its one response on the wire.
  *
- * A `reason` says what happened, for operators; `wire` says what the client is told: a status, an RFC error
- * code and a constant description. Many reasons share one answer on purpose (RFC 6749 §10.10): a caller must
- * not learn which of its guesses was right. A reason without an answer does not compile.
+ * A `reason` says what happened, for operators; its response says what the client is told: a status, an RFC error
+ * code and a constant description. Many reasons share one response on purpose (RFC 6749 §10.10): a caller must
+ * not learn which of its guesses was right. A reason without a response does not compile.
  */
-export { StoreError } from '../stores/store.ts'
+import type { RegisteredClient } from './client.ts'
 
-interface Answer {
+interface ErrorResponse {
   readonly status: number
   readonly error: string
   readonly description: string
 }
 
-const INVALID_GRANT: Answer = {
+const INVALID_GRANT: ErrorResponse = {
   status: 400,
   error: 'invalid_grant',
   description: 'The grant is invalid, expired, revoked or was issued to another client.',
 }
-const INVALID_CLIENT: Answer = {
+const INVALID_CLIENT: ErrorResponse = {
   status: 401,
   error: 'invalid_client',
   description: 'Client authentication failed.',
 }
-const INVALID_TOKEN: Answer = {
+const INVALID_TOKEN: ErrorResponse = {
   status: 401,
   error: 'invalid_token',
   description: 'The access token is unknown, expired or revoked.',
 }
-const UNAVAILABLE: Answer = {
+const UNAVAILABLE: ErrorResponse = {
   status: 503,
   error: 'temporarily_unavailable',
   description: 'The service is temporarily unavailable. Try again later.',
 }
-const BAD_GATEWAY: Answer = {
+const BAD_GATEWAY: ErrorResponse = {
   status: 502,
   error: 'server_error',
   description: 'The identity provider answered with something that cannot be used.',
 }
-const PAGE_EXPIRED: Answer = {
+const PAGE_EXPIRED: ErrorResponse = {
   status: 400,
   error: 'invalid_request',
   description:
     'This sign-in link is unknown, expired or already used. If the app is not signed in, start again there.',
 }
-const invalidRequest = (description: string): Answer => ({
+const invalidRequest = (description: string): ErrorResponse => ({
   status: 400,
   error: 'invalid_request',
   description,
 })
 
-const answers = {
+const responses = {
   // Syntax, before any state is touched
   method_not_allowed: {
     status: 405,
@@ -209,13 +209,21 @@ const answers = {
   },
 
   internal: { status: 500, error: 'server_error', description: 'An internal error occurred.' },
-} as const satisfies Record<string, Answer>
+} as const satisfies Record<string, ErrorResponse>
 
 /** What happened, for the log and the audit trail. Never sent to a client. */
-export type Reason = keyof typeof answers
+export type Reason = keyof typeof responses
+
+/** Where an authorization endpoint's error goes: to an app whose redirect URI has been proved (RFC 6749 §4.1.2.1). */
+export interface AuthorizationErrorTarget {
+  readonly client: RegisteredClient
+  readonly redirectUri: string
+  /** The app's own. Undefined also where it was malformed, so that it is never echoed. */
+  readonly state: string | undefined
+}
 
 /**
- * An answer in the 4xx or 5xx range, made from its reason alone.
+ * A response in the 4xx or 5xx range, made from its reason alone.
  *
  * `error` is the RFC code, `message` a constant description that is safe to send; evidence stays in `cause`.
  * Source: RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1.
@@ -226,17 +234,32 @@ export class OAuthError extends Error {
   readonly reason: Reason
   readonly statusCode: number
   readonly error: string
-  /** Response headers that belong to this answer, e.g. `www-authenticate`. Fastify sends them. */
+  /** Response headers that belong to this response, e.g. `www-authenticate`. Fastify sends them. */
   readonly headers: Readonly<Record<string, string>>
+  /** Private, because loggers copy the enumerable properties of an error: this holds the app's state and secret. */
+  readonly #redirectTo: AuthorizationErrorTarget | undefined
 
-  constructor(reason: Reason, options: { cause?: unknown; headers?: Record<string, string> } = {}) {
-    const answer: Answer = answers[reason]
-    super(answer.description, options.cause === undefined ? undefined : { cause: options.cause })
+  constructor(
+    reason: Reason,
+    options: {
+      cause?: unknown
+      headers?: Record<string, string>
+      redirectTo?: AuthorizationErrorTarget
+    } = {},
+  ) {
+    const response: ErrorResponse = responses[reason]
+    super(response.description, options.cause === undefined ? undefined : { cause: options.cause })
     this.reason = reason
-    this.statusCode = answer.status
-    this.error = answer.error
-    const retryLater = answer.status === 503 || answer.status === 429
+    this.statusCode = response.status
+    this.error = response.error
+    const retryLater = response.status === 503 || response.status === 429
     this.headers = { ...(retryLater && { 'retry-after': '5' }), ...options.headers }
+    this.#redirectTo = options.redirectTo
+  }
+
+  /** The app that is told at its redirect URI; undefined: whoever sent the request is told here. */
+  get redirectTo(): AuthorizationErrorTarget | undefined {
+    return this.#redirectTo
   }
 }
 

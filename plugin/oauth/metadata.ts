@@ -1,4 +1,14 @@
-import type { ResolvedOptions } from '../options/resolved.ts'
+import type { RegisteredClient, ResourceServer } from './client.ts'
+
+/** What the metadata tells of us. */
+interface AuthorizationServer {
+  /** Our issuer. */
+  readonly publicUrl: string
+  /** Where our endpoints are below it, e.g. `/oauth2`. */
+  readonly routePrefix: string
+  readonly clients: ReadonlyMap<string, RegisteredClient>
+  readonly resourceServers: ReadonlyMap<string, ResourceServer>
+}
 
 /**
  * Our metadata, the same body for both well-known addresses. Only what is implemented is claimed.
@@ -7,19 +17,17 @@ import type { ResolvedOptions } from '../options/resolved.ts'
  * `id_token_signing_alg_values_supported` are there because OpenID Connect Discovery §3 requires them and some
  * clients insist, though no id_token is issued.
  */
-export function authorizationServerMetadata(
-  options: Pick<ResolvedOptions, 'publicUrl' | 'routePrefix' | 'clients' | 'resourceServers'>,
-) {
-  const endpoint = (name: string) => `${options.publicUrl}${options.routePrefix}/${name}`
-  const clients = [...options.clients.values()].filter((client) => client.enabled)
+export function authorizationServerMetadata(server: AuthorizationServer) {
+  const endpoint = (name: string) => `${server.publicUrl}${server.routePrefix}/${name}`
+  const clients = [...server.clients.values()].filter((client) => client.enabled)
   const clientMethods = unique(['none', ...clients.map((client) => client.authentication)])
 
   return {
-    issuer: options.publicUrl,
+    issuer: server.publicUrl,
     authorization_endpoint: endpoint('authorize'),
     token_endpoint: endpoint('token'),
     revocation_endpoint: endpoint('revoke'),
-    ...(options.resourceServers.size > 0 && {
+    ...(server.resourceServers.size > 0 && {
       introspection_endpoint: endpoint('introspect'),
       introspection_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
     }),

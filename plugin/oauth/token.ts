@@ -1,5 +1,5 @@
-import type { RegisteredClient } from '../options/resolved.ts'
 import { BEARER_TOKEN_MAX } from './bearer.ts'
+import type { RegisteredClient } from './client.ts'
 import { OAuthError } from './errors.ts'
 import type { FormParameters } from './form.ts'
 import { isCodeVerifier } from './pkce.ts'

@@ -1,8 +1,8 @@
-import { passThroughNames } from '../oauth/pass-through.ts'
+import { passThroughNames } from '../oauth/authorization.ts'
+import type { RegisteredClient } from '../oauth/client.ts'
 import { redirectUriKind, redirectUriProblem } from '../oauth/redirect-uri.ts'
 import { isScopeToken } from '../oauth/scope.ts'
 import type { ConfigProblem } from './config-error.ts'
-import type { RegisteredClient } from './resolved.ts'
 import { isOrigin } from './rules.ts'
 
 const ORIGIN =

@@ -1,18 +1,12 @@
 import type { Static } from 'typebox'
+import type { RegisteredClient, ResourceServer } from '../oauth/client.ts'
 import type { Store } from '../stores/store.ts'
-import type {
-  ClientSchema,
-  OptionsSchema,
-  ProviderSchema,
-  ResourceServerSchema,
-  SecretSource,
-} from './schema.ts'
+import type { OptionsSchema, ProviderSchema, SecretSource } from './schema.ts'
 
 /** A type with every option present that has a default; those without one stay optional. */
 type Complete<T, Bare extends keyof T = never> = Required<Omit<T, Bare>> & Pick<T, Bare>
 type Options = Static<typeof OptionsSchema>
 type Provider = Static<typeof ProviderSchema>
-type Client = Static<typeof ClientSchema>
 
 /** The provider, complete. Explicit endpoints are optional: discovery stands in for them. */
 export type ResolvedProvider = Readonly<
@@ -34,11 +28,6 @@ export type ResolvedProvider = Readonly<
     privateKey?: SecretSource
   }
 >
-
-/** A registered app. `interaction` undefined: decided by the kind of redirect URI. */
-export type RegisteredClient = Readonly<Complete<Client, 'clientSecret' | 'interaction'>>
-/** Who may introspect (RFC 7662). */
-export type ResourceServer = Readonly<Static<typeof ResourceServerSchema>>
 
 /** Requests of one address in a window. */
 export interface RateLimitGroup {

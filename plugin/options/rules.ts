@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import type { RegisteredClient, ResourceServer } from '../oauth/client.ts'
 import { memoryStoreProblem } from '../stores/memory.ts'
 import { postgresPoolProblem } from '../stores/postgres/pool.ts'
 import { parseRedisUrl } from '../stores/redis/url.ts'
 import type { ConfigProblem } from './config-error.ts'
-import type { RegisteredClient, ResolvedOptions, ResourceServer } from './resolved.ts'
+import type { ResolvedOptions } from './resolved.ts'
 
 const PUBLIC_URL =
   /^(https:\/\/[a-z0-9.-]+(:[1-9][0-9]{0,4})?|http:\/\/(127\.0\.0\.1|\[::1\])(:[1-9][0-9]{0,4})?)$/

@@ -1,13 +1,12 @@
 import type { ActiveGrant } from '../grant/grant.ts'
 import type { Grants } from '../grant/grants.ts'
 import { relayedTokenIndex } from '../grant/indexes.ts'
-import { openProviderSecrets, unwrapFor } from '../grant/seals.ts'
+import type { Seals } from '../grant/seals.ts'
 import { BEARER_TOKEN_MAX } from '../oauth/bearer.ts'
 import { OAuthError, type Reason } from '../oauth/errors.ts'
 import { stillAllowed } from '../oauth/scope.ts'
 import type { ResolvedOptions } from '../options/resolved.ts'
 import { hashCredential, parseHandle, sameHash } from '../secrets/handles.ts'
-import type { Sealing } from '../secrets/sealing.ts'
 import { SessionCache } from './cache.ts'
 import { SessionEndings } from './endings.ts'
 import { Session } from './session.ts'
@@ -22,12 +21,12 @@ export class SessionResolver {
   readonly endings: SessionEndings
   readonly #options: ResolvedOptions
   readonly #grants: Grants
-  readonly #sealing: Sealing
+  readonly #seals: Seals
 
-  constructor(options: ResolvedOptions, grants: Grants, sealing: Sealing) {
+  constructor(options: ResolvedOptions, grants: Grants, seals: Seals) {
     this.#options = options
     this.#grants = grants
-    this.#sealing = sealing
+    this.#seals = seals
     this.cache = new SessionCache(() => grants.now())
     this.endings = new SessionEndings(grants)
   }
@@ -79,8 +78,8 @@ export class SessionResolver {
     if (token.expiresAt <= this.#grants.now()) throw invalidToken('token_expired')
     const client = this.#options.clients.get(grant.clientId)
     if (!client?.enabled) throw invalidToken('token_client_disabled')
-    const dataKey = unwrapFor(this.#sealing, grant, 'access', secret, token.key)
-    const provider = dataKey && openProviderSecrets(this.#sealing, grant, dataKey)
+    const dataKey = this.#seals.unwrapDataKey(grant, 'access', secret, token.key)
+    const provider = dataKey && this.#seals.openProviderSecrets(grant, dataKey)
     if (!provider) throw invalidToken('token_sealed')
     return new Session({
       grantId: grant.id,

@@ -1,7 +1,7 @@
 /** A registered client, and what the pure protocol functions refuse. */
 
+import type { RegisteredClient } from '../../plugin/oauth/client.ts'
 import { OAuthError, type Reason } from '../../plugin/oauth/errors.ts'
-import type { RegisteredClient } from '../../plugin/options/resolved.ts'
 
 // RFC 7636 Appendix B
 export const VERIFIER = 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk'

@@ -1,12 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ActiveGrant, AuthorizedGrant } from '../../plugin/grant/grant.ts'
-import {
-  type Holder,
-  openExchangeSecrets,
-  openFor,
-  openProviderSecrets,
-  unwrapFor,
-} from '../../plugin/grant/seals.ts'
+import { type Holder, Seals } from '../../plugin/grant/seals.ts'
 import { Sealing } from '../../plugin/secrets/sealing.ts'
 
 /** Everyone that something is sealed or a data key is wrapped for. */
@@ -25,7 +19,7 @@ export function tryToOpen(
   serverSecret: Buffer,
   stolen: readonly Buffer[] = [],
 ): { tried: number; opened: string[] } {
-  const sealing = new Sealing([serverSecret])
+  const seals = new Seals(new Sealing([serverSecret]))
   let tried = 0
   const opened: string[] = []
   for (const row of rows) {
@@ -40,13 +34,13 @@ export function tryToOpen(
     guesses.push(serverSecret, Buffer.alloc(0), Buffer.alloc(32), ...stolen)
     for (const guess of guesses) {
       tried += 1
-      if (opensAll(sealing, record, guess)) opened.push(`the data key of ${record.id}`)
+      if (opensAll(seals, record, guess)) opened.push(`the data key of ${record.id}`)
     }
     for (const holder of HOLDERS) {
       for (const text of sealed) {
         for (const guess of guesses) {
           tried += 1
-          if (opens(sealing, record, holder, guess, text)) opened.push(`${holder} of ${record.id}`)
+          if (opens(seals, record, holder, guess, text)) opened.push(`${holder} of ${record.id}`)
         }
       }
     }
@@ -55,18 +49,18 @@ export function tryToOpen(
 }
 
 /** Sealed for the holder alone, or the way to what is sealed for several. */
-function opens(sealing: Sealing, record: ActiveGrant, holder: Holder, secret: Buffer, text: string): boolean {
-  if (openFor(sealing, record, holder, secret, { sealed: text }) !== null) return true
-  const dataKey = unwrapFor(sealing, record, holder, secret, text)
-  return dataKey !== null && opensAll(sealing, record, dataKey)
+function opens(seals: Seals, record: ActiveGrant, holder: Holder, secret: Buffer, text: string): boolean {
+  if (seals.openFor(record, holder, secret, text) !== null) return true
+  const dataKey = seals.unwrapDataKey(record, holder, secret, text)
+  return dataKey !== null && opensAll(seals, record, dataKey)
 }
 
 /** As a data key. */
-function opensAll(sealing: Sealing, record: ActiveGrant, dataKey: Buffer): boolean {
+function opensAll(seals: Seals, record: ActiveGrant, dataKey: Buffer): boolean {
   if (dataKey.length !== 32 || !('sealed' in record)) return false
   const authorized = record as unknown as AuthorizedGrant
   return (
-    (openProviderSecrets(sealing, record, dataKey) ?? openExchangeSecrets(sealing, authorized, dataKey)) !==
+    (seals.openProviderSecrets(record, dataKey) ?? seals.openTokenExchangeSecrets(authorized, dataKey)) !==
     null
   )
 }

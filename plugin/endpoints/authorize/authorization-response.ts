@@ -1,14 +1,14 @@
 import type { FastifyReply } from 'fastify'
 import { sendContinuePage } from '../../http/page.ts'
 import { type AuthorizationResponseParameters, authorizationResponse } from '../../oauth/authorization.ts'
+import type { RegisteredClient } from '../../oauth/client.ts'
 import { redirectUriKind } from '../../oauth/redirect-uri.ts'
-import type { RegisteredClient } from '../../options/resolved.ts'
 
 /**
  * Sends an authorization response, success or error, to an app whose redirect URI has been proved: by a 302, or
  * by the page whose link a human follows (requirements A-21, A-22, B-11).
  */
-export function answerApp(
+export function sendAuthorizationResponse(
   reply: FastifyReply,
   app: { client: RegisteredClient; redirectUri: string },
   response: AuthorizationResponseParameters,

@@ -1,20 +1,16 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { AuthorizingGrant, TransactionSecrets } from '../../grant/grant.ts'
-import { transactionSecrets } from '../../grant/transaction-secrets.ts'
+import { deriveTransactionSecrets } from '../../grant/transaction-secrets.ts'
 import { limitedAddress } from '../../http/address.ts'
 import { queryParameters } from '../../http/query.ts'
 import { pageRoute } from '../../http/route.ts'
 import { authorizeSchema } from '../../http/schemas.ts'
-import {
-  AuthorizationResponseError,
-  type VerifiedAuthorizationRequest,
-  validateAuthorizationRequest,
-} from '../../oauth/authorization.ts'
-import { OAuthError, ProviderError, type Reason } from '../../oauth/errors.ts'
+import { type VerifiedAuthorizationRequest, validateAuthorizationRequest } from '../../oauth/authorization.ts'
+import { OAuthError, ProviderError } from '../../oauth/errors.ts'
 import { codeChallengeS256 } from '../../oauth/pkce.ts'
 import { hashCredential, issueFirstHandle } from '../../secrets/handles.ts'
 import type { Services } from '../services.ts'
-import { answerApp, interactionOf } from './authorization-response.ts'
+import { interactionOf, sendAuthorizationResponse } from './authorization-response.ts'
 import { bindBrowser } from './browser-binding.ts'
 
 /** `GET /oauth2/authorize`: the app's request becomes a grant, and the browser goes to the provider (RFC 6749 §4.1.1). */
@@ -25,9 +21,9 @@ export function authorizeRoute(scope: FastifyInstance, services: Services): void
     handler: async (request, reply) => {
       try {
         const verified = validateAuthorizationRequest(queryParameters(request), services.options.clients)
-        return await beginTransaction(services, verified, request, reply)
+        return await beginTransaction(services, verified, reply)
       } catch (error) {
-        return answerRefusal(services, error, request, reply)
+        return sendRefusal(services, error, reply)
       }
     },
   })
@@ -36,23 +32,24 @@ export function authorizeRoute(scope: FastifyInstance, services: Services): void
 async function beginTransaction(
   services: Services,
   verified: VerifiedAuthorizationRequest,
-  request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
+  const { request } = reply
   const { options, grants, provider, transactions } = services
-  if (!provider.ready) throw refusedTo(verified, 'provider_not_ready')
+  if (!provider.ready) throw new OAuthError('provider_not_ready', { redirectTo: verified })
 
   const state = issueFirstHandle('state')
   const id = state.selector
   transactions.begin(id, limitedAddress(request), grants.now())
   try {
-    const serverSecret = services.sealing.current
-    const owner = { id, clientId: verified.client.clientId }
-    const secrets = transactionSecrets(services, owner, state.secret, serverSecret)!
+    const { serverSecret } = services.seals
+    const owner = { id, clientId: verified.client.clientId, serverSecret }
+    const secrets = deriveTransactionSecrets(services.seals, options.provider, owner, state.secret)!
     const { browserHash, setCookies } = bindBrowser(options, id, request.headers.cookie)
     const grant: AuthorizingGrant = {
       v: 1,
-      ...owner,
+      id,
+      clientId: verified.client.clientId,
       provider: provider.issuer,
       createdAt: grants.now(),
       status: 'authorizing',
@@ -81,7 +78,7 @@ async function beginTransaction(
     transactions.finish(id)
     if (!(error instanceof ProviderError)) throw error
     services.audit.record('provider.error', { request, grantId: id, reason: error.reason })
-    throw refusedTo(verified, error.reason)
+    throw new OAuthError(error.reason, { redirectTo: verified })
   }
 }
 
@@ -94,29 +91,17 @@ function providerChallenge(
   return secrets.codeVerifier && codeChallengeS256(secrets.codeVerifier)
 }
 
-function refusedTo(verified: VerifiedAuthorizationRequest, reason: Reason): AuthorizationResponseError {
-  return new AuthorizationResponseError(reason, verified)
-}
-
-/** Refusals go to the app once its redirect URI is proved; before that, and for outages of ours, they are local. */
-function answerRefusal(
-  services: Services,
-  error: unknown,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): FastifyReply {
+/** Refusals go to the app once its redirect URI is proved; before that, and for outages of ours, they stay here. */
+function sendRefusal({ audit, options }: Services, error: unknown, reply: FastifyReply): FastifyReply {
   if (!(error instanceof OAuthError)) throw error
-  const toApp = error instanceof AuthorizationResponseError ? error : undefined
-  services.audit.record('authorize.refused', {
-    request,
-    reason: error.reason,
-    clientId: toApp?.client.clientId,
-  })
-  if (!toApp) throw error
-  return answerApp(reply, toApp, {
-    error: toApp.error,
-    error_description: toApp.message,
-    state: toApp.state,
-    iss: services.options.publicUrl,
+  const { request } = reply
+  const { reason, redirectTo } = error
+  audit.record('authorize.refused', { request, reason, clientId: redirectTo?.client.clientId })
+  if (!redirectTo) throw error
+  return sendAuthorizationResponse(reply, redirectTo, {
+    error: error.error,
+    error_description: error.message,
+    state: redirectTo.state,
+    iss: options.publicUrl,
   })
 }

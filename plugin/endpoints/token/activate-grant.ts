@@ -1,17 +1,13 @@
-import type { FastifyRequest } from 'fastify'
-import { issueAccessToken, issueRefreshToken } from '../../grant/credentials.ts'
 import type { ActiveGrant, ProviderSecrets, RedeemingGrant } from '../../grant/grant.ts'
 import type { StoredGrant } from '../../grant/grants.ts'
 import { relayedTokenIndex, subjectIndex } from '../../grant/indexes.ts'
-import { sealProviderSecrets } from '../../grant/seals.ts'
 import { activate } from '../../grant/transitions.ts'
 import { OAuthError } from '../../oauth/errors.ts'
 import { stillAllowed } from '../../oauth/scope.ts'
 import { type TokenResponse, tokenResponse } from '../../oauth/token.ts'
-import type { RegisteredClient } from '../../options/resolved.ts'
 import type { ProviderTokens } from '../../provider/provider.ts'
-import type { Services } from '../services.ts'
 import { type Identity, narrowByProvider } from './identity.ts'
+import type { TokenRequest } from './token-request.ts'
 
 /**
  * `redeeming` → `active`, by one swap: every handle and sealed token, and only then the 200 (C-18). What the
@@ -20,18 +16,16 @@ import { type Identity, narrowByProvider } from './identity.ts'
  * @throws OAuthError `commit_failed`, `grant_ended`.
  */
 export async function activateGrant(
-  services: Services,
-  request: FastifyRequest,
-  client: RegisteredClient,
+  request: TokenRequest,
   redeeming: StoredGrant<RedeemingGrant>,
-  dataKey: Buffer,
-  tokens: ProviderTokens,
-  identity: Identity,
+  step: { readonly dataKey: Buffer; readonly tokens: ProviderTokens; readonly identity: Identity },
 ): Promise<TokenResponse> {
-  const { options, grants, sealing, provider } = services
+  const { options, grants, seals, credentials, provider } = request.services
+  const { client } = request
+  const { dataKey, tokens, identity } = step
   const { grant } = redeeming
+  const { id } = grant
   const now = grants.now()
-  const { id, clientId } = grant
   const expiresAt = now + options.lifetimes.sessionSeconds * 1000
   const providerLifetimeMs = tokens.expiresInSeconds * 1000
   const terms = {
@@ -45,15 +39,15 @@ export async function activateGrant(
     tokenType: tokens.tokenType,
     ...(tokens.refreshToken !== undefined && { refreshToken: tokens.refreshToken }),
   }
-  const access = issueAccessToken(services, grant, dataKey, secrets, terms)
+  const access = credentials.issueAccessToken(grant, dataKey, secrets, terms)
   const refresh =
-    secrets.refreshToken === undefined ? undefined : issueRefreshToken(services, grant, dataKey, terms)
+    secrets.refreshToken === undefined ? undefined : credentials.issueRefreshToken(grant, dataKey, terms)
   const next = activate(grant, {
     activatedAt: now,
     ...identity,
     scope: [...terms.scope],
     expiresAt,
-    sealed: sealProviderSecrets(sealing, grant, dataKey, secrets),
+    sealed: seals.sealProviderSecrets(grant, dataKey, secrets),
     providerExpiresAt: terms.providerExpiresAt,
     providerLifetimeMs,
     codeForgottenAt: now + options.lifetimes.tombstoneSeconds * 1000,
@@ -72,9 +66,9 @@ export async function activateGrant(
     active = await grants.replace(redeeming, next)
   } catch (cause) {
     provider.revoke(secrets)
-    services.audit.record('store.unavailable', { request, grantId: id, clientId, reason: 'commit_failed' })
+    request.record('store.unavailable', id, 'commit_failed')
     // The write may have happened all the same; nobody holds its handles, and nobody shall find it live. Not
-    // awaited: the store has had its second, and the app gets its answer (G-11).
+    // awaited: the store has had its second, and the app gets its response (G-11).
     void grants.end(redeeming, 'exchange_failed').catch(() => {})
     throw new OAuthError('commit_failed', { cause })
   }
@@ -82,7 +76,7 @@ export async function activateGrant(
     provider.revoke(secrets)
     throw new OAuthError('grant_ended')
   }
-  services.audit.record('session.activated', { request, grantId: id, clientId })
+  request.record('session.activated', id)
   return tokenResponse({
     accessToken: access.value,
     tokenType: access.tokenType,

@@ -1,4 +1,4 @@
-import type { RegisteredClient } from '../../options/resolved.ts'
+import type { RegisteredClient } from '../../oauth/client.ts'
 import type { Claims, Provider, ProviderTokens } from '../../provider/provider.ts'
 
 /** Who signed in: what the grant keeps of the provider's word. */
@@ -40,13 +40,13 @@ export function selectClaims(client: RegisteredClient, claims: Claims): Record<s
   )
 }
 
-/** For scopes that were passed on, the provider's answer wins over the request (F-16, RFC 6749 §5.1). */
+/** For scopes that were passed on, the provider's response wins over the request (F-16, RFC 6749 §5.1). */
 export function narrowByProvider(
   scope: readonly string[],
   client: RegisteredClient,
   tokens: Pick<ProviderTokens, 'scope'>,
 ): readonly string[] {
-  const answered = tokens.scope
-  if (answered === undefined) return scope
-  return scope.filter((token) => !client.providerScopes.includes(token) || answered.includes(token))
+  const given = tokens.scope
+  if (given === undefined) return scope
+  return scope.filter((token) => !client.providerScopes.includes(token) || given.includes(token))
 }

@@ -1,15 +1,12 @@
-import type { FastifyRequest } from 'fastify'
 import type { ActiveGrant, SuccessorSecrets } from '../../grant/grant.ts'
 import { isActive, type StoredGrant } from '../../grant/grants.ts'
-import { openFor } from '../../grant/seals.ts'
 import { OAuthError } from '../../oauth/errors.ts'
 import { type TokenResponse, tokenResponse } from '../../oauth/token.ts'
-import type { RegisteredClient } from '../../options/resolved.ts'
 import { familyOf, type Handle, hashCredential, hashFamily, sameHash } from '../../secrets/handles.ts'
-import { endPresented } from '../end-presented.ts'
 import type { Services } from '../services.ts'
+import type { TokenRequest } from './token-request.ts'
 
-/** A refresh handle that is current, or the answer that its successor was. */
+/** A refresh handle that is current, or the response that its successor was. */
 export type RefreshVerdict =
   | { readonly current: StoredGrant<ActiveGrant>; readonly successor?: undefined }
   | { readonly successor: TokenResponse }
@@ -25,22 +22,21 @@ export type RefreshVerdict =
  *   `invalid_grant`.
  */
 export async function judgeRefresh(
-  services: Services,
-  request: FastifyRequest,
-  client: RegisteredClient,
+  request: TokenRequest,
   handle: Handle,
   first: boolean,
 ): Promise<RefreshVerdict> {
-  const stored = await services.grants.read(handle.selector)
+  const { grants } = request.services
+  const stored = await grants.read(handle.selector)
   if (!stored) throw new OAuthError('refresh_unknown')
   if (stored.grant.status === 'ended') throw new OAuthError('grant_ended')
   if (!isActive(stored)) throw new OAuthError('refresh_unknown')
   const { refreshToken, clientId } = stored.grant
   if (!refreshToken || !sameHash(refreshToken.familyHash, hashFamily(handle)))
     throw new OAuthError('refresh_unknown')
-  if (clientId !== client.clientId) throw new OAuthError('refresh_client_mismatch')
+  if (clientId !== request.client.clientId) throw new OAuthError('refresh_client_mismatch')
 
-  const now = services.grants.now()
+  const now = grants.now()
   if (refreshToken.idleExpiresAt <= now || stored.grant.expiresAt <= now)
     throw new OAuthError('refresh_expired')
   const hash = hashCredential(handle.value)
@@ -48,20 +44,20 @@ export async function judgeRefresh(
 
   const { predecessor } = refreshToken
   if (predecessor && sameHash(predecessor.hash, hash) && predecessor.graceEndsAt > now) {
-    return { successor: repeatSuccessor(services, stored.grant, handle, predecessor) }
+    return { successor: repeatSuccessor(request.services, stored.grant, handle, predecessor) }
   }
   if (!first) throw new OAuthError('refresh_overtaken')
-  throw await endReused(services, request, stored, handle)
+  throw await refuseReuse(request, stored, handle)
 }
 
-/** The answer of the rotation that the app may have missed, with the time that has passed taken off. */
+/** The response of the rotation that the app may have missed, with the time that has passed taken off. */
 function repeatSuccessor(
-  { grants, sealing }: Services,
+  { grants, seals }: Services,
   grant: ActiveGrant,
   handle: Handle,
-  predecessor: { sealed: string },
+  { sealed }: { sealed: string },
 ): TokenResponse {
-  const successor = openFor<SuccessorSecrets>(sealing, grant, 'predecessor', handle.secret, predecessor)
+  const successor = seals.openFor<SuccessorSecrets>(grant, 'predecessor', handle.secret, sealed)
   const hash = successor && hashCredential(successor.accessToken)
   const token = grant.accessTokens.find((candidate) => candidate.hash === hash)
   if (!successor || !token) throw new OAuthError('grant_unreadable')
@@ -75,18 +71,14 @@ function repeatSuccessor(
 }
 
 /** Somebody holds a refresh token that was rotated away: thief or victim, nobody can tell, so all of it ends. */
-async function endReused(
-  services: Services,
-  request: FastifyRequest,
-  current: StoredGrant<ActiveGrant>,
+async function refuseReuse(
+  request: TokenRequest,
+  stored: StoredGrant<ActiveGrant>,
   handle: Handle,
 ): Promise<OAuthError> {
-  const { id, clientId } = current.grant
-  services.audit.record('refresh.reuse', { request, grantId: id, clientId, reason: 'refresh_reused' })
-  await endPresented(services, request, current, 'refresh_reused', {
-    holder: 'refresh',
-    secret: familyOf(handle),
-    key: current.grant.refreshToken!.key,
-  })
+  const { id, refreshToken } = stored.grant
+  request.record('refresh.reuse', id, 'refresh_reused')
+  const { key } = refreshToken!
+  await request.endGrant({ stored, holder: 'refresh', secret: familyOf(handle), key }, 'refresh_reused')
   return new OAuthError('refresh_reused')
 }

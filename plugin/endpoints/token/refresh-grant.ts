@@ -1,18 +1,17 @@
-import type { FastifyRequest } from 'fastify'
 import type { ActiveGrant } from '../../grant/grant.ts'
 import type { StoredGrant } from '../../grant/grants.ts'
-import { unwrapFor } from '../../grant/seals.ts'
 import { OAuthError } from '../../oauth/errors.ts'
 import { narrowScope, stillAllowed } from '../../oauth/scope.ts'
 import type { TokenResponse } from '../../oauth/token.ts'
-import type { RegisteredClient } from '../../options/resolved.ts'
 import { familyOf, type Handle, parseHandle } from '../../secrets/handles.ts'
 import type { Services } from '../services.ts'
 import { judgeRefresh } from './judge-refresh.ts'
 import { leaseMs, refreshAtProvider } from './refresh-at-provider.ts'
 import { rotateGrant } from './rotate-grant.ts'
+import type { TokenRequest } from './token-request.ts'
 
-interface Presented {
+/** What a refresh request presents, its syntax already checked. */
+interface PresentedRefresh {
   readonly refreshToken: string
   readonly scope: string | undefined
 }
@@ -23,36 +22,35 @@ interface Presented {
  * and never calls it (D-03 to D-10).
  */
 export async function refreshGrant(
-  services: Services,
-  request: FastifyRequest,
-  client: RegisteredClient,
-  presented: Presented,
+  request: TokenRequest,
+  presented: PresentedRefresh,
 ): Promise<TokenResponse> {
+  const { services, client } = request
   const { grants } = services
   const handle = parseHandle('refresh', presented.refreshToken)
   if (!handle) throw new OAuthError('refresh_unknown')
-  const patience = grants.now() + leaseMs(services)
+  const giveUpAt = grants.now() + leaseMs(services)
   for (let first = true; ; first = false) {
-    const verdict = await judgeRefresh(services, request, client, handle, first)
+    const verdict = await judgeRefresh(request, handle, first)
     if (verdict.successor) return verdict.successor
 
     const { current } = verdict
     const scope = narrowScope(presented.scope, stillAllowed(current.grant.scope, client.scopes))
     const dataKey = openDataKey(services, current.grant, handle)
     if (!needsProvider(services, current.grant)) {
-      const rotated = await rotateGrant(services, request, client, handle, current, { dataKey, scope })
+      const rotated = await rotateGrant(request, handle, current, { dataKey, scope })
       if (rotated) return rotated
       continue
     }
     if (isLeased(services, current.grant)) {
-      if (grants.now() >= patience) throw new OAuthError('refresh_busy')
+      if (grants.now() >= giveUpAt) throw new OAuthError('refresh_busy')
       await waitForLease(services, current)
       continue
     }
     // Whoever comes here again saw somebody else ask in vain; if all of them asked, that would be a storm (D-06).
     if (!first) throw new OAuthError('refresh_busy')
-    const answer = await refreshAtProvider(services, request, current, { dataKey, client, handle, scope })
-    if (answer) return answer
+    const refreshed = await refreshAtProvider(request, handle, current, { dataKey, scope })
+    if (refreshed) return refreshed
   }
 }
 
@@ -74,8 +72,8 @@ async function waitForLease(services: Services, current: StoredGrant<ActiveGrant
   if (latest?.version === current.version) await change
 }
 
-function openDataKey({ sealing }: Services, grant: ActiveGrant, handle: Handle): Buffer {
-  const dataKey = unwrapFor(sealing, grant, 'refresh', familyOf(handle), grant.refreshToken!.key)
+function openDataKey({ seals }: Services, grant: ActiveGrant, handle: Handle): Buffer {
+  const dataKey = seals.unwrapDataKey(grant, 'refresh', familyOf(handle), grant.refreshToken!.key)
   if (!dataKey) throw new OAuthError('grant_unreadable')
   return dataKey
 }

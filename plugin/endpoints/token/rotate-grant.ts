@@ -1,29 +1,25 @@
-import type { FastifyRequest } from 'fastify'
-import { insist } from '../../grant/commit.ts'
-import { issueAccessToken, issueRefreshToken } from '../../grant/credentials.ts'
+import { commitRefresh } from '../../grant/commit.ts'
 import type { ActiveGrant, ProviderSecrets, SuccessorSecrets } from '../../grant/grant.ts'
 import type { StoredGrant } from '../../grant/grants.ts'
 import { relayedTokenIndex } from '../../grant/indexes.ts'
-import { openProviderSecrets, sealFor, sealProviderSecrets } from '../../grant/seals.ts'
 import { rotate } from '../../grant/transitions.ts'
 import { OAuthError } from '../../oauth/errors.ts'
 import { type TokenResponse, tokenResponse } from '../../oauth/token.ts'
-import type { RegisteredClient } from '../../options/resolved.ts'
 import type { ProviderTokens } from '../../provider/provider.ts'
 import { type Handle, hashCredential } from '../../secrets/handles.ts'
-import type { Services } from '../services.ts'
 import { narrowByProvider, selectClaims } from './identity.ts'
+import type { TokenRequest } from './token-request.ts'
 
 /**
  * One generation further, by one swap: a new access token, a new refresh token, and the provider's renewed
- * tokens if it was asked. The answer is kept for the holder of the predecessor, who may not have received it.
+ * tokens if it was asked. The response is kept for the holder of the predecessor, who may not have received it.
  *
+ * @param presented the refresh handle that is current. @param step `tokens`, and `renewed` out of them, if the
+ *   provider was asked.
  * @returns null if another request was first. @throws StoreError
  */
 export async function rotateGrant(
-  services: Services,
-  request: FastifyRequest,
-  client: RegisteredClient,
+  request: TokenRequest,
   presented: Handle,
   current: StoredGrant<ActiveGrant>,
   step: {
@@ -33,11 +29,12 @@ export async function rotateGrant(
     tokens?: ProviderTokens
   },
 ): Promise<TokenResponse | null> {
-  const { options, grants, sealing } = services
+  const { options, grants, seals, credentials } = request.services
+  const { client } = request
   const { grant } = current
   const { dataKey, renewed, tokens } = step
   const now = grants.now()
-  const secrets = renewed ?? openProviderSecrets(sealing, grant, dataKey)
+  const secrets = renewed ?? seals.openProviderSecrets(grant, dataKey)
   if (!secrets) throw new OAuthError('grant_unreadable')
 
   const providerLifetimeMs = tokens ? tokens.expiresInSeconds * 1000 : grant.providerLifetimeMs
@@ -48,8 +45,8 @@ export async function rotateGrant(
     grantExpiresAt: grant.expiresAt,
     scope: tokens ? narrowByProvider(step.scope, client, tokens) : step.scope,
   }
-  const access = issueAccessToken(services, grant, dataKey, secrets, terms)
-  const refresh = issueRefreshToken(services, grant, dataKey, { ...terms, previous: presented })
+  const access = credentials.issueAccessToken(grant, dataKey, secrets, terms)
+  const refresh = credentials.issueRefreshToken(grant, dataKey, { ...terms, previous: presented })
   const successor: SuccessorSecrets = {
     accessToken: access.value,
     tokenType: access.tokenType,
@@ -65,7 +62,7 @@ export async function rotateGrant(
         predecessor: {
           hash: hashCredential(presented.value),
           graceEndsAt: now + graceMs,
-          ...sealFor(sealing, grant, 'predecessor', presented.secret, successor),
+          sealed: seals.sealFor(grant, 'predecessor', presented.secret, successor),
         },
       }),
     },
@@ -73,7 +70,7 @@ export async function rotateGrant(
       providerExpiresAt,
       providerLifetimeMs,
       scope: [...narrowByProvider(grant.scope, client, tokens)],
-      sealed: sealProviderSecrets(sealing, grant, dataKey, secrets),
+      sealed: seals.sealProviderSecrets(grant, dataKey, secrets),
       ...(tokens.claims && { claims: { ...grant.claims, ...selectClaims(client, tokens.claims) } }),
     }),
   })
@@ -83,9 +80,9 @@ export async function rotateGrant(
     }
     return (await grants.replace(current, next)) !== null
   }
-  if (!(await (tokens ? insist(grants, current, refresh.record.hash, write) : write()))) return null
+  if (!(await (tokens ? commitRefresh(grants, current, refresh.record.hash, write) : write()))) return null
 
-  services.audit.record('session.refreshed', { request, grantId: grant.id, clientId: client.clientId })
+  request.record('session.refreshed', grant.id)
   return tokenResponse({
     accessToken: access.value,
     tokenType: access.tokenType,

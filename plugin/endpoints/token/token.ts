@@ -13,6 +13,7 @@ import { clientOf } from '../client.ts'
 import type { Services } from '../services.ts'
 import { redeemCode } from './redeem-code.ts'
 import { refreshGrant } from './refresh-grant.ts'
+import { TokenRequest } from './token-request.ts'
 
 /**
  * `POST /oauth2/token` (RFC 6749 §3.2): grant_type, client, parameters, scope, and only then the grant. What is
@@ -30,11 +31,11 @@ export function tokenRoute(scope: FastifyInstance, services: Services): void {
       if (grantType === 'authorization_code') {
         const presented = parseAuthorizationCodeRequest(parameters)
         assertScopeAllowed(parameters, client)
-        return redeemCode(services, request, client, presented)
+        return redeemCode(new TokenRequest(services, client, request), presented)
       }
       const presented = parseRefreshRequest(parameters)
       assertScopeAllowed(parameters, client)
-      return refreshGrant(services, request, client, presented)
+      return refreshGrant(new TokenRequest(services, client, request), presented)
     },
   })
 }

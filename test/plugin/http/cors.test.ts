@@ -189,7 +189,9 @@ t.test('CORS (C-22)', async (t) => {
 })
 
 t.test('app.pkce.preflightHeaders: the preflight of a route of the app (Fetch §3.2.2, H-28)', async (t) => {
-  const { app } = await startPluginApp(t, { clients: [{ clientId: 'app', redirectUris: [REDIRECT_URI], allowedOrigins: [SPA] }] })
+  const { app } = await startPluginApp(t, {
+    clients: [{ clientId: 'app', redirectUris: [REDIRECT_URI], allowedOrigins: [SPA] }],
+  })
   const preflight = (headers: Record<string, string>, method = 'OPTIONS') =>
     app.pkce.preflightHeaders({ method, headers }, 'GET, PUT')
   const asked = { origin: SPA, 'access-control-request-method': 'PUT' }

@@ -4,6 +4,7 @@ import t from 'tap'
 import { validateAuthorizationRequest } from '../../../plugin/oauth/authorization.ts'
 import { bearerToken } from '../../../plugin/oauth/bearer.ts'
 import { parseAuthorizationResponse } from '../../../plugin/oauth/callback.ts'
+import type { RegisteredClient } from '../../../plugin/oauth/client.ts'
 import { identifyClient } from '../../../plugin/oauth/client-authentication.ts'
 import { OAuthError } from '../../../plugin/oauth/errors.ts'
 import { assertFormMediaType, parseForm } from '../../../plugin/oauth/form.ts'
@@ -19,7 +20,6 @@ import {
   parseGrantType,
   parseRefreshRequest,
 } from '../../../plugin/oauth/token.ts'
-import type { RegisteredClient } from '../../../plugin/options/resolved.ts'
 
 const CLIENT: RegisteredClient = {
   clientId: 'app',

@@ -1,11 +1,12 @@
-import type { FastifyRequest } from 'fastify'
+import type { AuditedRequest } from '../grant/audit.ts'
 import type { ActiveGrant } from '../grant/grant.ts'
 import type { StoredGrant } from '../grant/grants.ts'
-import { type Holder, openProviderSecrets, unwrapFor } from '../grant/seals.ts'
+import type { Holder } from '../grant/seals.ts'
 import type { Services } from './services.ts'
 
-/** A handle of a grant, as what opens the provider's tokens in it. */
-export interface Presented {
+/** A live grant, and the handle of it that was presented, as what opens the provider's tokens in it. */
+export interface PresentedHandle {
+  readonly stored: StoredGrant<ActiveGrant>
   readonly holder: Holder
   readonly secret: Buffer
   /** The data key, wrapped for this handle. */
@@ -20,13 +21,13 @@ export interface Presented {
  *
  * @throws StoreError
  */
-export async function endPresented(
+export async function endGrantByHandle(
   services: Services,
-  request: FastifyRequest,
-  stored: StoredGrant<ActiveGrant>,
+  request: AuditedRequest,
+  presented: PresentedHandle,
   reason: 'revoked' | 'code_replayed' | 'refresh_reused',
-  presented: Presented,
 ): Promise<void> {
+  const { stored } = presented
   const ended = await services.grants.end(stored, reason).catch((error: unknown) => {
     revokeAtProvider(services, stored.grant, presented)
     throw error
@@ -38,11 +39,11 @@ export async function endPresented(
 }
 
 function revokeAtProvider(
-  { sealing, provider }: Services,
+  { seals, provider }: Services,
   grant: ActiveGrant,
-  { holder, secret, key }: Presented,
+  { holder, secret, key }: PresentedHandle,
 ): void {
-  const dataKey = unwrapFor(sealing, grant, holder, secret, key)
-  const tokens = dataKey && openProviderSecrets(sealing, grant, dataKey)
+  const dataKey = seals.unwrapDataKey(grant, holder, secret, key)
+  const tokens = dataKey && seals.openProviderSecrets(grant, dataKey)
   if (tokens) provider.revoke(tokens)
 }

@@ -1,26 +1,29 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import type { Services } from '../endpoints/services.ts'
-import { OAuthError, type Reason, StoreError } from '../oauth/errors.ts'
+import { OAuthError, type Reason } from '../oauth/errors.ts'
+import { StoreError } from '../stores/store.ts'
 import { sendErrorPage } from './page.ts'
 
 /** A live handle whose record does not open: a server secret is gone, or somebody has moved ciphertexts (G-05). */
 const UNREADABLE = new Set<Reason>(['grant_unreadable', 'transaction_sealed'])
 
+/** Where failures that somebody should look at are recorded: the plugin's `Audit`. */
+export interface FailureAudit {
+  record(
+    event: 'store.unavailable' | 'session.unreadable',
+    about: { readonly request: FastifyRequest; readonly reason?: Reason },
+  ): void
+}
+
 /**
- * Answers an error of this scope: our JSON or our page, `no-store`, and a line in the log. Nothing of the error
- * itself is in the answer (RFC 6749 §5.2).
+ * Sends the response to an error of this scope: our JSON or our page, `no-store`, and a line in the log. Nothing of
+ * the error itself is in the response (RFC 6749 §5.2).
  */
-export function answerError(
-  services: Services,
-  thrown: unknown,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): FastifyReply {
+export function sendErrorResponse(audit: FailureAudit, thrown: unknown, reply: FastifyReply): FastifyReply {
+  const { request } = reply
   const error = toOAuthError(thrown)
-  // What was already made into an answer has been recorded where that happened.
-  if (thrown instanceof StoreError) services.audit.record('store.unavailable', { request })
-  if (UNREADABLE.has(error.reason))
-    services.audit.record('session.unreadable', { request, reason: error.reason })
+  // What was already made into an OAuthError has been recorded where that happened.
+  if (thrown instanceof StoreError) audit.record('store.unavailable', { request })
+  if (UNREADABLE.has(error.reason)) audit.record('session.unreadable', { request, reason: error.reason })
   if (error.statusCode >= 500 && error.reason !== 'prefetch_refused') {
     request.log.error({ err: thrown }, 'the request failed')
   } else request.log.info({ reason: error.reason, statusCode: error.statusCode }, 'the request was refused')
@@ -38,7 +41,7 @@ export function answerError(
     .send({ ...(error.error !== '' && { error: error.error }), error_description: error.message })
 }
 
-/** Every error as one of ours, so that there is one way to answer. */
+/** Every error as one of ours, so that there is one way to respond. */
 function toOAuthError(error: unknown): OAuthError {
   if (error instanceof OAuthError) return error
   if (error instanceof StoreError) return new OAuthError('store_unavailable', { cause: error })

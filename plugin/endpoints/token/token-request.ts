@@ -1,0 +1,35 @@
+import type { AuditEventName, AuditedRequest, AuditLog } from '../../grant/audit.ts'
+import type { EndReason } from '../../grant/transitions.ts'
+import type { RegisteredClient } from '../../oauth/client.ts'
+import type { Reason } from '../../oauth/errors.ts'
+import { endGrantByHandle, type PresentedHandle } from '../end-grant-by-handle.ts'
+import type { Services } from '../services.ts'
+
+/** A token request whose client has been identified: what it works with, and where it is recorded (RFC 6749 §3.2). */
+export class TokenRequest {
+  readonly services: Services
+  readonly client: RegisteredClient
+  readonly #request: AuditedRequest
+
+  constructor(services: Services, client: RegisteredClient, request: AuditedRequest) {
+    this.services = services
+    this.client = client
+    this.#request = request
+  }
+
+  /** The log of this request. */
+  get log(): AuditLog {
+    return this.#request.log
+  }
+
+  /** Records an event of one of the client's grants. @see Audit.record */
+  record(event: AuditEventName, grantId: string, reason?: Reason | EndReason): void {
+    const { clientId } = this.client
+    this.services.audit.record(event, { request: this.#request, grantId, clientId, reason })
+  }
+
+  /** Ends one of the client's grants. @see endGrantByHandle @throws StoreError */
+  endGrant(presented: PresentedHandle, reason: 'code_replayed' | 'refresh_reused'): Promise<void> {
+    return endGrantByHandle(this.services, this.#request, presented, reason)
+  }
+}
