@@ -2,8 +2,8 @@ import type { Server } from 'node:https'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { composeGateway, createServices, type LogStream, prepareStore } from './app.ts'
 import type { GatewayConfig } from './config/schemas/gateway.ts'
-import { watchCertificate } from './listener/certificate.ts'
 import type { Readiness } from './operations/admin.ts'
+import { watchCertificate } from './operations/certificate.ts'
 import { explainedBy, explainedStoreError } from './operations/start-error.ts'
 
 /** What answers the apps: this process itself, or workers that it has started. */

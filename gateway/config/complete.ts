@@ -70,8 +70,8 @@ export function completeConfig(values: unknown, context: ConfigContext = {}): Co
   problems.push(...secrets.problems, ...(store?.problems ?? []), ...plugin.problems)
   if (isSound('listen') && isSound('admin')) problems.push(...listenerProblems(input))
   if (isSound('workers') && isSound('store')) problems.push(...workersProblems(input))
-  if (isSound('listen')) problems.push(...http2Problems(input))
-  const tls = isSound('listen') && isSound('publicUrl') ? completeTls(input, folderOf) : undefined
+  if (isSound('listen', 'http2') && isSound('listen', 'tls')) problems.push(...http2Problems(input))
+  const tls = isSound('listen', 'tls') && isSound('publicUrl') ? completeTls(input, folderOf) : undefined
   if (tls) problems.push(...tls.problems)
   if (isSound('allowedHosts')) problems.push(...allowedHostProblems(input.allowedHosts))
   if (isSound('trustProxy')) problems.push(...trustProxyProblems(input.trustProxy))

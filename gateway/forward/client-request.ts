@@ -16,7 +16,9 @@ export interface Surroundings {
   readonly log: FastifyBaseLogger
 }
 
-/** A request on its walk: as received, what its header says, and the response that it will get. */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE'])
+
+/** A request on its way: as received, what its header says, and the response that it will get. */
 export class ClientRequest implements ProtectedRequest {
   readonly raw: IncomingMessage
   readonly response: ServerResponse
@@ -32,6 +34,11 @@ export class ClientRequest implements ProtectedRequest {
     this.id = randomUUID()
     this.headers = new RequestHeaders(raw, surroundings.rules)
     this.#surroundings = surroundings
+  }
+
+  /** True if it may be sent twice: idempotent (RFC 9110 §9.2.2, of those that are forwarded) and without a body. */
+  get isRepeatable(): boolean {
+    return !this.headers.hasBody && IDEMPOTENT.has(this.raw.method ?? '')
   }
 
   /** The client's address: the peer's, or what trusted proxies say. */

@@ -1,13 +1,10 @@
-import { createServer, type IncomingMessage, type ServerOptions, ServerResponse } from 'node:http'
-import http2 from 'node:http2'
+import { createServer, type IncomingMessage, type ServerOptions, type ServerResponse } from 'node:http'
 import { type Duplex, duplexPair } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterPrevious, claimConnection } from './http1-connection.ts'
 import { endWithHeader, HeaderOnlyRequest, upgradable } from './http1-request.ts'
 import { CoalescedResponse, flushHead } from './http1-response.ts'
-import { Http2Request } from './http2-request.ts'
-import { Http2Response } from './http2-response.ts'
-import { createHttp2Server } from './http2-server.ts'
+import { heedsHttp1Settings, speaksHttp2 } from './http2-server.ts'
 
 /**
  * What this folder takes for granted of Node and no documentation promises. Each is tried before the listener is made,
@@ -196,66 +193,4 @@ async function keepsBytes(): Promise<boolean> {
     response.end()
   })
   return (await talk(server, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')).includes('x-byte: \u00e9\r\n')
-}
-
-/** A request and its response have the form of HTTP/1.1, and the response is destroyed with its stream. */
-async function speaksHttp2(): Promise<boolean> {
-  const options = { Http2ServerRequest: Http2Request, Http2ServerResponse: Http2Response }
-  const server = http2.createServer(options as object)
-  const [near, far] = duplexPair()
-  const client = http2.connect('http://a', { createConnection: () => near })
-  try {
-    const closed = new Promise<boolean>((resolve) => {
-      server.on('request', (request, response) => {
-        const isHttp1 =
-          String(request.httpVersion) === '1.1' && request.rawHeaders.join().startsWith('host,a')
-        const isDestroyed = () => (response as unknown as Http2Response).destroyed
-        response.on('close', () => setImmediate(() => resolve(isHttp1 && isDestroyed())))
-        response.writeHead(200, ['x-a', '1', 'connection', 'close'] as never).end('body')
-      })
-    })
-    server.emit('connection', far)
-    const stream = client.request({ ':path': '/' })
-    let head: http2.IncomingHttpHeaders = {}
-    stream.on('response', (headers) => {
-      head = headers
-    })
-    const body = await everything(stream)
-    return (await closed) && body === 'body' && head['x-a'] === '1' && head.connection === undefined
-  } finally {
-    client.destroy()
-    far.destroy()
-    server.close()
-  }
-}
-
-/** An HTTP/1.1 connection of the HTTP/2 server has the limits that were meant for it. */
-async function heedsHttp1Settings(): Promise<boolean> {
-  const server = createHttp2Server(
-    {
-      maxHeaderSize: 1024,
-      headersTimeout: 1000,
-      requestTimeout: 1000,
-      keepAliveTimeout: 1000,
-      connectionsCheckingInterval: 1000,
-      requireHostHeader: false,
-      ServerResponse,
-    },
-    { maxConcurrentStreams: 1 },
-  )
-  const [client, connection] = duplexPair()
-  try {
-    const refused = new Promise<string>((resolve) => {
-      server.on('clientError', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''))
-      server.on('request', () => resolve('accepted'))
-    })
-    server.emit('secureConnection', Object.assign(connection, { alpnProtocol: false, server }))
-    client.on('error', () => {})
-    client.write(`GET / HTTP/1.1\r\nx-large: ${'a'.repeat(2000)}\r\n\r\n`)
-    return (await refused) === 'HPE_HEADER_OVERFLOW'
-  } finally {
-    client.destroy()
-    connection.destroy()
-    server.close()
-  }
 }

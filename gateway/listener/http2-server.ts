@@ -1,6 +1,13 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { createSecureServer, type ServerHttp2Session } from 'node:http2'
+import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import {
+  connect,
+  createSecureServer,
+  createServer,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+} from 'node:http2'
 import type { ServerOptions } from 'node:https'
+import { duplexPair } from 'node:stream'
 import type { Http2Limits } from '../config/schemas/listen.ts'
 import { Http2Request } from './http2-request.ts'
 import { Http2Response } from './http2-response.ts'
@@ -86,5 +93,68 @@ export class Http2Sessions {
       this.#open.delete(session)
     })
     if (this.#draining) session.close()
+  }
+}
+
+/** A request and its response have the form of HTTP/1.1, and the response is destroyed with its stream. */
+export async function speaksHttp2(): Promise<boolean> {
+  const options = { Http2ServerRequest: Http2Request, Http2ServerResponse: Http2Response }
+  const server = createServer(options as object)
+  const [near, far] = duplexPair()
+  const client = connect('http://a', { createConnection: () => near })
+  try {
+    const closed = new Promise<boolean>((resolve) => {
+      server.on('request', (request, response) => {
+        const isHttp1 =
+          String(request.httpVersion) === '1.1' && request.rawHeaders.join().startsWith('host,a')
+        const isDestroyed = () => (response as unknown as Http2Response).destroyed
+        response.on('close', () => setImmediate(() => resolve(isHttp1 && isDestroyed())))
+        response.writeHead(200, ['x-a', '1', 'connection', 'close'] as never).end('body')
+      })
+    })
+    server.emit('connection', far)
+    const stream = client.request({ ':path': '/' })
+    let head: IncomingHttpHeaders = {}
+    stream.on('response', (headers) => {
+      head = headers
+    })
+    let body = ''
+    for await (const piece of stream) body += (piece as Buffer).toString()
+    return (await closed) && body === 'body' && head['x-a'] === '1' && head.connection === undefined
+  } finally {
+    client.destroy()
+    far.destroy()
+    server.close()
+  }
+}
+
+/** An HTTP/1.1 connection of the HTTP/2 server has the limits that were meant for it. */
+export async function heedsHttp1Settings(): Promise<boolean> {
+  const server = createHttp2Server(
+    {
+      maxHeaderSize: 1024,
+      headersTimeout: 1000,
+      requestTimeout: 1000,
+      keepAliveTimeout: 1000,
+      connectionsCheckingInterval: 1000,
+      requireHostHeader: false,
+      ServerResponse,
+    },
+    { maxConcurrentStreams: 1 },
+  )
+  const [client, connection] = duplexPair()
+  try {
+    const refused = new Promise<string>((resolve) => {
+      server.on('clientError', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''))
+      server.on('request', () => resolve('accepted'))
+    })
+    server.emit('secureConnection', Object.assign(connection, { alpnProtocol: false, server }))
+    client.on('error', () => {})
+    client.write(`GET / HTTP/1.1\r\nx-large: ${'a'.repeat(2000)}\r\n\r\n`)
+    return (await refused) === 'HPE_HEADER_OVERFLOW'
+  } finally {
+    client.destroy()
+    connection.destroy()
+    server.close()
   }
 }

@@ -1,9 +1,10 @@
 import Value from 'typebox/value'
+import type { RegisteredClient } from '../oauth/client.ts'
 import { clientProblems, clientWarnings } from './client-rules.ts'
 import type { ConfigProblem } from './config-error.ts'
 import { schemaProblems } from './problems.ts'
 import { providerProblems } from './provider-rules.ts'
-import type { RegisteredClient, ResolvedOptions, ResolvedProvider } from './resolved.ts'
+import type { ResolvedOptions, ResolvedProvider } from './resolved.ts'
 import { lifetimeProblems, publicUrlProblem, resourceServerProblems, secretProblems } from './rules.ts'
 import { OptionsSchema, type PkceOptions } from './schema.ts'
 

@@ -6,7 +6,6 @@ import type { Refusal } from '../../http/refusals.ts'
 import { upstreamTarget } from '../../http/request-target.ts'
 import { endWithHeader } from '../../listener/http1-request.ts'
 import { writeInformational } from '../../listener/http1-response.ts'
-import { endAndClose } from '../../listener/lingering-close.ts'
 import type { ClientRequest } from '../client-request.ts'
 import { responseHead } from '../headers/response-headers.ts'
 import { type Access, PublicRoute } from '../policy.ts'
@@ -17,9 +16,6 @@ import { openTunnel, switchingResponse } from '../websocket/websocket.ts'
 import type { OpenStream, StreamEnd } from './open-streams.ts'
 import { ClientResponse, type ResponseOwner } from './response.ts'
 import { Upload } from './upload.ts'
-
-/** RFC 9110 §9.2.2, of those that are forwarded. */
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE'])
 
 /**
  * One forwarded request, from the choice of a target to its one end: the way there (to another target if nobody is
@@ -33,10 +29,9 @@ export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
   isOver = false
   readonly #route: UpstreamRoute
   readonly #request: ClientRequest
-  /** Of the upstream request: path and query. */
+  /** Of the upstream request: path and query, and its fields as a flat list, Host at the end. */
   readonly #path: string
   readonly #fields: string[]
-  readonly #hostAt: number
   readonly #response: ClientResponse
   readonly #handler: UndiciHandler
   #target: Target
@@ -52,12 +47,15 @@ export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
     this.#route = route
     this.#request = request
     this.#path = upstreamTarget(request.raw.url ?? '/', route.prefix, route.base)
-    this.#target = this.#pick()
+    this.#target = route.targets.take()
     this.#fields = fields
-    this.#hostAt = fields.push('host', this.#target.authority) - 1
+    fields.push('host', this.#target.authority)
     this.#response = new ClientResponse(request.response, this, route.idleMs)
     this.#handler = new UndiciHandler(this)
-    request.response.on('close', () => this.#closed())
+    // The client's connection, or its stream, is gone.
+    request.response.on('close', () => {
+      if (!this.#settle(true)) this.#response.stopWaiting()
+    })
   }
 
   /**
@@ -78,20 +76,19 @@ export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
     const { headers, raw } = this.#request
     if (raw.readableLength === headers.contentLength && this.#route.sendsWholeBodies) this.#send(raw.read())
     else {
-      const upload = new Upload(raw, this.#route.bodyLimitBytes, this.#route.idleMs)
-      this.#upload = upload
-      upload.on('error', () => {
-        if (upload.refusal !== null) this.#refuse(upload.refusal)
-      })
+      this.#upload = new Upload(raw, this.#route, (refusal) => this.#refuse(refusal))
       this.#endWithSession()
-      this.#send(upload)
+      this.#send(this.#upload)
     }
   }
 
   #send(body: Buffer | Upload | null): void {
     const target = this.#target
     this.#attempts++
-    if (target.pending > target.connections) this.#waitForConnection()
+    // All connections are in use, perhaps by streams that stay: waiting has an end.
+    if (target.pending > target.connections) {
+      this.#waiting = setTimeout(() => this.#fail(new UpstreamError('no_connection')), this.#route.connectMs)
+    }
     target.pool.dispatch(
       {
         path: this.#path,
@@ -121,12 +118,12 @@ export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
     const { fields, contentLength } = responseHead(raw, status, this.#route, this.#path)
     fields.push('x-request-id', id)
     for (const name in answerFields) fields.push(name, answerFields[name]!)
-    if (this.#isUploading) fields.push('connection', 'close')
+    if (this.#upload?.complete === false) fields.push('connection', 'close')
     this.#response.begin(status, fields, contentLength)
     // Nothing follows, whatever length is announced (RFC 9112 §6.3).
-    if (contentLength === 0 || status === 204 || status === 304 || clientRequest.method === 'HEAD') {
+    if (contentLength === 0 || status === 204 || status === 304 || clientRequest.method === 'HEAD')
       this.#complete(undefined)
-    } else this.#response.awaitBody()
+    else this.#response.awaitBody()
   }
 
   onBody(chunk: Buffer): boolean {
@@ -152,18 +149,20 @@ export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
   onUpgrade(status: number, raw: readonly Buffer[], upstream: Duplex): void {
     this.#target.answered()
     const request = this.#request
-    let head: Buffer
     try {
-      head = switchingResponse(raw, status, request, { route: this.#route, path: this.#path })
+      const head = switchingResponse(raw, status, request, { route: this.#route, path: this.#path })
+      // The client may have left meanwhile.
+      if (!this.#settle(false)) upstream.destroy()
+      else
+        openTunnel(head, upstream, request, {
+          session: this.session,
+          route: this.#route,
+          target: this.#target,
+        })
     } catch (cause) {
       upstream.destroy()
       this.onError(new UpstreamError('answer_malformed', cause))
-      return
     }
-    // The client may have left meanwhile.
-    if (!this.#settle(false)) upstream.destroy()
-    else
-      openTunnel(head, upstream, request, { session: this.session, route: this.#route, target: this.#target })
   }
 
   resume(): void {
@@ -171,13 +170,13 @@ export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
   }
 
   stayedOpen(): void {
-    if (!this.#response.isEventStream) this.#endWithSession()
-    else {
-      const { streams } = this.#route
-      this.#isOpen = true
-      streams.delete(this)
-      streams.add(this)
+    if (!this.#response.isEventStream) {
+      this.#endWithSession()
+      return
     }
+    this.#isOpen = true
+    this.#route.streams.delete(this)
+    this.#route.streams.add(this)
   }
 
   /** Ends a response that is still open. One that will end by itself may take its time when the gateway stops. */
@@ -186,64 +185,41 @@ export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
     if (this.#settle(true)) this.#response.breakOff()
   }
 
-  get #isUploading(): boolean {
-    return this.#upload !== null && !this.#upload.complete
-  }
-
   /** Should it take long, it is over when its session is. */
   #endWithSession(): void {
-    if (this.#isOpen) return
+    if (!this.#isOpen) this.#route.streams.addIfLong(this)
     this.#isOpen = true
-    this.#route.streams.addIfLong(this)
-  }
-
-  /** Counted from here on, so that those who choose in the same turn see each other. */
-  #pick(): Target {
-    const target = this.#route.targets.pick()
-    target.pending++
-    return target
-  }
-
-  /** All connections are in use, perhaps by streams that stay: waiting has an end. */
-  #waitForConnection(): void {
-    const expire = () => this.#fail(new UpstreamError('no_connection'))
-    this.#waiting = setTimeout(expire, this.#route.connectMs)
   }
 
   /** Nothing was sent, so whoever may be asked twice can be asked elsewhere (requirements H-23). */
   #notConnected(error: Error): void {
     const { targets, retries } = this.#route
     this.#target.failed()
-    const { headers, raw } = this.#request
-    const attemptsMax = Math.max(2, targets.size)
-    if (!retries || headers.hasBody || !IDEMPOTENT.has(raw.method ?? '') || this.#attempts >= attemptsMax) {
+    if (!retries || !this.#request.isRepeatable || this.#attempts >= Math.max(2, targets.size)) {
       this.#fail(UpstreamError.connecting(error))
       return
     }
     this.#leaveTarget()
-    this.#target = this.#pick()
-    this.#fields[this.#hostAt] = this.#target.authority
+    this.#target = targets.take()
+    this.#fields[this.#fields.length - 1] = this.#target.authority
     this.#send(null)
   }
 
   /** With the last piece where its length is known: one write less. */
   #complete(chunk: Buffer | undefined): void {
-    const isUploading = this.#isUploading
-    const { raw, response } = this.#request
+    const unread = this.#upload?.complete === false ? this.#request.raw : null
     this.#settle(false)
-    // Answered before the upload has ended: the rest is not wanted (RFC 9112 §9.3).
-    if (isUploading) {
-      this.#upload?.destroy()
-      endAndClose(raw, response, chunk)
-    } else response.end(chunk)
+    this.#response.end(chunk, unread)
   }
 
   /** The upstream's fault: told in the log, and to the client as far as something can still be said. */
   #fail(error: UpstreamError): void {
     if (this.isOver) return
     const { id: requestId, headers, log } = this.#request
-    const { clientRequestId } = headers
-    log.warn({ requestId, clientRequestId, upstream: this.#route.name, err: error }, 'upstream failed')
+    log.warn(
+      { requestId, clientRequestId: headers.clientRequestId, upstream: this.#route.name, err: error },
+      'upstream failed',
+    )
     this.#refuse(error.refusal)
   }
 
@@ -255,18 +231,13 @@ export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
     else this.#request.refuse(refusal)
   }
 
-  /** The client's connection, or its stream, is gone. */
-  #closed(): void {
-    if (!this.#settle(true)) this.#response.stopWaiting()
-  }
-
   /** The one end of every exchange. False if it is over already. @param abort breaks off what is still under way. */
   #settle(abort: boolean): boolean {
     if (this.isOver) return false
     this.isOver = true
     if (this.#isOpen) this.#route.streams.delete(this)
     this.#response.stopWaiting()
-    if (abort) this.#upload?.destroy()
+    this.#upload?.destroy()
     this.#leaveTarget()
     if (abort) this.#handler.abort()
     return true

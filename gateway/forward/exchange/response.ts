@@ -1,5 +1,6 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { flushHead } from '../../listener/http1-response.ts'
+import { endAndClose } from '../../listener/lingering-close.ts'
 import { isEventStream, responseTrailers } from '../headers/response-headers.ts'
 import { UpstreamError } from '../upstream/upstream-error.ts'
 
@@ -82,6 +83,16 @@ export class ClientResponse {
   /** Sends a trailer where the framing of the response has one. @param raw names and values in turn. */
   addTrailers(raw: readonly Buffer[]): void {
     if (raw.length > 0 && this.#raw.chunkedEncoding) this.#raw.addTrailers(responseTrailers(raw))
+  }
+
+  /**
+   * Ends it, with the last piece where its length is known: one write less.
+   *
+   * @param unread the request, if it was answered before it has ended: the rest is not wanted (RFC 9112 §9.3).
+   */
+  end(chunk: Buffer | undefined, unread: IncomingMessage | null): void {
+    if (unread === null) this.#raw.end(chunk)
+    else endAndClose(unread, this.#raw, chunk)
   }
 
   /**

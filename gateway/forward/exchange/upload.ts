@@ -2,6 +2,13 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Refusal } from '../../http/refusals.ts'
 
+/** Of the route. */
+export interface UploadLimits {
+  readonly bodyLimitBytes: number
+  /** Between two pieces. */
+  readonly idleMs: number
+}
+
 /**
  * A request body on its way to an upstream, unless it came along with its header: bounded in size, and in the time
  * between two pieces.
@@ -12,18 +19,21 @@ import type { Refusal } from '../../http/refusals.ts'
 export class Upload extends Readable {
   /** The client has sent all of it. */
   complete = false
-  /** Why it was broken off here; null otherwise. */
-  refusal: Extract<Refusal, 'body_too_large' | 'request_timeout'> | null = null
   readonly #request: IncomingMessage
-  readonly #limitBytes: number
+  readonly #limits: UploadLimits
+  readonly #onRefusal: (refusal: Refusal) => void
   readonly #timer: NodeJS.Timeout
   #bytes = 0
 
-  constructor(request: IncomingMessage, limitBytes: number, idleMs: number) {
+  /** @param onRefusal is told that the rest is not taken, and why. */
+  constructor(request: IncomingMessage, limits: UploadLimits, onRefusal: (refusal: Refusal) => void) {
     super()
     this.#request = request
-    this.#limitBytes = limitBytes
-    this.#timer = setTimeout(() => this.#idle(), idleMs)
+    this.#limits = limits
+    this.#onRefusal = onRefusal
+    this.#timer = setTimeout(() => this.#idle(), limits.idleMs)
+    // undici destroys it with what went wrong, and tells the exchange as well.
+    this.on('error', () => {})
     request.on('data', this.#onData).on('end', this.#onEnd)
   }
 
@@ -42,7 +52,7 @@ export class Upload extends Readable {
   readonly #onData = (chunk: Buffer): void => {
     this.#bytes += chunk.length
     this.#timer.refresh()
-    if (this.#bytes > this.#limitBytes) this.#refuse('body_too_large')
+    if (this.#bytes > this.#limits.bodyLimitBytes) this.#refuse('body_too_large')
     else if (!this.push(chunk)) this.#request.pause()
   }
 
@@ -58,8 +68,8 @@ export class Upload extends Readable {
     else this.#refuse('request_timeout')
   }
 
-  #refuse(refusal: NonNullable<Upload['refusal']>): void {
-    this.refusal = refusal
-    this.destroy(new Error(`the upload was refused: ${refusal}`))
+  #refuse(refusal: 'body_too_large' | 'request_timeout'): void {
+    this.#onRefusal(refusal)
+    this.destroy()
   }
 }

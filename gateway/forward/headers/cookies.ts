@@ -1,4 +1,4 @@
-import { isBindingCookie } from '../../../plugin/index.ts'
+import { isBindingCookie } from '../../../plugin/api/internal.ts'
 
 /**
  * The cookies of a request that an upstream may see.

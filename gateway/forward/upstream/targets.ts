@@ -113,6 +113,13 @@ export class Targets {
     return chosen
   }
 
+  /** Picks one for a request, which is counted from here on: those that choose in the same turn see each other. */
+  take(): Target {
+    const target = this.pick()
+    target.pending++
+    return target
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#targets.map(({ pool }) => pool.close()))
   }

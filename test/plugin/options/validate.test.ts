@@ -1,5 +1,6 @@
 import t from 'tap'
-import { resolveOptions, validateOptions } from '../../../plugin/index.ts'
+import { validateOptions } from '../../../plugin/api/internal.ts'
+import { resolveOptions } from '../../../plugin/index.ts'
 import { least, problemsOf } from '../../support/plugin-options.ts'
 import { resourcesMadeBy } from '../../support/resources.ts'
 

@@ -1,6 +1,6 @@
 import t from 'tap'
+import { isBindingCookie } from '../../../../plugin/api/internal.ts'
 import { bindBrowser } from '../../../../plugin/endpoints/authorize/browser-binding.ts'
-import { isBindingCookie } from '../../../../plugin/index.ts'
 
 const lifetimes = {
   transactionSeconds: 600,
