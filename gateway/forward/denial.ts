@@ -10,14 +10,13 @@ import type { ClientRequest } from './client-request.ts'
  * @param error what the check threw. Source: requirements G-08, H-06.
  */
 export function deny(error: unknown, sessions: Pick<Pkce, 'corsHeaders'>, request: ClientRequest): void {
-  const { raw, response, id } = request
-  const cors = sessions.corsHeaders(raw.headers.origin)
+  const cors = sessions.corsHeaders(request.raw.headers.origin)
   if (error instanceof OAuthError) {
-    answerOAuthError(raw, response, id, error, cors)
+    answerOAuthError(request, error, cors)
     return
   }
   const unavailable = error instanceof StoreError
-  request.log.error({ requestId: id, err: error }, 'session check failed')
+  request.log.error({ requestId: request.id, err: error }, 'session check failed')
   const fields = unavailable ? { ...cors, 'retry-after': '5' } : cors
-  answerRefusal(raw, response, id, unavailable ? 'unavailable' : 'internal', fields)
+  answerRefusal(request, unavailable ? 'unavailable' : 'internal', fields)
 }

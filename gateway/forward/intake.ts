@@ -8,13 +8,13 @@ import { refuseHost, refuseTarget, servedHosts } from '../http/request-target.ts
 import { afterPrevious, claimConnection } from '../listener/http1-connection.ts'
 import { endWithHeader } from '../listener/http1-request.ts'
 import { answerEmpty } from '../listener/problem-details.ts'
-import { ClientRequest, type Surroundings } from './client-request.ts'
+import { ClientRequest, type IntakeContext } from './client-request.ts'
 import { deny } from './denial.ts'
 import { Exchange } from './exchange/exchange.ts'
 import { upstreamFields } from './headers/upstream-fields.ts'
 import { type Access, PublicRoute } from './policy.ts'
 import type { Routes } from './routes.ts'
-import { TrustedPeers } from './trusted-proxies.ts'
+import { TrustedProxies } from './trusted-proxies.ts'
 import type { UpstreamRoute } from './upstream/route.ts'
 import { isOriginAllowed, refuseHandshake, VERSION_FIELDS } from './websocket/handshake.ts'
 
@@ -42,25 +42,31 @@ export interface IntakeOptions {
  * framework. Source: requirements H-02 to H-09.
  */
 export class Intake {
-  readonly #surroundings: Surroundings
+  readonly #context: IntakeContext
   readonly #hosts: ReadonlySet<string>
-  readonly #scheme: string
   readonly #routes: Routes
   readonly #endpoints: IntakeOptions['endpoints']
-  readonly #sessions: IntakeOptions['sessions']
+  readonly #findSessions: IntakeOptions['sessions']
+  #found: ReturnType<IntakeOptions['sessions']> | undefined
   readonly #ordersPipelining: boolean
   #draining = false
 
   constructor(options: IntakeOptions) {
     const { publicUrl, log } = options
     const rules = requestFieldRules(options.identityHeaders)
-    this.#surroundings = { rules, peers: new TrustedPeers(options.trustProxy), log }
+    const scheme = publicUrl.startsWith('https:') ? 'https' : 'http'
+    this.#context = { rules, proxies: new TrustedProxies(options.trustProxy), scheme, log }
     this.#hosts = servedHosts(publicUrl, options.allowedHosts)
-    this.#scheme = publicUrl.startsWith('https:') ? 'https' : 'http'
     this.#routes = options.routes
     this.#endpoints = options.endpoints
-    this.#sessions = options.sessions
+    this.#findSessions = options.sessions
     this.#ordersPipelining = options.ordersPipelining
+  }
+
+  /** The plugin is registered after the intake is made, so it is looked for at the first request. */
+  get #sessions(): ReturnType<IntakeOptions['sessions']> {
+    this.#found ??= this.#findSessions()
+    return this.#found
   }
 
   /** From now on every answer is the last of its connection. */
@@ -73,7 +79,7 @@ export class Intake {
       afterPrevious(raw.socket, response, () => this.take(raw, response))
       return
     }
-    const request = new ClientRequest(raw, response, this.#surroundings)
+    const request = new ClientRequest(raw, response, this.#context)
     try {
       this.#check(request)
     } catch (error) {
@@ -116,14 +122,14 @@ export class Intake {
 
   /** A preflight is answered here (Fetch §3.2.2); every other method that the route lacks is refused. */
   #otherMethod(request: ClientRequest, route: UpstreamRoute): void {
-    const preflight = this.#sessions().preflightHeaders(request.raw, route.allow)
+    const preflight = this.#sessions.preflightHeaders(request.raw, route.allow)
     if (preflight === null) request.refuse('method_not_allowed', { allow: route.allow })
-    else answerEmpty(request.raw, request.response, 204, { ...preflight, 'x-request-id': request.id })
+    else answerEmpty(request, 204, { ...preflight, 'x-request-id': request.id })
   }
 
   /** At once if the session is cached: then no promise is made. */
   #authenticate(request: ClientRequest, route: UpstreamRoute): void {
-    const sessions = this.#sessions()
+    const sessions = this.#sessions
     let session: Session | Promise<Session>
     try {
       session = sessions.authenticate(request, route.scopes)
@@ -148,14 +154,14 @@ export class Intake {
     if (request.response.destroyed) return
     if (headers.origin !== undefined) {
       const session = access instanceof PublicRoute ? undefined : access
-      request.answerFields = this.#sessions().corsHeaders(headers.origin, session)
+      request.answerFields = this.#sessions.corsHeaders(headers.origin, session)
     }
     const refusal = headers.fault ?? refuseMessage(request, route)
     if (refusal !== null) {
       request.refuse(refusal, refusal === 'websocket_version' ? VERSION_FIELDS : undefined)
       return
     }
-    const fields = upstreamFields(request, route, access, this.#surroundings.peers, this.#scheme)
+    const fields = upstreamFields(request, route, access)
     new Exchange(route, access, request, fields).start()
   }
 }

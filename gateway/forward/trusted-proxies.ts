@@ -4,7 +4,7 @@ import { BlockList, isIP, type Socket } from 'node:net'
  * Who may say on whose behalf it asks: the addresses and networks of `trustProxy`, and nobody else
  * (requirements H-13, J-08).
  */
-export class TrustedPeers {
+export class TrustedProxies {
   readonly #networks = new BlockList()
   readonly #judged = new WeakMap<Socket, boolean>()
   readonly #any: boolean

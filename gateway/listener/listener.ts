@@ -6,6 +6,8 @@ import Fastify, {
   type FastifyBaseLogger,
   type FastifyError,
   type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
   type FastifyServerOptions,
 } from 'fastify'
 import { readCertificate } from '../config/certificate.ts'
@@ -18,7 +20,7 @@ import { HeaderOnlyRequest, upgradable } from './http1-request.ts'
 import { CoalescedResponse } from './http1-response.ts'
 import { Http2Response } from './http2-response.ts'
 import { createHttp2Server, Http2Sessions } from './http2-server.ts'
-import { answerRefusal, writeRefusal } from './problem-details.ts'
+import { type Answerable, answerRefusal, writeRefusal } from './problem-details.ts'
 
 const MAX_HEADER_BYTES = 16 * 1024
 const BODY_LIMIT_BYTES = 16 * 1024
@@ -79,7 +81,7 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions)
     // Who has connected before the end is still answered; an exchange cannot be repeated.
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
-      answerRefusal(request.raw, reply.raw, request.id, frameworkRefusal(error))
+      answerRefusal(answerable(request, reply), frameworkRefusal(error))
     },
     clientErrorHandler: (error, socket) => {
       if (error.code === 'ECONNRESET' || socket.destroyed) return
@@ -99,21 +101,24 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions)
     reply.hijack()
     const refusal = errorRefusal(error)
     if (refusal === 'internal') request.log.error({ requestId: request.id, err: error }, 'request failed')
-    answerRefusal(request.raw, reply.raw, request.id, refusal)
+    answerRefusal(answerable(request, reply), refusal)
   })
   app.setNotFoundHandler((request, reply) => {
     reply.hijack()
-    answerRefusal(request.raw, reply.raw, request.id, 'route_unknown')
+    answerRefusal(answerable(request, reply), 'route_unknown')
   })
   // Node's own answer is bare: without `no-store`, and in no form of ours.
   app.server.on('checkExpectation', (request, response) => {
     claimConnection(response)
-    answerRefusal(request, response, randomUUID(), 'expectation_unknown')
+    answerRefusal({ raw: request, response, id: randomUUID() }, 'expectation_unknown')
   })
   app.server.on('connect', (request, client: Socket | Http2Response) => {
     const refusal = 'method_not_allowed'
     if (client instanceof Http2Response)
-      answerRefusal(request, client as unknown as ServerResponse, randomUUID(), refusal)
+      answerRefusal(
+        { raw: request, response: client as unknown as ServerResponse, id: randomUUID() },
+        refusal,
+      )
     // Pipelined behind a request that is being answered: its answer would be taken for that one's.
     else if (responseOn(client)) client.destroy()
     else writeRefusal(client, randomUUID(), refusal)
@@ -127,6 +132,11 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions)
     app.addHook('preClose', async () => sessions.drain())
   }
   return app
+}
+
+/** What Fastify wraps. */
+function answerable({ raw, id }: FastifyRequest, reply: FastifyReply): Answerable {
+  return { raw, response: reply.raw, id }
 }
 
 /** Node's own class of requests, or what holds of ours. */

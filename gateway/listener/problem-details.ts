@@ -14,71 +14,52 @@ interface Problem {
 
 type Fields = Readonly<Record<string, string>>
 
+/** A request that is answered here, its response, and the id that finds its log lines. */
+export interface Answerable {
+  readonly raw: IncomingMessage
+  readonly response: ServerResponse
+  readonly id: string
+}
+
 /** Answers a refused request. `fields`: further response fields, e.g. `allow`. */
-export function answerRefusal(
-  request: IncomingMessage,
-  response: ServerResponse,
-  requestId: string,
-  refusal: Refusal,
-  fields?: Fields,
-): void {
+export function answerRefusal(to: Answerable, refusal: Refusal, fields?: Fields): void {
   const { status, detail, close = false } = answerFor(refusal)
-  answerProblem(request, response, requestId, { status, code: refusal, detail, close }, fields)
+  answerProblem(to, { status, code: refusal, detail, close }, fields)
 }
 
 /** Answers with what the session check found, its challenge included (RFC 6750 §3). */
-export function answerOAuthError(
-  request: IncomingMessage,
-  response: ServerResponse,
-  requestId: string,
-  error: OAuthError,
-  fields?: Fields,
-): void {
+export function answerOAuthError(to: Answerable, error: OAuthError, fields?: Fields): void {
   const problem = {
     status: error.statusCode,
     code: error.error === '' ? undefined : error.error,
     detail: error.message,
     close: false,
   }
-  answerProblem(request, response, requestId, problem, { ...error.headers, ...fields })
+  answerProblem(to, problem, { ...error.headers, ...fields })
 }
 
 /** Answers without a body. */
-export function answerEmpty(
-  request: IncomingMessage,
-  response: ServerResponse,
-  status: 204,
-  fields: Fields,
-): void {
-  answer(request, response, status, Object.entries(fields).flat(), false, undefined)
+export function answerEmpty(to: Answerable, status: 204, fields: Fields): void {
+  answer(to, { status, close: false }, Object.entries(fields).flat(), undefined)
 }
 
-function answerProblem(
-  request: IncomingMessage,
-  response: ServerResponse,
-  requestId: string,
-  problem: Problem,
-  fields: Fields = {},
-): void {
-  if (response.headersSent || response.destroyed) return
-  const body = problemBody(problem, requestId)
-  const head = [...problemHead(body, requestId), ...Object.entries(fields).flat()]
-  answer(request, response, problem.status, head, problem.close, body)
+function answerProblem(to: Answerable, problem: Problem, fields: Fields = {}): void {
+  if (to.response.headersSent || to.response.destroyed) return
+  const body = problemBody(problem, to.id)
+  answer(to, problem, [...problemHead(body, to.id), ...Object.entries(fields).flat()], body)
 }
 
 /** A connection with an unread body on it is not used again (requirements H-33). */
 function answer(
-  request: IncomingMessage,
-  response: ServerResponse,
-  status: number,
+  { raw, response }: Answerable,
+  { status, close }: Pick<Problem, 'status' | 'close'>,
   head: string[],
-  close: boolean,
   body: string | undefined,
 ): void {
-  const unread = hasUnreadBody(request)
+  const unread = hasUnreadBody(raw)
   if (close || unread) head.push('connection', 'close')
   response.writeHead(status, head)
-  if (unread) endAndClose(request, response, body)
+  if (unread) endAndClose(raw, response, body)
   else response.end(body)
 }
 

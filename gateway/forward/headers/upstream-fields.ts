@@ -1,7 +1,6 @@
 import type { Session } from '../../../plugin/index.ts'
 import type { ClientRequest } from '../client-request.ts'
 import { type Access, PublicRoute } from '../policy.ts'
-import type { TrustedPeers } from '../trusted-proxies.ts'
 import type { UpstreamRoute } from '../upstream/route.ts'
 import { handshakeFields } from '../websocket/handshake.ts'
 import { allowedCookies } from './cookies.ts'
@@ -13,18 +12,16 @@ import { sessionFields } from './identity.ts'
  * @returns a flat list. Source: requirements H-13, H-15 to H-17, H-19, Appendix C.
  */
 export function upstreamFields(
-  { headers, raw, id }: ClientRequest,
+  { headers, raw, id, context }: ClientRequest,
   route: UpstreamRoute,
   access: Access,
-  peers: TrustedPeers,
-  scheme: string,
 ): string[] {
   const fields = headers.passed
   fields.push(
     'x-forwarded-for',
-    peers.forwardedFor(raw.socket, headers.forwardedFor),
+    context.proxies.forwardedFor(raw.socket, headers.forwardedFor),
     'x-forwarded-proto',
-    scheme,
+    context.scheme,
     'x-forwarded-host',
     headers.host ?? '',
     'x-request-id',

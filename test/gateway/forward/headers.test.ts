@@ -7,7 +7,7 @@ import { allowedCookies, isSetCookieAllowed } from '../../../gateway/forward/hea
 import { encodeClaim, sessionFields } from '../../../gateway/forward/headers/identity.ts'
 import { RequestHeaders } from '../../../gateway/forward/headers/request-headers.ts'
 import { responseHead, responseTrailers } from '../../../gateway/forward/headers/response-headers.ts'
-import { TrustedPeers } from '../../../gateway/forward/trusted-proxies.ts'
+import { TrustedProxies } from '../../../gateway/forward/trusted-proxies.ts'
 import { UpstreamRoute } from '../../../gateway/forward/upstream/route.ts'
 import { requestFieldRules } from '../../../gateway/http/request-fields.ts'
 import { noStreams, PUBLIC_URL, session, upstream } from '../../support/forwarder.ts'
@@ -266,14 +266,14 @@ t.test('the provider token goes only where it is configured to (H-16)', async (t
 t.test('X-Forwarded-For is continued for trusted peers only (H-13, J-08)', async (t) => {
   const socket = (remoteAddress: string) =>
     Object.defineProperty(new Socket(), 'remoteAddress', { value: remoteAddress })
-  const peers = new TrustedPeers(['10.0.0.0/8', '192.0.2.1', 'fd00::/8'])
+  const peers = new TrustedProxies(['10.0.0.0/8', '192.0.2.1', 'fd00::/8'])
   t.equal(peers.forwardedFor(socket('10.1.1.1'), '203.0.113.9'), '203.0.113.9, 10.1.1.1')
   t.equal(peers.forwardedFor(socket('::ffff:10.1.1.1'), '203.0.113.9'), '203.0.113.9, 10.1.1.1')
   t.equal(peers.forwardedFor(socket('192.0.2.1'), '203.0.113.9'), '203.0.113.9, 192.0.2.1')
   t.equal(peers.forwardedFor(socket('fd00::1'), '203.0.113.9'), '203.0.113.9, fd00::1')
   t.equal(peers.forwardedFor(socket('192.0.2.2'), '203.0.113.9'), '192.0.2.2')
   t.equal(peers.forwardedFor(socket('10.1.1.1'), undefined), '10.1.1.1')
-  t.equal(new TrustedPeers([]).forwardedFor(socket('127.0.0.1'), '203.0.113.9'), '127.0.0.1')
+  t.equal(new TrustedProxies([]).forwardedFor(socket('127.0.0.1'), '203.0.113.9'), '127.0.0.1')
 })
 
 function routeOf(own: Partial<Upstream> = {}): UpstreamRoute {

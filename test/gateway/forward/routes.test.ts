@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import t from 'tap'
 import { Routes } from '../../../gateway/forward/routes.ts'
-import { TrustedPeers } from '../../../gateway/forward/trusted-proxies.ts'
+import { TrustedProxies } from '../../../gateway/forward/trusted-proxies.ts'
 import { UpstreamRoute } from '../../../gateway/forward/upstream/route.ts'
 import { forwarder, head, noStreams, PUBLIC_URL, upstream } from '../../support/forwarder.ts'
 import { until } from '../../support/wait.ts'
@@ -80,7 +80,7 @@ t.test('behind an upstream at the root, an endpoint is reached by none of its me
 
 t.test("the client's address is what trusted proxies say of it, and nobody else (J-08)", async (t) => {
   const from = (remoteAddress: string) => ({ remoteAddress }) as Socket
-  const peers = new TrustedPeers(['10.0.0.0/8', 'fd00::/8'])
+  const peers = new TrustedProxies(['10.0.0.0/8', 'fd00::/8'])
   t.equal(peers.clientAddress(from('203.0.113.9'), '198.51.100.1'), '203.0.113.9')
   t.equal(peers.clientAddress(from('10.0.0.1'), undefined), '10.0.0.1')
   t.equal(peers.clientAddress(from('10.0.0.1'), '198.51.100.1'), '198.51.100.1')
@@ -88,7 +88,7 @@ t.test("the client's address is what trusted proxies say of it, and nobody else 
   t.equal(peers.clientAddress(from('::ffff:10.0.0.1'), '2001:db8::1'), '2001:db8::1')
   t.equal(peers.clientAddress(from('fd00::1'), '10.1.1.1,10.2.2.2'), '10.1.1.1')
   t.equal(peers.clientAddress(from('10.0.0.1'), 'unknown'), 'unknown')
-  t.equal(new TrustedPeers([]).clientAddress(from('10.0.0.1'), '198.51.100.1'), '10.0.0.1')
+  t.equal(new TrustedProxies([]).clientAddress(from('10.0.0.1'), '198.51.100.1'), '10.0.0.1')
 })
 
 t.test('while it closes, a request of a connection in use is answered, as its last (K-07)', async (t) => {
