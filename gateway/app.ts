@@ -4,8 +4,9 @@ import { type PkceOptions, pkce, type Store } from '../plugin/index.ts'
 import type { GatewayConfig } from './config/schemas/gateway.ts'
 import { rereadSecret } from './config/secrets.ts'
 import { registerForwarding } from './forward/register.ts'
+import { type Assumption, tryNode } from './listener/assumptions.ts'
 import { publicListener } from './listener/listener.ts'
-import { listenerLogging } from './operations/log.ts'
+import { type LogStream, listenerLogging } from './operations/log.ts'
 import { borrowedStore, createStore, type GatewayStore } from './operations/store.ts'
 
 /** What lives behind a listener, made from the configuration as often as it is asked for. */
@@ -15,15 +16,18 @@ export interface GatewayServices {
   readonly options: PkceOptions
 }
 
-/** Where log lines go instead of stdout. */
-export type LogStream = { write(line: string): void }
-
 /** What a program may bring along. */
 export interface GatewayOptions {
   /** Used in place of the configured one, and left open. */
   readonly store?: Store
+  /** Where log lines go instead of stdout. */
   readonly logStream?: LogStream
+  /** For benchmarks: fast paths that are not taken. */
+  readonly leftOut?: readonly FastPath[]
 }
+
+/** What makes a request cheaper and nothing else different. The ordinary way stands beside each. */
+export type FastPath = Assumption | 'whole bodies'
 
 /**
  * Makes everything alive that the configuration describes. Nothing is connected before `store.prepare`.
@@ -61,7 +65,7 @@ export async function buildGateway(
 ): Promise<FastifyInstance> {
   const services = createServices(config, options.store)
   const warnings = await prepareStore(services.store)
-  const app = await composeGateway(config, services, options.logStream)
+  const app = await composeGateway(config, services, options)
   for (const warning of warnings) app.log.warn(warning)
   return app
 }
@@ -77,7 +81,7 @@ export async function prepareStore(store: GatewayStore): Promise<readonly string
 }
 
 /**
- * The gateway: a listener with its limits, the walk of every request, the plugin's endpoints, the upstreams.
+ * The gateway: a listener with its limits, the intake of every request, the plugin's endpoints, the upstreams.
  *
  * @returns a Fastify instance that does not listen yet. Closing it closes the store of `services`, as a failure does.
  * @throws ConfigError when the provider's metadata is wrong, or the certificate cannot be used any more.
@@ -85,11 +89,13 @@ export async function prepareStore(store: GatewayStore): Promise<readonly string
 export async function composeGateway(
   config: GatewayConfig,
   { store, options }: GatewayServices,
-  logStream?: LogStream,
+  { logStream, leftOut = [] }: Omit<GatewayOptions, 'store'> = {},
 ): Promise<FastifyInstance> {
   let close = () => store.close()
   try {
-    const app = publicListener(config, listenerLogging(config.log.level, logStream))
+    const { features, failures } = await tryNode(config.listen.http2 !== false, leftOut)
+    const app = publicListener(config, { ...listenerLogging(config.log.level, logStream), features })
+    for (const { message, assumption } of failures) app.log.warn({ assumption }, message)
     // The first hook to be added is the last to be run: after the plugin's own.
     app.addHook('onClose', () => store.close())
     close = () => app.close()
@@ -99,6 +105,8 @@ export async function composeGateway(
       trustProxy: config.trustProxy,
       upstreams: config.upstreams,
       sessions: () => app.pkce,
+      features,
+      sendsWholeBodies: !leftOut.includes('whole bodies'),
     })
     if (store.redis) await app.register(fastifyRedis, { client: store.redis })
     await app.register(pkce, options)

@@ -1,9 +1,10 @@
 import type { Server } from 'node:https'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import { composeGateway, createServices, type LogStream, prepareStore } from './app.ts'
+import { composeGateway, createServices, prepareStore } from './app.ts'
 import type { GatewayConfig } from './config/schemas/gateway.ts'
 import type { Readiness } from './operations/admin.ts'
 import { watchCertificate } from './operations/certificate.ts'
+import type { LogStream } from './operations/log.ts'
 import { explainedBy, explainedStoreError } from './operations/start-error.ts'
 
 /** What answers the apps: this process itself, or workers that it has started. */
@@ -40,7 +41,7 @@ export async function serveHere(config: GatewayConfig, logStream?: LogStream): P
   try {
     const services = createServices(config)
     const warnings = await prepareStore(services.store)
-    const app = await composeGateway(config, services, logStream)
+    const app = await composeGateway(config, services, logStream && { logStream })
     closing.push(() => closeListener(app))
     await app.ready()
     return {

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { LogStream } from './app.ts'
 import type { GatewayConfig } from './config/schemas/gateway.ts'
 import { startAdmin } from './operations/admin.ts'
+import type { LogStream } from './operations/log.ts'
 import { explainedBy } from './operations/start-error.ts'
 import { type Listening, serveHere } from './serve.ts'
 import { serveByWorkers } from './workers/primary.ts'

@@ -2,8 +2,8 @@ import { ask } from '../measure/check.ts'
 import type { Peer } from '../peers/peer.ts'
 import type { Case, Contender } from '../plan/case.ts'
 import { authorizationPath } from '../servers/app.ts'
+import { unlimitedGateways } from '../servers/gateway.ts'
 import { greeted } from './hello.ts'
-import { unlimitedGateways } from './unlimited.ts'
 
 /** `GET /oauth2/authorize`: from the app's request to the redirect to the provider. */
 export const authorize: Case = {
@@ -16,7 +16,8 @@ export const authorize: Case = {
   contenders: unlimitedGateways().map(beginning),
 }
 
-function beginning(peer: Peer): Contender {
+/** A server whose `authorize` is asked over and over. */
+export function beginning(peer: Peer): Contender {
   return {
     peer,
     async prepare({ port }) {

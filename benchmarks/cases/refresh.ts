@@ -1,9 +1,9 @@
 import type { Peer } from '../peers/peer.ts'
 import type { Case, Contender } from '../plan/case.ts'
 import { refreshForm, refreshMany, signInMany } from '../servers/app.ts'
+import { unlimitedGateways } from '../servers/gateway.ts'
 import { greeted } from './hello.ts'
 import { tokenRequest } from './token-exchange.ts'
-import { unlimitedGateways } from './unlimited.ts'
 
 /** The refresh grant while the provider's token is good for long: rotation alone, and no call to the provider. */
 export const refresh: Case = {

@@ -1,8 +1,8 @@
 import type { Peer } from '../peers/peer.ts'
 import type { Case, Contender } from '../plan/case.ts'
 import { codeForm, obtainCodes, signInMany } from '../servers/app.ts'
+import { unlimitedGateways } from '../servers/gateway.ts'
 import { greeted } from './hello.ts'
-import { unlimitedGateways } from './unlimited.ts'
 
 /** A request to the token endpoint. */
 export function tokenRequest(body: string) {

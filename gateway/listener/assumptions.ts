@@ -59,27 +59,31 @@ const OF_HTTP2 = new Set<Assumption>(['http2 messages', 'http1 settings of the h
 /** A trial takes a few milliseconds. One that hangs has failed. */
 const PATIENCE_MS = 1000
 
-/** @see tryNode */
-export interface TrialOptions {
-  /** HTTP/2 is going to be offered. */
-  readonly http2: boolean
-  /** Not to be used, whether it holds or not: for benchmarks. */
-  readonly leftOut?: readonly Assumption[]
-  readonly log: { warn(fields: object, message: string): void }
+/** What `tryNode` has found. */
+export interface Tried {
+  readonly features: NodeFeatures
+  /** One line of the log for each assumption that does not hold. */
+  readonly failures: readonly { readonly assumption: Assumption; readonly message: string }[]
 }
 
-/** Tries what the listener is going to rely on. Logs one line for each assumption that does not hold. */
-export async function tryNode({ http2, leftOut = [], log }: TrialOptions): Promise<NodeFeatures> {
+/**
+ * Tries what the listener is going to rely on. Never rejects.
+ *
+ * @param http2 HTTP/2 is going to be offered.
+ * @param leftOut not to be used, whether it holds or not: for benchmarks.
+ */
+export async function tryNode(http2: boolean, leftOut: readonly string[] = []): Promise<Tried> {
   const names = [...ALL_FEATURES].filter((name) => !leftOut.includes(name) && (http2 || !OF_HTTP2.has(name)))
-  const outcomes = await Promise.all(
-    names.map(async (name) => [name, await holds(assumptions[name])] as const),
-  )
-  for (const [assumption, held] of outcomes) {
-    if (held) continue
-    const { otherwise } = assumptions[assumption]
-    log.warn({ assumption, node: process.version }, `this Node is not as expected: ${otherwise}`)
+  const held = await Promise.all(names.map((name) => holds(assumptions[name])))
+  return {
+    features: new Set(names.filter((_, index) => held[index])),
+    failures: names
+      .filter((_, index) => !held[index])
+      .map((assumption) => {
+        const { otherwise } = assumptions[assumption]
+        return { assumption, message: `Node ${process.version} is not as expected: ${otherwise}` }
+      }),
   }
-  return new Set(outcomes.filter(([, held]) => held).map(([name]) => name))
 }
 
 /** False if the trial fails, throws, or takes too long. */

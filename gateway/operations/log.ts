@@ -12,11 +12,31 @@ import { RequestLog } from './request-log.ts'
  * Fastify's `logger` option: JSON lines on `stream` (default stdout), through the plugin's serializers, so that
  * no handle, code, header or body is in them (requirements J-01 to J-03).
  */
-export function loggerOptions(level: GatewayConfig['log']['level'], stream?: { write(line: string): void }) {
+export function loggerOptions(level: GatewayConfig['log']['level'], stream?: LogStream) {
   // Fastify's type insists on a stack; an expected error has none worth a line.
   const serializers = logSerializers as NonNullable<FastifyLoggerOptions['serializers']>
-  return { level, serializers, ...(stream && { stream }) }
+  return { level, serializers, ...(stream && { stream }), ...(stream?.flush && { hooks: flushing(stream) }) }
 }
+
+/** Where log lines go. */
+export interface LogStream {
+  write(line: string): void
+  /** Writes what it has kept back; absent if it keeps nothing. */
+  flush?(): void
+}
+
+/** What goes wrong may be the last that the process can tell: a line above `info` is written at once. */
+function flushing(stream: LogStream) {
+  return {
+    logMethod(this: unknown, args: unknown[], method: (...args: unknown[]) => void, level: number) {
+      method.apply(this, args)
+      if (level > INFO) stream.flush?.()
+    },
+  }
+}
+
+/** pino's number of the level. */
+const INFO = 30
 
 /** The same logger for the public listener, with one line for each request to an endpoint of the plugin. */
 export function listenerLogging(...options: Parameters<typeof loggerOptions>): ListenerLogging {
@@ -31,15 +51,12 @@ export function processLog(...options: Parameters<typeof loggerOptions>): Fastif
 }
 
 /** Standard output, as log lines are written to it: readable at a terminal, elsewhere many at a time. */
-export function logLines(stdout: { write(text: string): unknown; readonly isTTY?: boolean }) {
+export function logLines(stdout: { write(text: string): unknown; readonly isTTY?: boolean }): LogStream {
   return stdout.isTTY ? readable(stdout) : joined(stdout)
 }
 
-/**
- * Writes the lines of one turn of the event loop together, because each write costs as much as a line; with any
- * that is not of level `info` at once, since what goes wrong may be the last that the process can tell.
- */
-function joined(stdout: { write(text: string): unknown }) {
+/** Writes the lines of one turn of the event loop together, because each write costs as much as a line. */
+function joined(stdout: { write(text: string): unknown }): LogStream {
   let lines = ''
   const flush = () => {
     process.off('exit', flush)
@@ -54,13 +71,10 @@ function joined(stdout: { write(text: string): unknown }) {
         process.once('exit', flush)
       }
       lines += line
-      if (!line.startsWith(INFO)) flush()
     },
+    flush,
   }
 }
-
-/** How pino begins a line of that level. */
-const INFO = '{"level":30,'
 
 const LEVELS: Readonly<Record<number, string>> = {
   10: 'trace',

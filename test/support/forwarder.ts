@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Upstream } from '../../gateway/config/schemas/gateway.ts'
 import { OpenStreams } from '../../gateway/forward/exchange/open-streams.ts'
 import { registerForwarding } from '../../gateway/forward/register.ts'
+import { ALL_FEATURES, type NodeFeatures } from '../../gateway/listener/assumptions.ts'
 import { publicListener } from '../../gateway/listener/listener.ts'
 import { listenerLogging } from '../../gateway/operations/log.ts'
 import { Audit, type AuditEvent } from '../../plugin/grant/audit.ts'
@@ -86,6 +87,13 @@ const browserClient: RegisteredClient = {
   allowedOrigins: [ALLOWED_ORIGIN],
 }
 
+let features: NodeFeatures = ALL_FEATURES
+
+/** Every forwarder of this process does without the fast paths, as on a Node where no assumption holds. */
+export function usePlainClasses(): void {
+  features = new Set(['ordered pipelining'])
+}
+
 /** The listener and the forwarder as the gateway composes them, with the plugin's session check and a stand-in for its sessions. */
 export async function forwarder(setup: ForwarderSetup): Promise<{
   app: FastifyInstance
@@ -106,7 +114,7 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
       trustProxy,
       upstreams: setup.upstreams,
     },
-    listenerLogging('warn', { write: (line) => logged.push(line) }),
+    { ...listenerLogging('warn', { write: (line) => logged.push(line) }), features },
   )
   const audit = new Audit(app.log)
   if (setup.onAudit) audit.events.on('*', setup.onAudit)
@@ -124,6 +132,8 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
     trustProxy,
     upstreams: setup.upstreams,
     sessions: () => sessions,
+    features,
+    sendsWholeBodies: features === ALL_FEATURES,
   })
   app.get('/oauth2/endpoint', () => ({ endpoint: true }))
   await app.listen({ host: '127.0.0.1', port: 0 })

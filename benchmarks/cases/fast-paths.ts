@@ -1,0 +1,55 @@
+import { nodeCommand, type Peer } from '../peers/peer.ts'
+import type { Case, Contender } from '../plan/case.ts'
+import { signIn } from '../servers/app.ts'
+import { gatewayConfiguration, lifted } from '../servers/gateway.ts'
+import { beginning } from './authorize.ts'
+import { forwarding } from './forward.ts'
+
+/** What the gateway does to be quick, and what each of these is worth: the gateway without it, against the gateway. */
+export const fastPaths: readonly Case[] = [
+  {
+    ...common('fast-paths-get', 'GET with an answer of 200 bytes, without one fast path'),
+    ...without(['coalesced responses', 'header-only requests', 'young allocation'], (peer) =>
+      forwarding(peer, 'small'),
+    ),
+  },
+  {
+    ...common('fast-paths-post', 'POST of 1 KiB, without one fast path'),
+    ...without(['whole bodies', 'coalesced responses'], (peer) => forwarding(peer, { up: 1024 })),
+  },
+  {
+    ...common('fast-paths-authorize', 'GET /oauth2/authorize, without one fast path'),
+    ...without(['coalesced responses', 'header-only requests', 'joined log lines'], beginning),
+  },
+]
+
+function common(name: string, title: string) {
+  return { name, title, metric: 'rate', mode: 'repeat', connections: 64, oursOnly: true } as const
+}
+
+function without(names: readonly string[], contender: (peer: Peer) => Contender) {
+  return {
+    base: contender(plainGateway(null)),
+    contenders: [
+      contender(plainGateway(null, 'again')),
+      ...names.map((name) => contender(plainGateway(name))),
+    ],
+  }
+}
+
+function plainGateway(name: string | null, again = ''): Peer {
+  return {
+    name: name === null ? `gateway${again && `-${again}`}` : `without ${name}`,
+    title:
+      name === null
+        ? `the gateway with all of them${again && ', against itself: the noise'}`
+        : `without ${name}`,
+    isNode: true,
+    authenticates: true,
+    commands: (place) => {
+      const config = { ...gatewayConfiguration(place), ...lifted }
+      return [nodeCommand(place, 'servers/plain-gateway.js', { config, without: name })]
+    },
+    authorization: async ({ port }) => `Bearer ${(await signIn(port)).accessToken}`,
+  }
+}
