@@ -33,6 +33,8 @@ const KEY = 'grant:'
 
 /** The grants in their store: one record under one key each, and every step one compare-and-swap. */
 export class Grants {
+  /** The store's clock, in milliseconds. On the path of every forwarded request. */
+  readonly now: () => number
   readonly #store: Store
   readonly #provider: string
   readonly #lifetimes: ResolvedOptions['lifetimes']
@@ -42,13 +44,9 @@ export class Grants {
   /** @param provider the issuer whose grants these are. */
   constructor(store: Store, provider: string, lifetimes: ResolvedOptions['lifetimes']) {
     this.#store = store
+    this.now = store.now.bind(store)
     this.#provider = provider
     this.#lifetimes = lifetimes
-  }
-
-  /** The store's clock, in milliseconds. */
-  now(): number {
-    return this.#store.now()
   }
 
   /** False if the selector is taken, which 128 random bits make a sign of trouble. @throws StoreError */

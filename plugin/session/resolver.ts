@@ -27,7 +27,7 @@ export class SessionResolver {
     this.#options = options
     this.#grants = grants
     this.#seals = seals
-    this.cache = new SessionCache(() => grants.now())
+    this.cache = new SessionCache(grants.now)
     this.endings = new SessionEndings(grants)
   }
 
