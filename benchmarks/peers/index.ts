@@ -1,5 +1,5 @@
 import { signIn } from '../servers/app.ts'
-import { gatewayPeer } from '../servers/gateway.ts'
+import { gatewayPeer, otherGateways } from '../servers/gateway.ts'
 import type { Algorithm } from '../servers/keys.ts'
 import { apachePeers } from './native/apache.ts'
 import { caddy } from './native/caddy.ts'
@@ -29,6 +29,7 @@ export const hello = nodePeer({
 /** Everything that forwards, in the order of the tables. */
 export const forwarders: readonly Peer[] = [
   gateway,
+  ...otherGateways(),
   { ...bare, name: 'bare-again', title: 'the limit against itself: the noise of this run' },
   nodePeer({
     name: 'bare-lookup',

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { GatewayInput } from '../../gateway/index.ts'
 import { notInstalled, type Peer, type Place } from '../peers/peer.ts'
 import { program } from '../plan/project.ts'
@@ -47,12 +47,26 @@ interface Variant extends Pick<Peer, 'name' | 'title'> {
   change?(place: Place): Partial<GatewayInput>
   /** Its store is a Redis, not the memory. */
   readonly redis?: boolean
+  /** The compiled command; ours if it is not said. */
+  readonly main?: string
 }
 
 const byDefault: Variant = { name: 'gateway', title: 'the gateway, default options, memory store' }
 
+/**
+ * The gateway of another build, if `BENCHMARK_AGAINST` names one: before and after a change, in one run.
+ *
+ * @param variant what it is beside that, e.g. with other limits.
+ */
+export function otherGateways(variant: Partial<Variant> = {}): Peer[] {
+  const build = process.env.BENCHMARK_AGAINST
+  if (build === undefined) return []
+  const main = resolve(build, 'gateway/main.js')
+  return [gatewayPeer({ name: 'gateway-other', title: 'the gateway of BENCHMARK_AGAINST', ...variant, main })]
+}
+
 /** The gateway as its users start it: the command, with a configuration file. */
-export function gatewayPeer({ name, title, change, redis = false }: Variant = byDefault): Peer {
+export function gatewayPeer({ name, title, change, redis = false, main }: Variant = byDefault): Peer {
   return {
     name,
     title,
@@ -63,7 +77,7 @@ export function gatewayPeer({ name, title, change, redis = false }: Variant = by
       const file = join(place.folder, 'gateway.json')
       const store = redis && inRedis(place)
       writeFileSync(file, JSON.stringify({ ...gatewayConfiguration(place), ...store, ...change?.(place) }))
-      const args = [...place.nodeFlags, program('../gateway/main.js'), '--config', file]
+      const args = [...place.nodeFlags, main ?? program('../gateway/main.js'), '--config', file]
       return [{ file: place.node, args }]
     },
     authorization: async ({ port }) => `Bearer ${(await signIn(port)).accessToken}`,
@@ -82,12 +96,14 @@ export const lifted = {
  * are lifted; nothing else is changed.
  */
 export function unlimitedGateways(also: Partial<GatewayInput> = {}): readonly Peer[] {
+  const change = () => ({ ...lifted, store: { maxRecords: MANY }, ...also })
   return [
     gatewayPeer({
       name: 'gateway',
       title: 'the gateway, address limits lifted, memory store',
-      change: () => ({ ...lifted, store: { maxRecords: MANY }, ...also }),
+      change,
     }),
+    ...otherGateways({ change }),
     gatewayPeer({
       name: 'gateway-redis',
       title: 'the gateway, address limits lifted, Redis',

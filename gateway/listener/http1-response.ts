@@ -54,20 +54,20 @@ export function flushHead(response: ServerResponse): void {
 /**
  * Passes on what an upstream says before its response: 102, and the links of a 103. 100 is ours to say.
  *
- * @param raw names and values in turn. Source: RFC 9110 §15.2, RFC 8297.
+ * @param fields names and values in turn. Source: RFC 9110 §15.2, RFC 8297.
  */
 export function writeInformational(
   request: IncomingMessage,
   response: ServerResponse,
   status: number,
-  raw: readonly Buffer[],
+  fields: readonly string[],
 ): void {
   if (request.httpVersion === '1.0') return
   if (status === 102) response.writeProcessing()
   if (status !== 103) return
   const link: string[] = []
-  for (let i = 0; i < raw.length; i += 2) {
-    if (raw[i]!.toString('latin1').toLowerCase() === 'link') link.push(raw[i + 1]!.toString('latin1'))
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i]!.toLowerCase() === 'link') link.push(fields[i + 1]!)
   }
   try {
     response.writeEarlyHints({ link })

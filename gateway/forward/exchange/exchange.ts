@@ -107,15 +107,15 @@ export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
     if (this.isOver) throw new UpstreamError('no_connection')
   }
 
-  onHead(status: number, raw: readonly Buffer[]): void {
+  onHead(status: number, received: readonly string[]): void {
     this.#target.answered()
     if (this.isOver) return
     const { id, answerFields, raw: clientRequest, response } = this.#request
     if (status < 200) {
-      writeInformational(clientRequest, response, status, raw)
+      writeInformational(clientRequest, response, status, received)
       return
     }
-    const { fields, contentLength } = responseHead(raw, status, this.#route, this.#path)
+    const { fields, contentLength } = responseHead(received, status, this.#route, this.#path)
     fields.push('x-request-id', id)
     for (const name in answerFields) fields.push(name, answerFields[name]!)
     if (this.#upload?.complete === false) fields.push('connection', 'close')
@@ -133,9 +133,9 @@ export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
     return true
   }
 
-  onEnd(rawTrailers: readonly Buffer[]): void {
+  onEnd(trailers: readonly string[]): void {
     if (this.isOver) return
-    this.#response.addTrailers(rawTrailers)
+    this.#response.addTrailers(trailers)
     this.#complete(undefined)
   }
 
@@ -146,11 +146,11 @@ export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
   }
 
   /** A valid 101 opens the tunnel; any other answer to a handshake comes as an ordinary response. */
-  onUpgrade(status: number, raw: readonly Buffer[], upstream: Duplex): void {
+  onUpgrade(status: number, received: readonly string[], upstream: Duplex): void {
     this.#target.answered()
     const request = this.#request
     try {
-      const head = switchingResponse(raw, status, request, { route: this.#route, path: this.#path })
+      const head = switchingResponse(received, status, request, { route: this.#route, path: this.#path })
       // The client may have left meanwhile.
       if (!this.#settle(false)) upstream.destroy()
       else

@@ -80,9 +80,9 @@ export class ClientResponse {
     return false
   }
 
-  /** Sends a trailer where the framing of the response has one. @param raw names and values in turn. */
-  addTrailers(raw: readonly Buffer[]): void {
-    if (raw.length > 0 && this.#raw.chunkedEncoding) this.#raw.addTrailers(responseTrailers(raw))
+  /** Sends a trailer where the framing of the response has one. @param received names and values in turn. */
+  addTrailers(received: readonly string[]): void {
+    if (received.length > 0 && this.#raw.chunkedEncoding) this.#raw.addTrailers(responseTrailers(received))
   }
 
   /**

@@ -60,14 +60,15 @@ export interface ResponseHead {
 }
 
 /**
- * Reads the raw header of an upstream's answer in one walk. Bytes above ASCII stay what they are (latin1).
+ * What the client gets of the header of an upstream's response. Spelling and order stay as they are.
  *
+ * @param received names and values in turn.
  * @param path what was asked of the upstream: the base of a relative `Location`.
  * @throws UpstreamError `answer_malformed` on contradicting framing.
  * Source: RFC 9110 §7.6.1, §15.5.2; requirements H-24, H-25, H-26.
  */
 export function responseHead(
-  raw: readonly Buffer[],
+  received: readonly string[],
   status: number,
   route: UpstreamRoute,
   path: string,
@@ -77,9 +78,9 @@ export function responseHead(
   let announced = ''
   let framed = false
   let connection: string | undefined
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i]!.toString('latin1')
-    const value = raw[i + 1]!.toString('latin1')
+  for (let i = 0; i < received.length; i += 2) {
+    const name = received[i]!
+    const value = received[i + 1]!
     switch (rules.of(name)) {
       case 'pass':
         fields.push(name, value)
@@ -128,13 +129,11 @@ export function isEventStream(fields: readonly string[]): boolean {
 }
 
 /** The trailer of an answer: only what could pass in a header, and nothing that describes the body. */
-export function responseTrailers(raw: readonly Buffer[]): [name: string, value: string][] {
+export function responseTrailers(received: readonly string[]): [name: string, value: string][] {
   const trailers: [string, string][] = []
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i]!.toString('latin1')
-    if (rules.of(name) === 'pass' && !/^content-/i.test(name)) {
-      trailers.push([name, raw[i + 1]!.toString('latin1')])
-    }
+  for (let i = 0; i < received.length; i += 2) {
+    const name = received[i]!
+    if (rules.of(name) === 'pass' && !/^content-/i.test(name)) trailers.push([name, received[i + 1]!])
   }
   return trailers
 }

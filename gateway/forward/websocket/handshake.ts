@@ -59,14 +59,14 @@ const NEGOTIATION = [
  * True if the upstream's 101 accepts just this handshake. Anything else is not passed on: a tunnel through which
  * HTTP still runs would let the client reach what its session may not.
  *
- * @param raw the header of the answer, names and values in turn.
+ * @param received the header of the response, names and values in turn.
  * Source: RFC 6455 §4.1 (what a client checks), requirements H-29.
  */
-export function isHandshakeAccepted(raw: readonly Buffer[], { headers }: IncomingMessage): boolean {
+export function isHandshakeAccepted(received: readonly string[], { headers }: IncomingMessage): boolean {
   const answer = new Map<string, string>()
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i]!.toString('latin1').toLowerCase()
-    const value = raw[i + 1]!.toString('latin1')
+  for (let i = 0; i < received.length; i += 2) {
+    const name = received[i]!.toLowerCase()
+    const value = received[i + 1]!
     const before = answer.get(name)
     answer.set(name, before === undefined ? value : `${before}, ${value}`)
   }

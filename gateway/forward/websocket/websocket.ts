@@ -13,18 +13,18 @@ import { Tunnel } from './tunnel.ts'
  * The 101 for the client, from the upstream's own. It is passed on only if it accepts just this handshake; whatever
  * else an upstream answers is forwarded as a response.
  *
- * @param raw the upstream's header, names and values in turn.
+ * @param received the upstream's header, names and values in turn.
  * @throws UpstreamError `answer_malformed`; TypeError for a field that may not be sent.
  * Source: RFC 6455 §4; requirements H-03, H-29.
  */
 export function switchingResponse(
-  raw: readonly Buffer[],
+  received: readonly string[],
   status: number,
   request: ClientRequest,
   { route, path }: { readonly route: UpstreamRoute; readonly path: string },
 ): Buffer {
-  if (!isHandshakeAccepted(raw, request.raw)) throw new UpstreamError('answer_malformed')
-  const { fields } = responseHead(raw, status, route, path)
+  if (!isHandshakeAccepted(received, request.raw)) throw new UpstreamError('answer_malformed')
+  const { fields } = responseHead(received, status, route, path)
   fields.push('x-request-id', request.id, 'connection', 'Upgrade', 'upgrade', 'websocket')
   return switchingHead(fields)
 }

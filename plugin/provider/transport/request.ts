@@ -101,12 +101,12 @@ class PendingResponse implements ResponseReceiver {
     if (this.#isLate) throw new Error('late')
   }
 
-  onHead(status: number, raw: readonly Buffer[]): void {
+  onHead(status: number, fields: readonly string[]): void {
     this.#status = status
-    this.#contentType = field(raw, 'content-type') ?? ''
+    this.#contentType = field(fields, 'content-type') ?? ''
     if (status >= 500 || status === 429 || status === 408)
       this.#fail('provider_unavailable', `status ${status}`)
-    else if ((field(raw, 'content-encoding') ?? 'identity') !== 'identity') {
+    else if ((field(fields, 'content-encoding') ?? 'identity') !== 'identity') {
       this.#fail('provider_answer_invalid', 'content-encoding')
     }
   }
@@ -146,13 +146,12 @@ class PendingResponse implements ResponseReceiver {
 /** Without a byte order mark, which JSON may not have and some send. */
 const utf8 = new TextDecoder()
 
-/** A header in a flat list of names and values; several of one name are joined (RFC 9110 §5.3). */
-function field(raw: readonly Buffer[], name: string): string | undefined {
+/** A field in a flat list of names and values; several of one name are joined (RFC 9110 §5.3). */
+function field(fields: readonly string[], name: string): string | undefined {
   let found: string | undefined
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    if (raw[i]!.length !== name.length || raw[i]!.toString('latin1').toLowerCase() !== name) continue
-    const value = raw[i + 1]!.toString('latin1')
-    found = found === undefined ? value : `${found}, ${value}`
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    if (fields[i]!.length !== name.length || fields[i]!.toLowerCase() !== name) continue
+    found = found === undefined ? fields[i + 1]! : `${found}, ${fields[i + 1]}`
   }
   return found
 }

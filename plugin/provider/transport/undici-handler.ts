@@ -6,25 +6,23 @@ export interface ResponseReceiver {
   /** There is a connection; nothing has been sent. What it throws becomes the error, and the connection is kept. */
   onConnection(): void
   /**
-   * The header of a response, of an interim one (1xx) too. @param rawFields names and values in turn, as bytes.
-   * What it throws becomes the error.
+   * The header of a response, of an interim one (1xx) too. What it throws becomes the error.
+   *
+   * @param fields names and values in turn, in their spelling and order, each byte above ASCII as one character.
    */
-  onHead(status: number, rawFields: readonly Buffer[]): void
+  onHead(status: number, fields: readonly string[]): void
   /** A piece of the body. False: no further piece before `resume`. What it throws becomes the error. */
   onBody(chunk: Buffer): boolean
-  /** The response is whole. @param rawTrailers as `rawFields`; mostly none. */
-  onEnd(rawTrailers: readonly Buffer[]): void
+  /** The response is whole. @param trailers as `fields`; mostly none. */
+  onEnd(trailers: readonly string[]): void
   onError(error: Error): void
   /** The server has switched protocols (101), and the connection is the receiver's. */
-  onUpgrade?(status: number, rawFields: readonly Buffer[], socket: Duplex): void
+  onUpgrade?(status: number, fields: readonly string[], socket: Duplex): void
 }
 
 /**
  * undici's handler interface (`onRequestStart` and its companions, undici 7 and 8) in the words of a receiver. The
  * one place that knows it: the provider client and the gateway's forwarder share it.
- *
- * undici parses every header into an object. The receivers read the bytes instead (`controller.rawHeaders`): spelling
- * and bytes above ASCII stay as they came, and nothing is made that nobody reads.
  */
 export class UndiciHandler implements Dispatcher.DispatchHandler {
   readonly #receiver: ResponseReceiver
@@ -56,24 +54,24 @@ export class UndiciHandler implements Dispatcher.DispatchHandler {
   }
 
   onRequestUpgrade(
-    controller: Dispatcher.DispatchController,
+    { rawHeaders }: Dispatcher.DispatchController,
     status: number,
-    _headers: unknown,
+    parsed: ParsedFields,
     socket: Duplex,
   ): void {
-    this.#receiver.onUpgrade?.(status, bytes(controller.rawHeaders), socket)
+    this.#receiver.onUpgrade?.(status, linesOf(rawHeaders, parsed), socket)
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
-    this.#receiver.onHead(status, bytes(controller.rawHeaders))
+  onResponseStart({ rawHeaders }: Dispatcher.DispatchController, status: number, parsed: ParsedFields): void {
+    this.#receiver.onHead(status, linesOf(rawHeaders, parsed))
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (!this.#receiver.onBody(chunk)) controller.pause()
   }
 
-  onResponseEnd(controller: Dispatcher.DispatchController): void {
-    this.#receiver.onEnd(bytes(controller.rawTrailers))
+  onResponseEnd({ rawTrailers }: Dispatcher.DispatchController, parsed: ParsedFields): void {
+    this.#receiver.onEnd(linesOf(rawTrailers, parsed))
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
@@ -81,17 +79,55 @@ export class UndiciHandler implements Dispatcher.DispatchHandler {
   }
 }
 
-const NONE: readonly Buffer[] = []
+/** A header as undici parses it: names in lower case, values decoded, several lines of one name as an array. */
+type ParsedFields = Readonly<Record<string, string | string[] | undefined>>
+type RawFields = Dispatcher.DispatchController['rawHeaders']
 
-/** HTTP/1.1 gives bytes. Other dispatchers may give text, or the object of HTTP/2, which we do not offer. */
-function bytes(raw: Dispatcher.DispatchController['rawHeaders']): readonly Buffer[] {
-  if (raw === null || raw === undefined) return NONE
-  if (!Array.isArray(raw)) return Object.entries(raw).flatMap(([name, value]) => linesOf(name, value))
-  return typeof raw[0] === 'string'
-    ? raw.map((text) => Buffer.from(text as string, 'latin1'))
-    : (raw as Buffer[])
+/**
+ * The lines of a header, as they came. undici has decoded the values by now, and most names are spelled as the last
+ * time: so nothing need be decoded again. Where names and lines do not go in pairs (one is repeated, or is a number,
+ * which an object moves to its front), all of it is decoded.
+ */
+function linesOf(raw: RawFields, parsed: ParsedFields): readonly string[] {
+  const lines: string[] = []
+  let i = 0
+  for (const name in parsed) {
+    const value = parsed[name]
+    const spelling = Array.isArray(raw) ? spellingOf(name, raw[i]) : name
+    if (typeof value !== 'string' || spelling === null) return decoded(raw, parsed)
+    lines.push(spelling, value)
+    i += 2
+  }
+  return lines
 }
 
-function linesOf(name: string, value: string | string[] | undefined): Buffer[] {
-  return [value ?? []].flat().flatMap((one) => [Buffer.from(name, 'latin1'), Buffer.from(one, 'latin1')])
+/** The last spelling of each name. Bounded: what comes from an upstream must not fill the memory. */
+const spellings = new Map<string, { readonly text: string; readonly bytes: Buffer }>()
+const MAX_SPELLINGS = 1000
+
+/** @returns null if the line has another name. */
+function spellingOf(name: string, line: Buffer | string | undefined): string | null {
+  if (typeof line !== 'object') return line?.toLowerCase() === name ? line : null
+  const last = spellings.get(name)
+  if (last !== undefined && isSame(last.bytes, line)) return last.text
+  const text = line.toString('latin1')
+  if (text.toLowerCase() !== name) return null
+  if (last !== undefined || spellings.size < MAX_SPELLINGS)
+    spellings.set(name, { text, bytes: Buffer.from(line) })
+  return text
+}
+
+/** In JavaScript: a dozen bytes are compared before a call of C++ has begun. */
+function isSame(a: Buffer, b: Buffer): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}
+
+function decoded(raw: RawFields, parsed: ParsedFields): readonly string[] {
+  if (Array.isArray(raw))
+    return raw.map((part: Buffer | string) => (typeof part === 'string' ? part : part.toString('latin1')))
+  return Object.entries(parsed).flatMap(([name, value = []]) =>
+    [value].flat().flatMap((line) => [name, line]),
+  )
 }

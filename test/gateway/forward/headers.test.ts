@@ -280,13 +280,14 @@ function routeOf(own: Partial<Upstream> = {}): UpstreamRoute {
   return new UpstreamRoute(upstream({ target: 'http://127.0.0.1:5000', ...own }), PUBLIC_URL, noStreams)
 }
 
-const bytes = (...fields: string[]) => fields.map((text) => Buffer.from(text, 'latin1'))
+/** A header as the forwarder is told it. */
+const lines = (...fields: string[]) => fields
 
 t.test('what an upstream may not say is removed from its answer (RFC 9110 §7.6.1, H-25, P-10)', async (t) => {
   const route = routeOf({ cacheControl: 'upstream', cookies: { request: [], response: ['theirs'] } })
   t.teardown(() => route.targets.close())
   const { fields, contentLength } = responseHead(
-    bytes(
+    lines(
       ...['Server', 'x', 'X-Powered-By', 'x', 'Via', 'x', 'Access-Control-Allow-Origin', '*', 'Alt-Svc', 'x'],
       ...[
         'Strict-Transport-Security',
@@ -355,7 +356,7 @@ t.test('what an upstream may not say is removed from its answer (RFC 9110 §7.6.
 t.test('an answer to a session is private and never stored (RFC 9111 §3.5, H-26)', async (t) => {
   const route = routeOf()
   t.teardown(() => route.targets.close())
-  const raw = bytes('Cache-Control', 'public, max-age=60', 'Expires', 'x', 'Pragma', 'x', 'Vary', 'Accept')
+  const raw = lines('Cache-Control', 'public, max-age=60', 'Expires', 'x', 'Pragma', 'x', 'Vary', 'Accept')
   const { fields } = responseHead(raw, 200, route, '/a')
   t.same(fields, ['Vary', 'Accept', 'cache-control', 'private, no-store', 'vary', 'Authorization, Cookie'])
 })
@@ -363,7 +364,7 @@ t.test('an answer to a session is private and never stored (RFC 9111 §3.5, H-26
 t.test('an answer of a public route keeps its freshness (H-26)', async (t) => {
   const route = routeOf({ public: true })
   t.teardown(() => route.targets.close())
-  t.same(responseHead(bytes('Cache-Control', 'max-age=60'), 200, route, '/a').fields, [
+  t.same(responseHead(lines('Cache-Control', 'max-age=60'), 200, route, '/a').fields, [
     'Cache-Control',
     'max-age=60',
   ])
@@ -372,7 +373,7 @@ t.test('an answer of a public route keeps its freshness (H-26)', async (t) => {
 t.test("an upstream's 401 gets our challenge of realm upstream (design, errors)", async (t) => {
   const route = routeOf({ cacheControl: 'upstream' })
   t.teardown(() => route.targets.close())
-  const { fields } = responseHead(bytes('WWW-Authenticate', 'Bearer error="invalid_token"'), 401, route, '/a')
+  const { fields } = responseHead(lines('WWW-Authenticate', 'Bearer error="invalid_token"'), 401, route, '/a')
   t.same(fields, ['www-authenticate', 'Bearer realm="upstream"'])
 })
 
@@ -381,12 +382,12 @@ t.test('contradicting framing of an answer is refused (RFC 9112 §6.3, H-25)', a
   t.teardown(() => route.targets.close())
   const malformed = { code: 'PKCE_UPSTREAM', reason: 'answer_malformed', statusCode: 502 }
   t.throws(
-    () => responseHead(bytes('Content-Length', '1', 'Content-Length', '1'), 200, route, '/a'),
+    () => responseHead(lines('Content-Length', '1', 'Content-Length', '1'), 200, route, '/a'),
     malformed,
   )
-  t.throws(() => responseHead(bytes('Content-Length', '1, 1'), 200, route, '/a'), malformed)
+  t.throws(() => responseHead(lines('Content-Length', '1, 1'), 200, route, '/a'), malformed)
   t.throws(
-    () => responseHead(bytes('Content-Length', '1', 'Transfer-Encoding', 'chunked'), 200, route, '/a'),
+    () => responseHead(lines('Content-Length', '1', 'Transfer-Encoding', 'chunked'), 200, route, '/a'),
     malformed,
   )
 })
@@ -394,11 +395,11 @@ t.test('contradicting framing of an answer is refused (RFC 9112 §6.3, H-25)', a
 t.test('a 204 has no content-length (RFC 9110 §8.6)', async (t) => {
   const route = routeOf({ cacheControl: 'upstream' })
   t.teardown(() => route.targets.close())
-  t.same(responseHead(bytes('Content-Length', '0'), 204, route, '/a').fields, [])
+  t.same(responseHead(lines('Content-Length', '0'), 204, route, '/a').fields, [])
 })
 
 t.test('trailers pass the same rules (RFC 9110 §6.5.1)', async (t) => {
-  const raw = bytes(
+  const raw = lines(
     'X-Checksum',
     '1',
     'Content-Length',

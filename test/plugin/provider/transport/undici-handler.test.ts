@@ -24,9 +24,8 @@ class Recorder implements ResponseReceiver {
     this.told.push(`connection ${this.handler.isConnected}`)
   }
 
-  onHead(status: number, rawFields: readonly Buffer[]): void {
-    const fields = rawFields.map((bytes) => bytes.toString('latin1'))
-    this.told.push(`head ${status} ${fields.slice(0, 2).join(': ')}`)
+  onHead(status: number, fields: readonly string[]): void {
+    this.told.push(`head ${status} ${fields.slice(0, 10).join(' ')}`)
   }
 
   onBody(chunk: Buffer): boolean {
@@ -34,8 +33,8 @@ class Recorder implements ResponseReceiver {
     return true
   }
 
-  onEnd(rawTrailers: readonly Buffer[]): void {
-    this.told.push(`end ${rawTrailers.map((bytes) => bytes.toString('latin1')).join(': ')}`)
+  onEnd(trailers: readonly string[]): void {
+    this.told.push(`end ${trailers.join(' ')}`)
     this.ended.resolve()
   }
 
@@ -59,10 +58,11 @@ async function record(dispatcher: Dispatcher, origin: string): Promise<Recorder>
   return recorder
 }
 
-t.test('a response: connection, interim head, head in its own bytes, body, trailer', async (t) => {
+t.test('a response: connection, interim head, head in its own spelling, body, trailer', async (t) => {
   const origin = await serve(t, (_request, response) => {
+    response.sendDate = false
     response.writeProcessing()
-    response.writeHead(200, ['X-Byte', '\u00e9', 'trailer', 'x-sum'])
+    response.writeHead(200, ['X-Byte', '\u00e9', 'trailer', 'x-sum', 'connection', 'close'])
     response.write('body')
     response.addTrailers({ 'X-Sum': '1' })
     response.end()
@@ -70,8 +70,43 @@ t.test('a response: connection, interim head, head in its own bytes, body, trail
   const agent = new Agent()
   t.teardown(() => agent.destroy())
   const { told } = await record(agent, origin)
-  t.same(told, ['connection false', 'head 102 ', 'head 200 X-Byte: \u00e9', 'body body', 'end X-Sum: 1'])
+  t.same(told, [
+    'connection false',
+    'head 102 ',
+    'head 200 X-Byte \u00e9 trailer x-sum connection close Transfer-Encoding chunked',
+    'body body',
+    'end X-Sum 1',
+  ])
 })
+
+t.test(
+  'lines keep spelling and order: spelled otherwise the next time, repeated, or called by a number',
+  async (t) => {
+    let lines: string[] = []
+    const origin = await serve(t, (_request, response) => {
+      response.sendDate = false
+      response.writeHead(200, [...lines, 'Content-Length', '0']).end()
+    })
+    const agent = new Agent()
+    t.teardown(() => agent.destroy())
+    for (lines of [
+      ['X-Name', '1'],
+      ['x-name', '2'],
+      ['x-NAME', '3', 'X-name', '4', 'Other', '5', 'x-name', '6'],
+      ['abc', '7', '123', '8', 'X-Name', '9'],
+      ['__proto__', '10', 'constructor', '11'],
+    ]) {
+      const recorder = new Recorder()
+      let head: readonly string[] = []
+      recorder.onHead = (_status, fields) => {
+        head = fields
+      }
+      agent.dispatch({ origin, path: '/', method: 'GET' }, recorder.handler)
+      await recorder.ended.promise
+      t.same(head.slice(0, lines.length), lines)
+    }
+  },
+)
 
 t.test('what a receiver throws at the head becomes the error', async (t) => {
   const origin = await serve(t, (_request, response) => response.end('body'))
@@ -121,7 +156,7 @@ t.test('abort has no effect before there is a connection, and ends what was sent
   t.same(recorder.told, ['connection false', 'error enough'])
 })
 
-t.test('other dispatchers give text or an object, and the receiver bytes', async (t) => {
+t.test('other dispatchers give text or an object, and the receiver gets the same', async (t) => {
   const mock = new MockAgent()
   mock.disableNetConnect()
   t.teardown(() => mock.close())
@@ -129,18 +164,25 @@ t.test('other dispatchers give text or an object, and the receiver bytes', async
     .get('https://as.example')
     .intercept({ path: '/' })
     .reply(200, 'ok', { headers: { 'x-a': '1' } })
-  t.match((await record(mock, 'https://as.example')).told, [
+  t.same((await record(mock, 'https://as.example')).told, [
     'connection false',
-    /^head 200 x-a: 1/,
+    'head 200 x-a 1',
     'body ok',
+    'end ',
   ])
 
-  for (const rawHeaders of [['x-a', '1'], { 'x-a': '1' }, { 'x-a': ['1', '2'] }]) {
+  for (const [rawHeaders, parsed] of [
+    [['X-A', '1'], { 'x-a': '1' }],
+    [{ 'x-a': '1' }, { 'x-a': '1' }],
+    [null, { 'x-a': '1' }],
+    [['X-A', '1', 'x-a', '2'], { 'x-a': ['1', '2'] }],
+    [null, { 'x-a': ['1', '2'] }],
+  ] as const) {
     const recorder = new Recorder()
     const controller = { rawHeaders, rawTrailers: null } as unknown as Dispatcher.DispatchController
     recorder.handler.onRequestStart(controller)
-    recorder.handler.onResponseStart(controller, 200)
-    recorder.handler.onResponseEnd(controller)
-    t.same(recorder.told, ['connection false', 'head 200 x-a: 1', 'end '])
+    recorder.handler.onResponseStart(controller, 200, parsed as Record<string, string>)
+    recorder.handler.onResponseEnd(controller, {})
+    t.match(recorder.told.join('; '), /^connection false; head 200 x-a 1(?: x-a 2)?; end $/i)
   }
 })
