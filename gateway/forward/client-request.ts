@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ProtectedRequest } from '../../plugin/index.ts'
 import type { FieldRules } from '../http/fields.ts'
 import type { Refusal } from '../http/refusals.ts'
 import type { RequestFieldRule } from '../http/request-fields.ts'
+import { newRequestId } from '../http/request-id.ts'
 import { type Answerable, answerRefusal } from '../listener/problem-details.ts'
 import { RequestHeaders } from './headers/request-headers.ts'
 import type { TrustedProxies } from './trusted-proxies.ts'
@@ -33,7 +33,7 @@ export class ClientRequest implements ProtectedRequest, Answerable {
   constructor(raw: IncomingMessage, response: ServerResponse, context: IntakeContext) {
     this.raw = raw
     this.response = response
-    this.id = randomUUID()
+    this.id = newRequestId()
     this.headers = new RequestHeaders(raw, context.rules)
     this.context = context
   }

@@ -1,8 +1,13 @@
-import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { randomHex } from '../../plugin/api/internal.ts'
 
 let named: IncomingMessage | undefined
 let name = ''
+
+/** 128 random bits in 32 hexadecimal digits: name a request in its response, in the log, and at the upstream. */
+export function newRequestId(): string {
+  return randomHex(16)
+}
 
 /** Keeps the id that a request already has for the framework that it is given to now, which asks for it at once. */
 export function nameRequest(request: IncomingMessage, id: string): void {
@@ -10,7 +15,7 @@ export function nameRequest(request: IncomingMessage, id: string): void {
   name = id
 }
 
-/** The id of a request: a random UUID (RFC 9562 §5.4). It is in the response, in the log, and at the upstream. */
+/** The id of a request that was named, or a new one. */
 export function requestIdOf(request: IncomingMessage): string {
-  return request === named ? name : randomUUID()
+  return request === named ? name : newRequestId()
 }

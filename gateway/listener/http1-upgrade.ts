@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import {
   type IncomingMessage,
   type Server,
@@ -8,6 +7,7 @@ import {
 } from 'node:http'
 import type { Socket } from 'node:net'
 import { asksForWebSocket } from '../http/fields.ts'
+import { newRequestId } from '../http/request-id.ts'
 import { responseOn } from './http1-connection.ts'
 import { writeRefusal } from './problem-details.ts'
 
@@ -82,8 +82,8 @@ export function acceptUpgrades(
     if (responseOn(socket)) socket.destroy()
     // Node has taken out of HTTP what `upgradable` would have left in it.
     else if (!asksForWebSocket(request.headers.upgrade ?? ''))
-      writeRefusal(socket, randomUUID(), 'upgrade_unsupported')
-    else if (head.length > 0) writeRefusal(socket, randomUUID(), 'request_malformed')
+      writeRefusal(socket, newRequestId(), 'upgrade_unsupported')
+    else if (head.length > 0) writeRefusal(socket, newRequestId(), 'request_malformed')
     else take(request, new UpgradeResponse(request, socket))
   })
 }

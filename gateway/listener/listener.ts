@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { createServer, IncomingMessage, type Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
@@ -13,7 +12,7 @@ import Fastify, {
 import { readCertificate } from '../config/certificate.ts'
 import type { GatewayConfig } from '../config/schemas/gateway.ts'
 import type { Refusal } from '../http/refusals.ts'
-import { requestIdOf } from '../http/request-id.ts'
+import { newRequestId, requestIdOf } from '../http/request-id.ts'
 import { ALL_FEATURES, type NodeFeatures } from './assumptions.ts'
 import { claimConnection, responseOn } from './http1-connection.ts'
 import { HeaderOnlyRequest, upgradable } from './http1-request.ts'
@@ -94,7 +93,7 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions)
       if (response?.req.complete) lastAnswer(response, socket)
       // In the rest of a request that is being answered: a second answer would be taken for the next one's.
       else if (response?.headersSent) socket.destroySoon()
-      else writeRefusal(socket, randomUUID(), parserRefusal(error.code))
+      else writeRefusal(socket, newRequestId(), parserRefusal(error.code))
     },
   })
   app.setErrorHandler((error: FastifyError, request, reply) => {
@@ -110,18 +109,18 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions)
   // Node's own answer is bare: without `no-store`, and in no form of ours.
   app.server.on('checkExpectation', (request, response) => {
     claimConnection(response)
-    answerRefusal({ raw: request, response, id: randomUUID() }, 'expectation_unknown')
+    answerRefusal({ raw: request, response, id: newRequestId() }, 'expectation_unknown')
   })
   app.server.on('connect', (request, client: Socket | Http2Response) => {
     const refusal = 'method_not_allowed'
     if (client instanceof Http2Response)
       answerRefusal(
-        { raw: request, response: client as unknown as ServerResponse, id: randomUUID() },
+        { raw: request, response: client as unknown as ServerResponse, id: newRequestId() },
         refusal,
       )
     // Pipelined behind a request that is being answered: its answer would be taken for that one's.
     else if (responseOn(client)) client.destroy()
-    else writeRefusal(client, randomUUID(), refusal)
+    else writeRefusal(client, newRequestId(), refusal)
   })
   capConnections(app.server, maxConnections, app.log)
   // Of a connection that its client has reset, Node can only repeat what it was asked before.

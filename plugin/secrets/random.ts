@@ -12,12 +12,25 @@ let used = POOL_BYTES
  * @throws RangeError for more than 4096.
  */
 export function randomBytes(length: number): Buffer {
+  const from = take(length)
+  const bytes = Buffer.from(pool.subarray(from, used))
+  pool.fill(0, from, used)
+  return bytes
+}
+
+/** The same as hexadecimal digits, two for each byte, for what is no secret: nothing is copied or erased. */
+export function randomHex(length: number): string {
+  const from = take(length)
+  return pool.toString('hex', from, used)
+}
+
+/** Where in the pool the next bytes begin. */
+function take(length: number): number {
+  if (length > POOL_BYTES) throw new RangeError(`randomBytes: at most ${POOL_BYTES}`)
   if (used + length > POOL_BYTES) {
     randomFillSync(pool)
     used = 0
   }
-  const bytes = Buffer.from(pool.subarray(used, used + length))
-  pool.fill(0, used, used + length)
   used += length
-  return bytes
+  return used - length
 }

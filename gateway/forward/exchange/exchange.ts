@@ -107,7 +107,7 @@ export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
     if (this.isOver) throw new UpstreamError('no_connection')
   }
 
-  onHead(status: number, received: readonly string[]): void {
+  onHead(status: number, received: string[]): void {
     this.#target.answered()
     if (this.isOver) return
     const { id, answerFields, raw: clientRequest, response } = this.#request
@@ -146,7 +146,7 @@ export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
   }
 
   /** A valid 101 opens the tunnel; any other answer to a handshake comes as an ordinary response. */
-  onUpgrade(status: number, received: readonly string[], upstream: Duplex): void {
+  onUpgrade(status: number, received: string[], upstream: Duplex): void {
     this.#target.answered()
     const request = this.#request
     try {

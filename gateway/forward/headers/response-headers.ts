@@ -62,55 +62,57 @@ export interface ResponseHead {
 /**
  * What the client gets of the header of an upstream's response. Spelling and order stay as they are.
  *
- * @param received names and values in turn.
+ * @param received names and values in turn: taken over, for what remains of them is the result.
  * @param path what was asked of the upstream: the base of a relative `Location`.
  * @throws UpstreamError `answer_malformed` on contradicting framing.
  * Source: RFC 9110 §7.6.1, §15.5.2; requirements H-24, H-25, H-26.
  */
 export function responseHead(
-  received: readonly string[],
+  received: string[],
   status: number,
   route: UpstreamRoute,
   path: string,
 ): ResponseHead {
-  const fields: string[] = []
   let contentLength = -1
   let announced = ''
   let framed = false
   let connection: string | undefined
+  let kept = 0
   for (let i = 0; i < received.length; i += 2) {
     const name = received[i]!
-    const value = received[i + 1]!
+    let value: string | null = received[i + 1]!
     switch (rules.of(name)) {
       case 'pass':
-        fields.push(name, value)
         break
       case 'content-length':
         if (contentLength !== -1 || !/^\d+$/.test(value)) throw new UpstreamError('answer_malformed')
         contentLength = Number(value)
         announced = value
-        break
+        continue
       case 'transfer-encoding':
         framed = true
-        break
+        continue
       case 'connection':
         connection = connection === undefined ? value : `${connection},${value}`
-        break
+        continue
       case 'freshness':
-        if (!route.isPrivate) fields.push(name, value)
+        if (route.isPrivate) continue
         break
       case 'set-cookie':
-        if (isSetCookieAllowed(value, route.responseCookies)) fields.push(name, value)
+        if (!isSetCookieAllowed(value, route.responseCookies)) continue
         break
-      case 'location': {
-        const location = publicLocation(value, path, route)
-        if (location !== null) fields.push(name, location)
+      case 'location':
+        value = publicLocation(value, path, route)
+        if (value === null) continue
         break
-      }
       case 'drop':
-        break
+        continue
     }
+    received[kept++] = name
+    received[kept++] = value
   }
+  received.length = kept
+  const fields = received
   if (framed && contentLength !== -1) throw new UpstreamError('answer_malformed')
   removeFields(fields, connectionOptions(connection))
   if (contentLength !== -1 && status !== 204) fields.push('content-length', announced)

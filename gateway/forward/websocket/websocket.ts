@@ -18,7 +18,7 @@ import { Tunnel } from './tunnel.ts'
  * Source: RFC 6455 §4; requirements H-03, H-29.
  */
 export function switchingResponse(
-  received: readonly string[],
+  received: string[],
   status: number,
   request: ClientRequest,
   { route, path }: { readonly route: UpstreamRoute; readonly path: string },

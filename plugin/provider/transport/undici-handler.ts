@@ -8,16 +8,17 @@ export interface ResponseReceiver {
   /**
    * The header of a response, of an interim one (1xx) too. What it throws becomes the error.
    *
-   * @param fields names and values in turn, in their spelling and order, each byte above ASCII as one character.
+   * @param fields names and values in turn, in their spelling and order, each byte above ASCII as one character. The
+   * receiver's own from now on.
    */
-  onHead(status: number, fields: readonly string[]): void
+  onHead(status: number, fields: string[]): void
   /** A piece of the body. False: no further piece before `resume`. What it throws becomes the error. */
   onBody(chunk: Buffer): boolean
   /** The response is whole. @param trailers as `fields`; mostly none. */
   onEnd(trailers: readonly string[]): void
   onError(error: Error): void
   /** The server has switched protocols (101), and the connection is the receiver's. */
-  onUpgrade?(status: number, fields: readonly string[], socket: Duplex): void
+  onUpgrade?(status: number, fields: string[], socket: Duplex): void
 }
 
 /**
@@ -88,7 +89,7 @@ type RawFields = Dispatcher.DispatchController['rawHeaders']
  * time: so nothing need be decoded again. Where names and lines do not go in pairs (one is repeated, or is a number,
  * which an object moves to its front), all of it is decoded.
  */
-function linesOf(raw: RawFields, parsed: ParsedFields): readonly string[] {
+function linesOf(raw: RawFields, parsed: ParsedFields): string[] {
   const lines: string[] = []
   let i = 0
   for (const name in parsed) {
@@ -124,7 +125,7 @@ function isSame(a: Buffer, b: Buffer): boolean {
   return true
 }
 
-function decoded(raw: RawFields, parsed: ParsedFields): readonly string[] {
+function decoded(raw: RawFields, parsed: ParsedFields): string[] {
   if (Array.isArray(raw))
     return raw.map((part: Buffer | string) => (typeof part === 'string' ? part : part.toString('latin1')))
   return Object.entries(parsed).flatMap(([name, value = []]) =>
