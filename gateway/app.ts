@@ -4,7 +4,7 @@ import { type PkceOptions, pkce, type Store } from '../plugin/index.ts'
 import type { GatewayConfig } from './config/schemas/gateway.ts'
 import { rereadSecret } from './config/secrets.ts'
 import { registerForwarding } from './forward/register.ts'
-import { type Assumption, tryNode } from './listener/assumptions.ts'
+import { tryNode } from './listener/assumptions.ts'
 import { publicListener } from './listener/listener.ts'
 import { type LogStream, listenerLogging } from './operations/log.ts'
 import { borrowedStore, createStore, type GatewayStore } from './operations/store.ts'
@@ -26,8 +26,8 @@ export interface GatewayOptions {
   readonly leftOut?: readonly FastPath[]
 }
 
-/** What makes a request cheaper and nothing else different. The ordinary way stands beside each. */
-export type FastPath = Assumption | 'whole bodies'
+/** A way to make requests cheaper that changes nothing else. Each has an ordinary way beside it. */
+export type FastPath = 'coalesced responses' | 'header-only requests' | 'whole bodies'
 
 /**
  * Makes everything alive that the configuration describes. Nothing is connected before `store.prepare`.
@@ -81,7 +81,7 @@ export async function prepareStore(store: GatewayStore): Promise<readonly string
 }
 
 /**
- * The gateway: a listener with its limits, the intake of every request, the plugin's endpoints, the upstreams.
+ * The gateway: a listener with its limits, the checks of every request, the plugin's endpoints, the upstreams.
  *
  * @returns a Fastify instance that does not listen yet. Closing it closes the store of `services`, as a failure does.
  * @throws ConfigError when the provider's metadata is wrong, or the certificate cannot be used any more.

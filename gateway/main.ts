@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import './listener/heap.ts'
 import closeWithGrace from 'close-with-grace'
 import { runCommand } from './command.ts'
 

@@ -34,15 +34,15 @@ export interface Listening {
  */
 export async function serveHere(config: GatewayConfig, logStream?: LogStream): Promise<Service> {
   /** In the order of opening; closed in reverse. */
-  const closing: (() => Promise<unknown>)[] = []
+  const closers: (() => Promise<unknown>)[] = []
   const close = async () => {
-    for (const one of closing.splice(0).reverse()) await one()
+    for (const one of closers.splice(0).reverse()) await one()
   }
   try {
     const services = createServices(config)
     const warnings = await prepareStore(services.store)
     const app = await composeGateway(config, services, logStream && { logStream })
-    closing.push(() => closeListener(app))
+    closers.push(() => closeListener(app))
     await app.ready()
     return {
       log: app.log,
@@ -52,7 +52,7 @@ export async function serveHere(config: GatewayConfig, logStream?: LogStream): P
         const { host, port, tls } = config.listen
         const address = await app.listen({ host, port }).catch(explainedBy('listen', config.listen))
         const certificate = tls && watchCertificate(app.server as unknown as Server, tls, app.log)
-        closing.push(async () => certificate?.close())
+        closers.push(async () => certificate?.close())
         return { address, reload: certificate?.reload }
       },
       close,

@@ -13,8 +13,8 @@ export interface RunningGateway extends Listening {
   readonly log: FastifyBaseLogger
   readonly adminAddress: string
   /**
-   * Becomes not ready, stops accepting, lets the requests in flight finish, then closes the store: an exchange
-   * in flight cannot be repeated, so its app gets its answer (requirements K-07).
+   * Becomes not ready, stops accepting, lets the requests in flight finish, then closes the store: a token
+   * exchange in flight cannot be repeated, so its app gets its response (requirements K-07).
    */
   stop(): Promise<void>
 }
@@ -28,16 +28,16 @@ export interface RunningGateway extends Listening {
 export async function startGateway(config: GatewayConfig, logStream?: LogStream): Promise<RunningGateway> {
   let draining = false
   /** In the order of opening; closed in reverse. */
-  const closing: (() => Promise<unknown>)[] = []
+  const closers: (() => Promise<unknown>)[] = []
   const stop = async () => {
     draining = true
-    for (const close of closing.toReversed()) await close()
+    for (const close of closers.toReversed()) await close()
   }
   const serve = config.workers === 1 ? serveHere : serveByWorkers
   const service = await serve(config, logStream)
   const { log } = service
   try {
-    closing.push(() => service.close())
+    closers.push(() => service.close())
     for (const warning of [...config.warnings, ...service.warnings]) log.warn(warning)
 
     const readiness = () => service.readiness()
@@ -45,7 +45,7 @@ export async function startGateway(config: GatewayConfig, logStream?: LogStream)
       explainedBy('admin', config.admin),
     )
     // Behind the service: readiness is answered, negatively, until the last request has ended.
-    closing.unshift(() => admin.close())
+    closers.unshift(() => admin.close())
     const listening = await service.listen()
     return { ...listening, log, adminAddress: admin.address, stop }
   } catch (error) {

@@ -9,9 +9,7 @@ import { forwarding } from './forward.ts'
 export const fastPaths: readonly Case[] = [
   {
     ...common('fast-paths-get', 'GET with an answer of 200 bytes, without one fast path'),
-    ...without(['coalesced responses', 'header-only requests', 'young allocation'], (peer) =>
-      forwarding(peer, 'small'),
-    ),
+    ...without(['coalesced responses', 'header-only requests'], (peer) => forwarding(peer, 'small')),
   },
   {
     ...common('fast-paths-post', 'POST of 1 KiB, without one fast path'),
@@ -19,7 +17,7 @@ export const fastPaths: readonly Case[] = [
   },
   {
     ...common('fast-paths-authorize', 'GET /oauth2/authorize, without one fast path'),
-    ...without(['coalesced responses', 'header-only requests', 'joined log lines'], beginning),
+    ...without(['coalesced responses', 'header-only requests'], beginning),
   },
 ]
 

@@ -1,4 +1,3 @@
-import '../../gateway/listener/heap.ts'
 import { renameSync, writeFileSync } from 'node:fs'
 import { createServices } from '../../gateway/app.ts'
 import { buildGateway, type GatewayInput, gatewayConfig } from '../../gateway/index.ts'

@@ -17,7 +17,7 @@ export interface TlsOptions {
 }
 
 /**
- * Reads both files, and insists that they belong together.
+ * Reads both files, and checks that they belong together.
  *
  * @throws ConfigError with one problem, at `listen.tls.certFile` or `listen.tls.keyFile`.
  */

@@ -5,7 +5,7 @@ import type { Refusal } from '../http/refusals.ts'
 import { requestFieldRules } from '../http/request-fields.ts'
 import { nameRequest } from '../http/request-id.ts'
 import { refuseHost, refuseTarget, servedHosts } from '../http/request-target.ts'
-import { afterPrevious, claimConnection } from '../listener/http1-connection.ts'
+import { afterPrevious, claimConnection, closeAfter } from '../listener/http1-connection.ts'
 import { endWithHeader } from '../listener/http1-request.ts'
 import { answerEmpty } from '../listener/problem-details.ts'
 import { ClientRequest, type IntakeContext } from './client-request.ts'
@@ -92,7 +92,7 @@ export class Intake {
     const { headers, raw, response } = request
     const target = raw.url ?? ''
     // After an ignored upgrade Node reads nothing that follows in the same piece; and a drain ends connections.
-    if (headers.upgrade || this.#draining) response.shouldKeepAlive = false
+    if (headers.upgrade || this.#draining) closeAfter(response)
     const refusal = headers.framing ?? refuseTarget(target) ?? refuseHost(headers.host, this.#hosts)
     if (refusal !== null) {
       request.refuse(refusal)

@@ -1,5 +1,5 @@
 /**
- * Every way in which the gateway itself answers, and its one answer on the wire.
+ * Every reason for which the gateway itself responds, with its response.
  *
  * A reason is told to the client as `code`: it describes the request, never the upstream. `close`: the framing
  * or the rest of the connection cannot be trusted, so nothing more is read from it.

@@ -3,7 +3,7 @@ import { FieldRules } from './fields.ts'
 /**
  * What to do with a request field.
  * `pass`: to the upstream as it came · `drop`: never, silently · `hop`: never, and `Connection` may name it ·
- * the rest: read by the walk in `request-headers.ts`.
+ * the rest: read by `RequestHeaders`.
  */
 export type RequestFieldUse =
   | 'pass'

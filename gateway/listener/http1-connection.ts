@@ -1,21 +1,23 @@
 import { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { CoalescedResponse } from './http1-response.ts'
-
-/** On each connection of HTTP/1: the response that is being made on it. Node's own note has no public name. */
-const CURRENT = Symbol('current response')
-type Connection = Socket & { [CURRENT]?: ServerResponse }
+import { CoalescedResponse, type Connection, CURRENT } from './http1-response.ts'
 
 /**
- * Notes that this response is now the one of its connection.
+ * Notes that this response is the one of its connection, at once or as soon as it is.
  *
  * @returns false while the response to an earlier request is still on it (pipelining, RFC 9112 §9.3.2).
  */
 export function claimConnection(response: ServerResponse): boolean {
   const socket = response.socket as Connection | null
-  if (socket === null) return false
+  if (socket === null) {
+    response.once('socket', () => claimConnection(response))
+    return false
+  }
   // A connection of HTTP/2 has many at a time.
-  if (response instanceof ServerResponse) socket[CURRENT] = response
+  if (!(response instanceof ServerResponse)) return true
+  socket[CURRENT] = response
+  // The other class does so itself: an idle connection must not hold what its last request was made of.
+  if (!(response instanceof CoalescedResponse)) response.once('close', () => forget(socket, response))
   return true
 }
 
@@ -29,6 +31,10 @@ export function responseOn(socket: Socket): ServerResponse | null {
   if (response?.socket !== socket) return null
   if (response instanceof CoalescedResponse) response.endNow()
   return response
+}
+
+function forget(socket: Connection, response: ServerResponse): void {
+  if (socket[CURRENT] === response) socket[CURRENT] = undefined
 }
 
 /** Requests that may wait on one connection. Node itself bounds only what their answers would hold. */
@@ -52,4 +58,9 @@ export function afterPrevious(socket: Socket, response: ServerResponse, run: () 
     waiting.set(socket, (waiting.get(socket) ?? 1) - 1)
     run()
   })
+}
+
+/** The connection closes when this response has been sent, and the client is told so in its header. */
+export function closeAfter(response: ServerResponse): void {
+  response.shouldKeepAlive = false
 }

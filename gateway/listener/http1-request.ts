@@ -37,11 +37,6 @@ export function endWithHeader(request: IncomingMessage): void {
   if (request instanceof HeaderOnlyRequest) request.endWithHeader()
 }
 
-/** @see upgradable */
-export interface UpgradableRequest extends IncomingMessage {
-  upgrade: boolean
-}
-
 /**
  * The class of requests that Node takes out of HTTP only for WebSocket (and CONNECT, which is refused). Any other
  * upgrade is ignored, as RFC 9110 §7.8 allows: it is an ordinary request, which may well have a body.
@@ -49,7 +44,7 @@ export interface UpgradableRequest extends IncomingMessage {
  * Node asks `upgrade` when the header is complete. (Its `shouldUpgradeCallback` would do, where there is one.)
  */
 export function upgradable(Base: typeof IncomingMessage): typeof IncomingMessage {
-  return class extends Base implements UpgradableRequest {
+  return class extends Base {
     /** Assigned while Node's own constructor runs, so it must not be initialised here. */
     declare wantsUpgrade: boolean | null
 
@@ -62,4 +57,9 @@ export function upgradable(Base: typeof IncomingMessage): typeof IncomingMessage
       this.wantsUpgrade = wanted
     }
   }
+}
+
+/** True if Node has taken the request out of HTTP: its connection waits for an answer to the upgrade. */
+export function leavesHttp(request: IncomingMessage): boolean {
+  return 'upgrade' in request && request.upgrade === true
 }

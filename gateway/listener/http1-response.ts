@@ -1,4 +1,10 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+
+/** On each connection of HTTP/1: the response that is being made on it. Node keeps it under a name that is not public. */
+export const CURRENT = Symbol('current response')
+/** @see CURRENT */
+export type Connection = Socket & { [CURRENT]?: ServerResponse | undefined }
 
 /**
  * A response that ends with the turn of the event loop in which `end` is called, and with all others of that turn.
@@ -29,6 +35,12 @@ export class CoalescedResponse<
     return this
   }
 
+  /** An idle connection must not hold what its last request was made of. */
+  override detachSocket(socket: Connection): void {
+    super.detachSocket(socket)
+    socket[CURRENT] = undefined
+  }
+
   /** No effect before `end`, and none a second time. */
   endNow(): void {
     if (this.#last === null || this.#hasEnded) return
@@ -49,6 +61,11 @@ function endAll(): void {
  */
 export function flushHead(response: ServerResponse): void {
   response.write('', 'latin1')
+}
+
+/** True if the framing of the response has room for a trailer (RFC 9112 §7.1.2). */
+export function canHaveTrailer(response: ServerResponse): boolean {
+  return response.chunkedEncoding
 }
 
 /**

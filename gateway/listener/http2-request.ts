@@ -2,7 +2,7 @@ import { constants, Http2ServerRequest, type IncomingHttpHeaders, type ServerHtt
 import type { ReadableOptions } from 'node:stream'
 
 /**
- * A request of HTTP/2 in the form of the HTTP/1.1 request that says the same, so that one walk judges both.
+ * A request of HTTP/2 in the form of the HTTP/1.1 request that says the same, so that one intake judges both.
  *
  * nghttp2 has refused what is malformed by itself: fields of the connection, `te` but for `trailers`, names in upper
  * case, a body that is not as long as announced (RFC 9113 §8.1.1, §8.2.1, §8.2.2).

@@ -77,7 +77,7 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions)
     routerOptions: { querystringParser: () => ({}) },
     exposeHeadRoutes: false,
     bodyLimit: BODY_LIMIT_BYTES,
-    // Who has connected before the end is still answered; an exchange cannot be repeated.
+    // A client that connected before the end still gets its response: a token exchange cannot be repeated.
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
       answerRefusal(answerable(request, reply), frameworkRefusal(error))
@@ -123,7 +123,7 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions)
     else writeRefusal(client, newRequestId(), refusal)
   })
   capConnections(app.server, maxConnections, app.log)
-  // Of a connection that its client has reset, Node can only repeat what it was asked before.
+  // Read now: after a reset Node can only return an address that was read before.
   app.server.on(tls ? 'secureConnection' : 'connection', ({ remoteAddress }: Socket) => void remoteAddress)
   if (offersHttp2) {
     const sessions = new Http2Sessions(config.listen.timeouts)
@@ -145,7 +145,7 @@ function requestClass({ upstreams }: ListenerConfig, features: NodeFeatures): ty
   return takesWebSocket && features.has('chosen upgrades') ? upgradable(Request) : Request
 }
 
-/** What follows a whole request is no HTTP: that one is answered, and then the connection closes. */
+/** Bytes after a whole request are no HTTP. That request is answered; then the connection closes. */
 function lastAnswer(response: ServerResponse, socket: Socket): void {
   if (!response.shouldKeepAlive) return
   response.shouldKeepAlive = false

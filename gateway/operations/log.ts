@@ -13,30 +13,15 @@ import { RequestLog } from './request-log.ts'
  * no handle, code, header or body is in them (requirements J-01 to J-03).
  */
 export function loggerOptions(level: GatewayConfig['log']['level'], stream?: LogStream) {
-  // Fastify's type insists on a stack; an expected error has none worth a line.
+  // Fastify's type requires a stack; an expected error has none worth a line.
   const serializers = logSerializers as NonNullable<FastifyLoggerOptions['serializers']>
-  return { level, serializers, ...(stream && { stream }), ...(stream?.flush && { hooks: flushing(stream) }) }
+  return { level, serializers, ...(stream && { stream }) }
 }
 
 /** Where log lines go. */
 export interface LogStream {
-  write(line: string): void
-  /** Writes what it has kept back; absent if it keeps nothing. */
-  flush?(): void
+  write(line: string): unknown
 }
-
-/** What goes wrong may be the last that the process can tell: a line above `info` is written at once. */
-function flushing(stream: LogStream) {
-  return {
-    logMethod(this: unknown, args: unknown[], method: (...args: unknown[]) => void, level: number) {
-      method.apply(this, args)
-      if (level > INFO) stream.flush?.()
-    },
-  }
-}
-
-/** pino's number of the level. */
-const INFO = 30
 
 /** The same logger for the public listener, with one line for each request to an endpoint of the plugin. */
 export function listenerLogging(...options: Parameters<typeof loggerOptions>): ListenerLogging {
@@ -50,30 +35,9 @@ export function processLog(...options: Parameters<typeof loggerOptions>): Fastif
   return Fastify({ logger: loggerOptions(...options) as FastifyServerOptions['logger'] & object }).log
 }
 
-/** Standard output, as log lines are written to it: readable at a terminal, elsewhere many at a time. */
-export function logLines(stdout: { write(text: string): unknown; readonly isTTY?: boolean }): LogStream {
-  return stdout.isTTY ? readable(stdout) : joined(stdout)
-}
-
-/** Writes the lines of one turn of the event loop together, because each write costs as much as a line. */
-function joined(stdout: { write(text: string): unknown }): LogStream {
-  let lines = ''
-  const flush = () => {
-    process.off('exit', flush)
-    const text = lines
-    lines = ''
-    if (text !== '') stdout.write(text)
-  }
-  return {
-    write(line: string): void {
-      if (lines === '') {
-        setImmediate(flush)
-        process.once('exit', flush)
-      }
-      lines += line
-    },
-    flush,
-  }
+/** Standard output, as log lines are written to it: readable at a terminal, elsewhere as they are. */
+export function logLines(stdout: LogStream & { readonly isTTY?: boolean }): LogStream {
+  return stdout.isTTY ? readable(stdout) : stdout
 }
 
 const LEVELS: Readonly<Record<number, string>> = {
@@ -89,7 +53,7 @@ const LEVELS: Readonly<Record<number, string>> = {
 const CONTROL = /\p{Cc}/gu
 
 /** For a person at a terminal: `12:00:01 info  message key=value`, one line for each JSON line. */
-export function readable(terminal: { write(text: string): unknown }) {
+export function readable(terminal: LogStream): LogStream {
   return {
     write(line: string): void {
       const { level, time, msg = '', pid: _pid, hostname: _hostname, ...rest } = JSON.parse(line)

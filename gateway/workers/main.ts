@@ -2,7 +2,6 @@
  * A worker process: serves what the primary's first message describes, and ends when the primary says so. When the
  * primary is gone, `node:cluster` ends it at once.
  */
-import '../listener/heap.ts'
 import { freezeData } from '../../plugin/api/internal.ts'
 import type { GatewayConfig } from '../config/schemas/gateway.ts'
 import { CHECK_FAILED } from '../operations/admin.ts'

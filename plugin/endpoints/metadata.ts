@@ -19,7 +19,7 @@ export function metadataRoutes(scope: FastifyInstance, { options }: Services): v
   }
 }
 
-/** The keys that we sign with: none yet, and clients that insist on the address find a valid set (RFC 7517 §5). */
+/** The keys that we sign with: none yet. Clients that require the address find a valid set (RFC 7517 §5). */
 export function jwksRoute(scope: FastifyInstance, prefix: string): void {
   jsonRoute(scope, ['GET'], {
     url: `${prefix}/jwks`,

@@ -44,13 +44,13 @@ function trustProxyProblem(app: object): string | undefined {
     return 'cannot be judged: this Fastify keeps its options where the plugin does not find them. Use the version of fastify that the peerDependencies of fastify-pkce name, and only one (npm ls fastify)'
   }
   const { trustProxy } = options
-  if (!trustProxy || isPeerList(trustProxy)) return undefined
+  if (!trustProxy || isAddressList(trustProxy)) return undefined
   return 'must be a list of addresses or CIDRs: true, hop counts and functions let a client choose its own address'
 }
 
 /** Fastify itself refuses names and networks that are none, `/0` among them. */
-function isPeerList(trustProxy: unknown): boolean {
-  return [trustProxy].flat().every((peer) => typeof peer === 'string')
+function isAddressList(trustProxy: unknown): boolean {
+  return [trustProxy].flat().every((entry) => typeof entry === 'string')
 }
 
 /**

@@ -20,7 +20,7 @@ const TOKEN_IN_QUERY = new RegExp(
 /**
  * The access token of a request to a protected resource.
  *
- * On the path of every forwarded request: one walk over the headers, and the token is the only thing allocated.
+ * On the path of every forwarded request: one pass over the headers; only the token is allocated.
  *
  * @param rawHeaders names and values in turn, as received (`IncomingMessage.rawHeaders`): the joined headers
  *   keep the first `Authorization` of several, in silence.

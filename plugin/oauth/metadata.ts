@@ -15,7 +15,7 @@ interface AuthorizationServer {
  *
  * Source: RFC 8414 §2, RFC 9207 §3. `jwks_uri`, `subject_types_supported` and
  * `id_token_signing_alg_values_supported` are there because OpenID Connect Discovery §3 requires them and some
- * clients insist, though no id_token is issued.
+ * clients require them, though no id_token is issued.
  */
 export function authorizationServerMetadata(server: AuthorizationServer) {
   const endpoint = (name: string) => `${server.publicUrl}${server.routePrefix}/${name}`

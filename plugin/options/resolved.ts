@@ -51,6 +51,6 @@ export interface ResolvedOptions {
   readonly lifetimes: Readonly<Required<NonNullable<Options['lifetimes']>>>
   readonly limits: Readonly<Required<NonNullable<Options['limits']>>>
   readonly rateLimit: { readonly authorize: RateLimitGroup; readonly token: RateLimitGroup } | false
-  /** What an operator should hear at start: options that weaken security, loudly named or not. */
+  /** What an operator should hear at start: every option that weakens security. */
   readonly warnings: readonly string[]
 }

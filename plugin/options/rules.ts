@@ -81,7 +81,7 @@ export function lifetimeProblems(lifetimes: ResolvedOptions['lifetimes']): Confi
     ['refreshGraceSeconds', 0, 300],
     ['refreshIdleSeconds', 1, Number.POSITIVE_INFINITY],
     ['sessionSeconds', 1, Number.POSITIVE_INFINITY],
-    // An exchange under way is such a record too, and must end within it.
+    // A token exchange under way is such a record too, and must end within it.
     ['tombstoneSeconds', 60, Number.POSITIVE_INFINITY],
   ]
   return bounds.flatMap(([key, least, most]) =>

@@ -25,7 +25,7 @@ export type ValidatedOptions =
   | {
       readonly options: CompleteOptions
       readonly problems: readonly []
-      /** What an operator should hear at start: options that weaken security, loudly named or not. */
+      /** What an operator should hear at start: every option that weakens security. */
       readonly warnings: readonly string[]
     }
   | {

@@ -21,7 +21,7 @@ export interface Provider {
   authorizationUrl(request: ProviderAuthorizationRequest): Promise<string>
 
   /** RFC 6749 §4.1.3, and id_token validation (OIDC Core §3.1.3.7). Never retried. @throws ProviderError */
-  redeemCode(exchange: ProviderCodeRedemption): Promise<ProviderTokens>
+  redeemCode(redemption: ProviderCodeRedemption): Promise<ProviderTokens>
 
   /** RFC 6749 §6. Retried once, only if nothing was sent. @throws ProviderError */
   refresh(refresh: { refreshToken: string; subject?: string }): Promise<ProviderTokens>

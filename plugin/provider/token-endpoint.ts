@@ -13,7 +13,7 @@ const DEFAULT_SECONDS = 300
 const MAX_SECONDS = 31_536_000
 
 /**
- * The provider's token endpoint: code exchange (RFC 6749 §4.1.3) and refresh (§6).
+ * The provider's token endpoint: token exchange (RFC 6749 §4.1.3) and refresh (§6).
  *
  * @param accepted the metadata; it throws while there is none.
  * @param relaysTokens apps get the access tokens themselves.

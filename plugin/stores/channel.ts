@@ -100,11 +100,14 @@ export class Channel {
       remove()
       if (this.#watchers.size === 0) this.#end()
     }
+    const waiting = new AbortController()
     try {
-      await this.#source.wait(() => this.#standing())
+      await this.#source.wait(() => this.#standing(waiting.signal))
     } catch (error) {
       unwatch()
       throw error
+    } finally {
+      waiting.abort()
     }
     return unwatch
   }
@@ -116,9 +119,14 @@ export class Channel {
     this.#refuse(new StoreError(this.#source.store, 'watch', 'closed'))
   }
 
-  async #standing(): Promise<void> {
+  /** @param over aborts when nobody waits for it any more. */
+  async #standing(over: AbortSignal): Promise<void> {
     if (this.#watchers.stands) return
-    const standing = new Promise<void>((resolve, reject) => this.#waiting.add({ resolve, reject }))
+    const standing = new Promise<void>((resolve, reject) => {
+      const waiter = { resolve, reject }
+      this.#waiting.add(waiter)
+      over.addEventListener('abort', () => this.#waiting.delete(waiter))
+    })
     if (this.#ending === undefined) {
       this.#ending = new AbortController()
       void this.#keep(this.#ending.signal)

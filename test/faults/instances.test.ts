@@ -10,7 +10,7 @@ import type { Behaviour } from '../support/stub-provider.ts'
 import { recordTraffic } from '../support/traffic.ts'
 import { deferred, until } from '../support/wait.ts'
 
-/** The provider's deadline, and the lease that outlives it by five seconds (design, "The walk of a request"). */
+/** The provider's deadline, and the lease that outlives it by five seconds (D-06). */
 const TOTAL_MS = 1000
 const LEASE_MS = TOTAL_MS + 5000
 /** Half of the provider token's life, after which a refresh asks the provider. */

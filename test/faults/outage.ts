@@ -4,7 +4,7 @@ import { leaks } from '../support/credentials.ts'
 import type { FaultStack } from '../support/fault-stack.ts'
 import type { Answer } from '../support/native-app.ts'
 import type { SharedStore } from '../support/shared-store.ts'
-import { OUTAGE_MS, startWalkStack, timed } from './steps.ts'
+import { OUTAGE_MS, startFaultedStack, timed } from './steps.ts'
 
 /** Within this time an instance knows that it hears no notifications, and serves nothing from its cache (G-17). */
 const GAP_MS = 2200
@@ -40,7 +40,7 @@ export async function storeIsLost(
   lose: (stack: FaultStack) => void,
   { silently = false } = {},
 ): Promise<void> {
-  const stack = await startWalkStack(t, store)
+  const stack = await startFaultedStack(t, store)
   const doors = await everyDoor(stack)
   stack.counts()
   lose(stack)

@@ -3,7 +3,7 @@ import t from 'tap'
 import { startFaultStack } from '../support/fault-stack.ts'
 import { startSharedStore } from '../support/shared-store.ts'
 import { storeIsLost } from './outage.ts'
-import { walkFaults } from './steps.ts'
+import { faultEachStep } from './steps.ts'
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 
@@ -15,7 +15,7 @@ t.test('PostgreSQL', async (t) => {
   }
   const server = store.postgres
 
-  await t.test('lost at each step of the walk', (t) => walkFaults(t, store))
+  await t.test('lost at each step from authorize to forward', (t) => faultEachStep(t, store))
 
   await t.test('every connection cut: 503 at every door, and recovery (G-08)', (t) =>
     storeIsLost(t, store, ({ proxy }) => proxy.cut()),

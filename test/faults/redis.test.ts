@@ -8,7 +8,7 @@ import { noRedis, startRedis, startSentinel } from '../support/redis-server.ts'
 import { startSharedStore } from '../support/shared-store.ts'
 import { until } from '../support/wait.ts'
 import { storeIsLost } from './outage.ts'
-import { walkFaults } from './steps.ts'
+import { faultEachStep } from './steps.ts'
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 
@@ -30,7 +30,7 @@ t.test('Redis', { skip: noRedis }, async (t) => {
   if (typeof store === 'string') throw new Error(store)
   const [server] = store.redis
 
-  await t.test('lost at each step of the walk', (t) => walkFaults(t, store))
+  await t.test('lost at each step from authorize to forward', (t) => faultEachStep(t, store))
 
   await t.test('every connection cut: 503 at every door, and recovery (G-08)', (t) =>
     storeIsLost(t, store, ({ proxy }) => proxy.cut()),

@@ -196,7 +196,7 @@ async function forwarding({ native }: FaultStack) {
   return () => native.call(access_token)
 }
 
-/** A refresh lease that nobody knows of is over after this time (design, "The walk of a request"). */
+/** A refresh lease that nobody knows of is over after this time (D-06). */
 const TOTAL_MS = 1000
 const LEASE_MS = TOTAL_MS + 5000
 /** A store that does not answer is a 503 within this time (G-11). */
@@ -214,7 +214,7 @@ export async function timed(request: () => Promise<Answer>): Promise<{ answer: A
 }
 
 /** A gateway with a short deadline at the provider, so that leases are short too. */
-export function startWalkStack(t: Test, store: SharedStore): Promise<FaultStack> {
+export function startFaultedStack(t: Test, store: SharedStore): Promise<FaultStack> {
   return startFaultStack(t, store, (config) => ({
     ...config,
     provider: { ...config.provider, timeouts: { totalMs: TOTAL_MS } },
@@ -228,14 +228,14 @@ const words = {
 } satisfies Partial<Record<Fault, string>>
 
 /** A test for each step, with a gateway and a network of its own, and in it one for each fault. */
-export async function walkFaults(t: Test, store: SharedStore): Promise<void> {
+export async function faultEachStep(t: Test, store: SharedStore): Promise<void> {
   // Nearly all of their time is spent waiting.
   t.jobs = 4
   // One after the other: what a gateway compiles at its start would keep the others from hearing their store.
   let starting: Promise<unknown> = Promise.resolve()
   for (const step of steps) {
     t.test(`the store is lost: ${step.title} (G-08, G-11)`, { buffered: true }, async (t) => {
-      const started = starting.then(() => startWalkStack(t, store))
+      const started = starting.then(() => startFaultedStack(t, store))
       starting = started.catch(() => {})
       const stack = await started
       // A question whose answer is lost is one that was not asked.

@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { join } from 'node:path'
-import { setImmediate } from 'node:timers/promises'
 import { connect } from 'node:tls'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
@@ -11,7 +10,7 @@ import { stringify } from 'yaml'
 import { runCommand, type Started } from '../../gateway/command.ts'
 import type { GatewayInput } from '../../gateway/config/schemas/gateway.ts'
 import { startAdmin } from '../../gateway/operations/admin.ts'
-import { loggerOptions, logLines, readable } from '../../gateway/operations/log.ts'
+import { loggerOptions, readable } from '../../gateway/operations/log.ts'
 import { selfSigned } from '../support/certificate.ts'
 import {
   Command,
@@ -472,35 +471,6 @@ t.test('a terminal cannot be taken over by what a log line quotes (CWE-117, J-03
   // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not be there.
   t.notMatch(output.slice(0, -1), /[\u0000-\u001f]/)
 })
-
-t.test(
-  'log lines: those of one turn in one write, a warning at once, the order as it was (J-01)',
-  async (t) => {
-    const writes: string[] = []
-    const { log } = Fastify({
-      logger: loggerOptions('info', logLines({ write: (text) => writes.push(text) })),
-    })
-    const ids = () => writes.map((text) => [...text.matchAll(/"id":(\d)/g)].map(([, id]) => Number(id)))
-    log.info({ id: 1 })
-    log.info({ id: 2 })
-    t.same(writes, [], 'nothing before the turn is over')
-    await setImmediate()
-    t.same(ids(), [[1, 2]])
-    log.info({ id: 3 })
-    log.child({ child: true }).warn({ id: 4 })
-    t.same(
-      ids(),
-      [
-        [1, 2],
-        [3, 4],
-      ],
-      'a warning waits for nothing',
-    )
-    log.info({ id: 5 })
-    await setImmediate()
-    t.same(ids(), [[1, 2], [3, 4], [5]], 'and nothing is written twice or left')
-  },
-)
 
 /** Runs the command in this process, where it ends by itself. */
 async function inProcess(t: Test, args: string[], environment: Record<string, string> = {}) {

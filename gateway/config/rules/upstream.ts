@@ -1,3 +1,4 @@
+import { isBindingCookie } from '../../../plugin/api/internal.ts'
 import type { ConfigProblem } from '../../../plugin/index.ts'
 import { isReservedField } from '../../http/request-fields.ts'
 import { refuseTarget } from '../../http/request-target.ts'
@@ -111,7 +112,7 @@ function checkCookies(cookies: Upstream['cookies'], report: Report): void {
   for (const side of ['request', 'response'] as const) {
     for (const [index, name] of cookies[side].entries()) {
       if (!COOKIE_NAME.test(name)) report('must be a cookie name (RFC 6265 §4.1.1)', 'cookies', side, index)
-      if (/^(__Host-)?pkce-/i.test(name)) report('is a cookie of ours', 'cookies', side, index)
+      if (isBindingCookie(name)) report('is a cookie of ours', 'cookies', side, index)
     }
   }
 }

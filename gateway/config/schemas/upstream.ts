@@ -19,7 +19,7 @@ export const WebSocketSchema = Type.Object(
   closed,
 )
 
-/** One upstream API: where it is, who may call it, and what it is told. Rules across keys are in `upstream-rules.ts`. */
+/** One upstream API: where it is, who may call it, and what it is told. Rules across keys are in `rules/upstream.ts`. */
 export const UpstreamSchema = Type.Object(
   {
     prefix: Type.String({
@@ -113,7 +113,7 @@ type Input = Required<Static<typeof UpstreamSchema>>
 /** @see WebSocketSchema */
 export type WebSocketOptions = Readonly<Required<Static<typeof WebSocketSchema>>>
 
-/** One upstream, complete: every default filled, every rule of `upstream-rules.ts` kept. */
+/** One upstream, complete: every default filled, every rule of `rules/upstream.ts` kept. */
 export type Upstream = Readonly<
   Omit<Input, 'target' | 'cookies' | 'timeouts' | 'methods' | 'scopes' | 'identityHeaders' | 'websocket'> & {
     /** Origins and the same path. */

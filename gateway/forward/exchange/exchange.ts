@@ -18,11 +18,9 @@ import { ClientResponse, type ResponseOwner } from './response.ts'
 import { Upload } from './upload.ts'
 
 /**
- * One forwarded request, from the choice of a target to its one end: the way there (to another target if nobody is
- * there), the way back, and for a WebSocket handshake the connection that comes of it.
- *
- * What happens is told by undici (`ResponseReceiver`), by the client's connection, and by `OpenStreams`. Whatever comes
- * first ends it, in `#settle`; what comes later finds it over.
+ * One forwarded request: it chooses a target, sends, passes the response back, and for a WebSocket handshake opens the
+ * tunnel. undici (`ResponseReceiver`), the client's connection and `OpenStreams` report what happens. The first report
+ * that ends it calls `#settle`; later ones have no effect.
  */
 export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
   readonly session: Session | undefined
@@ -53,7 +51,7 @@ export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
     this.#response = new ClientResponse(request.response, this, route.idleMs)
     this.#handler = new UndiciHandler(this)
     // The client's connection, or its stream, is gone.
-    request.response.on('close', () => {
+    request.response.once('close', () => {
       if (!this.#settle(true)) this.#response.stopWaiting()
     })
   }

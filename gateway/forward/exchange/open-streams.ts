@@ -1,6 +1,6 @@
 import type { Pkce, Session } from '../../../plugin/index.ts'
 
-/** An answer that takes longer is a long one. */
+/** A response that is open for longer counts as a stream. */
 const LONG_MS = 1000
 /** Open at a time for one grant (requirements K-05). */
 const MAX_PER_GRANT = 100
@@ -28,10 +28,6 @@ export class OpenStreams {
 
   constructor(sessions: () => Pick<Pkce, 'onSessionEnd'>) {
     this.#sessions = sessions
-  }
-
-  get size(): number {
-    return this.#open.size
   }
 
   /** True if the session's grant may not open another one. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { flushHead } from '../../listener/http1-response.ts'
+import { canHaveTrailer, flushHead } from '../../listener/http1-response.ts'
 import { endAndClose } from '../../listener/lingering-close.ts'
 import { isEventStream, responseTrailers } from '../headers/response-headers.ts'
 import { UpstreamError } from '../upstream/upstream-error.ts'
@@ -82,7 +82,7 @@ export class ClientResponse {
 
   /** Sends a trailer where the framing of the response has one. @param received names and values in turn. */
   addTrailers(received: readonly string[]): void {
-    if (received.length > 0 && this.#raw.chunkedEncoding) this.#raw.addTrailers(responseTrailers(received))
+    if (received.length > 0 && canHaveTrailer(this.#raw)) this.#raw.addTrailers(responseTrailers(received))
   }
 
   /**

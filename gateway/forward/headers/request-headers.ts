@@ -9,9 +9,9 @@ const MAX_REQUEST_ID_LENGTH = 64
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 
 /**
- * The header of a request, read in one walk over the raw fields: what may pass, and what the gateway must know.
+ * The header of a request, read once over the raw fields: what may pass, and what the gateway must know.
  *
- * Nothing is decided here. `framing` and `fault` say what is wrong; each check asks in its own turn.
+ * Nothing is decided here. `framing` and `fault` say what is wrong; each check reads them when it is due.
  * Source: RFC 9110 §7.6.1, RFC 9112 §6.1; requirements H-12 to H-14, H-20, Appendix C.
  */
 export class RequestHeaders {

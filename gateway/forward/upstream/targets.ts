@@ -80,7 +80,7 @@ export class Target {
 /** The servers that answer for one upstream. */
 export class Targets {
   readonly #targets: readonly Target[]
-  #turn = 0
+  #next = 0
 
   /** @param targets at least one. */
   constructor(targets: readonly Target[]) {
@@ -92,7 +92,7 @@ export class Targets {
   }
 
   /**
-   * The one with the fewest requests on their way, in turn where they are equal; of those that can be reached. If
+   * The one with the fewest requests on their way; among equals round robin; only those that can be reached. If
    * none can, the one whose time comes first: a wrong verdict must not make the upstream unreachable.
    */
   pick(): Target {
@@ -101,9 +101,9 @@ export class Targets {
     let best: Target | undefined
     let soonest = first!
     const { length } = this.#targets
-    this.#turn = (this.#turn + 1) % length
+    this.#next = (this.#next + 1) % length
     for (let i = 0; i < length; i++) {
-      const target = this.#targets[(this.#turn + i) % length]!
+      const target = this.#targets[(this.#next + i) % length]!
       if (target.isAvailable()) {
         if (best === undefined || target.load < best.load) best = target
       } else if (target.retryAt < soonest.retryAt) soonest = target

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { asksForWebSocket } from '../../http/fields.ts'
 import type { Refusal } from '../../http/refusals.ts'
+import { leavesHttp } from '../../listener/http1-request.ts'
 import type { RequestHeaders } from '../headers/request-headers.ts'
 import type { UpstreamRoute } from '../upstream/route.ts'
 
@@ -30,7 +31,7 @@ export function isOriginAllowed(origin: string | undefined, { websocket }: Upstr
 export function refuseHandshake(request: IncomingMessage, headers: RequestHeaders): Refusal | null {
   const { 'sec-websocket-key': key = '', 'sec-websocket-version': version } = request.headers
   // `Upgrade` without `Connection: Upgrade` is for somebody else (RFC 9110 §7.8).
-  if (!('upgrade' in request && request.upgrade === true)) return 'websocket_malformed'
+  if (!leavesHttp(request)) return 'websocket_malformed'
   if (request.method !== 'GET' || request.httpVersion !== '1.1' || headers.hasBody) {
     return 'websocket_malformed'
   }

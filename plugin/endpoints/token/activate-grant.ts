@@ -67,7 +67,7 @@ export async function activateGrant(
   } catch (cause) {
     provider.revoke(secrets)
     request.record('store.unavailable', id, 'commit_failed')
-    // The write may have happened all the same; nobody holds its handles, and nobody shall find it live. Not
+    // The write may have happened. Nobody holds its handles, so the grant is ended. Not
     // awaited: the store has had its second, and the app gets its response (G-11).
     void grants.end(redeeming, 'exchange_failed').catch(() => {})
     throw new OAuthError('commit_failed', { cause })

@@ -3,14 +3,14 @@ import { ProviderError } from '../../oauth/errors.ts'
 /**
  * Which failures may be followed by another try (F-10). `transient`: calls that may arrive twice (JWKS, userinfo,
  * revocation). `unsent`: calls that must not, unless no byte of the first one was sent (refresh,
- * PAR). A code exchange is not retried at all.
+ * PAR). A token exchange is not retried at all.
  */
 export interface RetryRule {
   readonly tries: number
   readonly after: 'transient' | 'unsent'
 }
 
-/** Not even when nothing was sent: a code exchange. Discovery and revocation, too: they have tries of their own. */
+/** Not even when nothing was sent: a token exchange. Discovery and revocation, too: they have tries of their own. */
 export const ONCE: RetryRule = { tries: 1, after: 'unsent' }
 /** Refresh and PAR. */
 export const IF_UNSENT: RetryRule = { tries: 2, after: 'unsent' }

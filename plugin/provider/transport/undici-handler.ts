@@ -105,6 +105,7 @@ function linesOf(raw: RawFields, parsed: ParsedFields): string[] {
 /** The last spelling of each name. Bounded: what comes from an upstream must not fill the memory. */
 const spellings = new Map<string, { readonly text: string; readonly bytes: Buffer }>()
 const MAX_SPELLINGS = 1000
+const MAX_REMEMBERED_BYTES = 64
 
 /** @returns null if the line has another name. */
 function spellingOf(name: string, line: Buffer | string | undefined): string | null {
@@ -113,8 +114,8 @@ function spellingOf(name: string, line: Buffer | string | undefined): string | n
   if (last !== undefined && isSame(last.bytes, line)) return last.text
   const text = line.toString('latin1')
   if (text.toLowerCase() !== name) return null
-  if (last !== undefined || spellings.size < MAX_SPELLINGS)
-    spellings.set(name, { text, bytes: Buffer.from(line) })
+  const isKept = line.length <= MAX_REMEMBERED_BYTES && (last !== undefined || spellings.size < MAX_SPELLINGS)
+  if (isKept) spellings.set(name, { text, bytes: Buffer.from(line) })
   return text
 }
 

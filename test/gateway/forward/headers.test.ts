@@ -263,16 +263,16 @@ t.test('the provider token goes only where it is configured to (H-16)', async (t
   t.same(sessionFields(session(), route), [])
 })
 
-t.test('X-Forwarded-For is continued for trusted peers only (H-13, J-08)', async (t) => {
+t.test('X-Forwarded-For is continued for trusted proxies only (H-13, J-08)', async (t) => {
   const socket = (remoteAddress: string) =>
     Object.defineProperty(new Socket(), 'remoteAddress', { value: remoteAddress })
-  const peers = new TrustedProxies(['10.0.0.0/8', '192.0.2.1', 'fd00::/8'])
-  t.equal(peers.forwardedFor(socket('10.1.1.1'), '203.0.113.9'), '203.0.113.9, 10.1.1.1')
-  t.equal(peers.forwardedFor(socket('::ffff:10.1.1.1'), '203.0.113.9'), '203.0.113.9, 10.1.1.1')
-  t.equal(peers.forwardedFor(socket('192.0.2.1'), '203.0.113.9'), '203.0.113.9, 192.0.2.1')
-  t.equal(peers.forwardedFor(socket('fd00::1'), '203.0.113.9'), '203.0.113.9, fd00::1')
-  t.equal(peers.forwardedFor(socket('192.0.2.2'), '203.0.113.9'), '192.0.2.2')
-  t.equal(peers.forwardedFor(socket('10.1.1.1'), undefined), '10.1.1.1')
+  const proxies = new TrustedProxies(['10.0.0.0/8', '192.0.2.1', 'fd00::/8'])
+  t.equal(proxies.forwardedFor(socket('10.1.1.1'), '203.0.113.9'), '203.0.113.9, 10.1.1.1')
+  t.equal(proxies.forwardedFor(socket('::ffff:10.1.1.1'), '203.0.113.9'), '203.0.113.9, 10.1.1.1')
+  t.equal(proxies.forwardedFor(socket('192.0.2.1'), '203.0.113.9'), '203.0.113.9, 192.0.2.1')
+  t.equal(proxies.forwardedFor(socket('fd00::1'), '203.0.113.9'), '203.0.113.9, fd00::1')
+  t.equal(proxies.forwardedFor(socket('192.0.2.2'), '203.0.113.9'), '192.0.2.2')
+  t.equal(proxies.forwardedFor(socket('10.1.1.1'), undefined), '10.1.1.1')
   t.equal(new TrustedProxies([]).forwardedFor(socket('127.0.0.1'), '203.0.113.9'), '127.0.0.1')
 })
 

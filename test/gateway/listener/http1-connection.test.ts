@@ -1,7 +1,10 @@
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { ServerResponse } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import { Duplex } from 'node:stream'
 import t, { type Test } from 'tap'
 import type { Upstream } from '../../../gateway/config/schemas/gateway.ts'
+import { responseOn } from '../../../gateway/listener/http1-connection.ts'
 import { forwarder, HOST, head, upstream } from '../../support/forwarder.ts'
 import { startGatewayStack } from '../../support/gateway-stack.ts'
 import { until } from '../../support/wait.ts'
@@ -147,6 +150,48 @@ t.test('a request with nonsense behind it is answered, and then the connection c
   const answer = await client.answer()
   t.equal(answer.status, 200)
   t.ok(answer.closed)
+})
+
+t.test(
+  'an upgrade behind a refusal that has not left yet closes the connection, and ends nothing else',
+  async (t) => {
+    const api = new RawUpstream()
+    const websocket = { origins: [], idleMs: 1000, maxMessageBytes: 1000 }
+    const { app, port } = await forwarder({
+      upstreams: [upstream({ target: await api.listen(), websocket })],
+    })
+    t.teardown(() => Promise.all([app.close(), api.close()]))
+    /** The write of the second response: its reader has stopped. */
+    let pending: (() => void) | undefined
+    const connection = new Duplex({
+      read() {},
+      write(chunk: Buffer, _encoding, done) {
+        if (chunk.toString('latin1').includes(' 417 ')) pending = done
+        else done()
+      },
+    })
+    connection.on('error', () => {})
+    app.server.emit('connection', connection)
+    connection.push(`GET /nowhere HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`)
+    connection.push(`GET /api/1 HTTP/1.1\r\nHost: ${HOST}\r\nExpect: tea\r\n\r\n`)
+    await until(() => pending !== undefined)
+    connection.push(handshake('/api/ws'))
+    await until(() => connection.destroyed)
+    t.same(lines(api), [])
+    t.equal((await exchange(port, head('GET /api/2'))).status, 200, 'the process lives')
+  },
+)
+
+t.test('an idle connection holds nothing of its last request', async (t) => {
+  const { app, port } = await setUp(t)
+  const connected = once(app.server, 'connection') as Promise<[Socket]>
+  const client = new WireClient(port).send(head('GET /api/1'))
+  t.teardown(() => client.socket.destroy())
+  const [socket] = await connected
+  t.equal((await client.answer()).status, 200)
+  await until(() => responseOn(socket) === null)
+  const held = Object.getOwnPropertySymbols(socket).map((symbol) => Reflect.get(socket, symbol) as unknown)
+  t.notOk(held.some((value) => value instanceof ServerResponse))
 })
 
 t.test('an answer that is no HTTP is a malformed one in the log (RFC 9112 §4)', async (t) => {

@@ -63,7 +63,7 @@ t.test('metadata', async (t) => {
   await t.test(
     'every route refuses the methods that it does not have, and does nothing (RFC 9110 §15.5.6)',
     async (t) => {
-      const rooms: [string, string[]][] = [
+      const endpoints: [string, string[]][] = [
         ['/oauth2/authorize', ['GET']],
         ['/oauth2/callback', ['GET']],
         ['/oauth2/token', ['POST']],
@@ -74,7 +74,7 @@ t.test('metadata', async (t) => {
         ...WELL_KNOWN.map((url): [string, string[]] => [url, ['GET']]),
       ]
       plugin.store.countCalls()
-      for (const [url, methods] of rooms) {
+      for (const [url, methods] of endpoints) {
         for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']) {
           if (methods.includes(method)) continue
           const response = await app.inject({

@@ -48,7 +48,7 @@ const opinionated: Surroundings = {
   },
 }
 
-t.test("an app's own parsers, hooks, handlers and compilers change nothing in our rooms", async (t) => {
+t.test("an app's own parsers, hooks, handlers and compilers change nothing at our endpoints", async (t) => {
   const client = {
     clientId: 'app',
     redirectUris: ['https://app.example.com/callback'],
