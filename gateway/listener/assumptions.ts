@@ -1,10 +1,11 @@
 import { createServer, type IncomingMessage, type ServerOptions, type ServerResponse } from 'node:http'
-import { type Duplex, duplexPair } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterPrevious, claimConnection } from './http1-connection.ts'
 import { endWithHeader, HeaderOnlyRequest, upgradable } from './http1-request.ts'
 import { CoalescedResponse, flushHead } from './http1-response.ts'
 import { heedsHttp1Settings, speaksHttp2 } from './http2-server.ts'
+import { memoryConnection } from './memory-connection.ts'
 
 /**
  * What this folder takes for granted of Node and no documentation promises. Each is tried before the listener is made,
@@ -133,7 +134,7 @@ async function said(options: ServerOptions, requests: string): Promise<string> {
 
 /** Gives the server a connection in memory on which `bytes` come. @returns what it says until it closes. */
 async function talk(server: ReturnType<typeof createServer>, bytes: string): Promise<string> {
-  const [client, connection] = duplexPair()
+  const { client, connection } = memoryConnection()
   try {
     server.emit('connection', connection)
     client.write(bytes, 'latin1')

@@ -7,10 +7,10 @@ import {
   type ServerHttp2Session,
 } from 'node:http2'
 import type { ServerOptions } from 'node:https'
-import { duplexPair } from 'node:stream'
 import type { Http2Limits } from '../config/schemas/listen.ts'
 import { Http2Request } from './http2-request.ts'
 import { Http2Response } from './http2-response.ts'
+import { memoryConnection } from './memory-connection.ts'
 
 /** Node allows ten times as many before it ends the session. */
 const MAX_INVALID_FRAMES = 100
@@ -100,7 +100,7 @@ export class Http2Sessions {
 export async function speaksHttp2(): Promise<boolean> {
   const options = { Http2ServerRequest: Http2Request, Http2ServerResponse: Http2Response }
   const server = createServer(options as object)
-  const [near, far] = duplexPair()
+  const { client: near, connection: far } = memoryConnection()
   const client = connect('http://a', { createConnection: () => near })
   try {
     const closed = new Promise<boolean>((resolve) => {
@@ -142,7 +142,7 @@ export async function heedsHttp1Settings(): Promise<boolean> {
     },
     { maxConcurrentStreams: 1 },
   )
-  const [client, connection] = duplexPair()
+  const { client, connection } = memoryConnection()
   try {
     const refused = new Promise<string>((resolve) => {
       server.on('clientError', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''))

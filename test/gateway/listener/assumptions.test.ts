@@ -1,4 +1,5 @@
 /** What gateway/listener takes for granted of Node. Run on every supported version: a new one may change its mind. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { createServer, IncomingMessage, ServerResponse } from 'node:http'
 import t from 'tap'
 import {
@@ -83,6 +84,19 @@ t.test('a feature that is left out is neither tried nor used', async (t) => {
   const { features, failures } = await tryNode(false, ['coalesced responses'])
   t.notOk(features.has('coalesced responses'))
   t.same(failures, [])
+})
+
+t.test('who watches every server of the process sees trials as requests on ordinary sockets', async (t) => {
+  const seen: unknown[] = []
+  const watch = (message: unknown) => {
+    const { request } = message as { request: IncomingMessage }
+    seen.push([request.socket.address(), request.socket.remoteAddress])
+  }
+  subscribe('http.server.request.start', watch)
+  t.teardown(() => unsubscribe('http.server.request.start', watch))
+  t.same((await tryNode(true)).failures, [])
+  t.ok(seen.length > 0)
+  for (const one of seen) t.match(one, [{ port: 0 }, '127.0.0.1'])
 })
 
 t.test('a trial leaves no server behind', async (t) => {
