@@ -235,7 +235,7 @@ export class OAuthError extends Error {
   readonly statusCode: number
   readonly error: string
   /** Response headers that belong to this response, e.g. `www-authenticate`. Fastify sends them. */
-  readonly headers: Readonly<Record<string, string>>
+  headers: Readonly<Record<string, string>>
   /** Private, because loggers copy the enumerable properties of an error: this holds the app's state and secret. */
   readonly #redirectTo: AuthorizationErrorTarget | undefined
 
@@ -255,6 +255,13 @@ export class OAuthError extends Error {
     const retryLater = response.status === 503 || response.status === 429
     this.headers = { ...(retryLater && { 'retry-after': '5' }), ...options.headers }
     this.#redirectTo = options.redirectTo
+  }
+
+  /** The same, for a request that cannot succeed when it is repeated: without `Retry-After` (C-17). */
+  final(): this {
+    const { 'retry-after': _, ...headers } = this.headers
+    this.headers = headers
+    return this
   }
 
   /** The app that is told at its redirect URI; undefined: whoever sent the request is told here. */

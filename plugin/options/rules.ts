@@ -78,6 +78,7 @@ export function lifetimeProblems(lifetimes: ResolvedOptions['lifetimes']): Confi
     ['transactionSeconds', 1, 3600],
     ['codeSeconds', 1, 60],
     ['accessTokenSeconds', 1, 86_400],
+    ['duplicateSeconds', 0, 300],
     ['refreshGraceSeconds', 0, 300],
     ['refreshIdleSeconds', 1, Number.POSITIVE_INFINITY],
     ['sessionSeconds', 1, Number.POSITIVE_INFINITY],

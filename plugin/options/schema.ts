@@ -207,6 +207,10 @@ export const OptionsSchema = Type.Object(
           transactionSeconds: seconds(600, 'From authorize to callback.'),
           codeSeconds: seconds(60, 'From callback to token; at most 60 (B-10).'),
           accessTokenSeconds: seconds(600, "Never beyond the provider token's own life."),
+          duplicateSeconds: seconds(
+            15,
+            'After a token exchange, how long a proved repetition of its code is taken for the app itself, and ends nothing; 0: off.',
+          ),
           refreshGraceSeconds: seconds(
             15,
             'How long the immediate predecessor still gets the same successor; 0: off.',

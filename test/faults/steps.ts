@@ -21,6 +21,8 @@ interface Step {
   readonly prepare: (stack: FaultStack) => Promise<() => Promise<Answer>>
   /** 200 where a write is made again until the store is back. Default 503. */
   readonly status?: number
+  /** The 503 says not to come back: the code is burnt. */
+  readonly isFinal?: true
   /** Until the answer. */
   readonly asked?: Partial<Counts>
   /** What the same attempt gets after the fault, by whether its write has been done. Default `undone` for both. */
@@ -74,6 +76,7 @@ const steps: Step[] = [
   },
   {
     title: 'token, the index before the commit',
+    isFinal: true,
     operation: 'addToIndex',
     prepare: codeInHand,
     asked: { token: 1, revoke: 1 },
@@ -81,6 +84,7 @@ const steps: Step[] = [
   },
   {
     title: 'token, the commit after the provider has answered',
+    isFinal: true,
     operation: 'replace',
     nth: 2,
     prepare: codeInHand,
@@ -218,6 +222,8 @@ export function startFaultedStack(t: Test, store: SharedStore): Promise<FaultSta
   return startFaultStack(t, store, (config) => ({
     ...config,
     provider: { ...config.provider, timeouts: { totalMs: TOTAL_MS } },
+    // A repetition is a replay at once: what it ends shows what the fault has left behind.
+    lifetimes: { duplicateSeconds: 0 },
   }))
 }
 
@@ -261,7 +267,7 @@ async function lose(t: Test, stack: FaultStack, step: Step, fault: keyof typeof 
   const { answer, tookMs } = await answering
   t.equal(answer.status, step.status ?? 503, answer.text)
   if (answer.status === 503) {
-    t.ok(answer.headers.has('retry-after'))
+    t.equal(answer.headers.has('retry-after'), !step.isFinal, 'said where a repetition can succeed (C-17)')
     t.ok(tookMs < OUTAGE_MS, `answered within ${Math.round(tookMs)} ms`)
   }
   await settled()

@@ -226,7 +226,7 @@ const tests: Record<string, (t: Test, store: SharedStore) => Promise<void>> = {
 
   'a valid replay of a used code on another instance ends the grant everywhere (RFC 6749 §4.1.2, C-14)':
     async (t, store) => {
-      const { a, b, provider, events } = await deploy(t, store)
+      const { a, b, provider, events } = await deploy(t, store, { lifetimes: { duplicateSeconds: 0 } })
       const { code } = await a.code()
       const tokens = (await a.redeem(code)).json() as Tokens
       t.equal((await b.call(tokens.access_token)).statusCode, 200)

@@ -13,6 +13,8 @@ import { recordTraffic } from '../support/traffic.ts'
 const traffic = recordTraffic(t as unknown as Test)
 const stack = await startGatewayStack(t as unknown as Test, (config) => ({
   ...config,
+  // A thief may be as quick as the app.
+  lifetimes: { duplicateSeconds: 0 },
   clients: [
     config.clients[0]!,
     { clientId: 'other', redirectUris: config.clients[0]!.redirectUris, scopes: ['orders.read'] },

@@ -65,7 +65,7 @@ export class User {
       const won = results.filter((result) => result !== 'broken off' && result.status === 200) as Answer[]
       if (won.length > 1) this.#ledger.violate('one code, two sessions')
       if (won[0]) {
-        // A copy that came later was a replay, and has ended the session it was the code of (C-14).
+        // A copy that came much later was a replay, and has ended the session it was the code of (C-14).
         return copies > 1 ? null : sessionOf(won[0])
       }
       if (!again.some(Boolean)) return null

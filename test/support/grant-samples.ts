@@ -7,6 +7,7 @@ export const lifetimes = {
   transactionSeconds: 600,
   codeSeconds: 60,
   accessTokenSeconds: 600,
+  duplicateSeconds: 15,
   refreshGraceSeconds: 15,
   refreshIdleSeconds: 2_592_000,
   sessionSeconds: 7_776_000,

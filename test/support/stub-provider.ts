@@ -32,6 +32,8 @@ export interface StubProvider {
   count(path: string): number
   /** A signed id_token with sound claims, overridden by the given ones. */
   idToken(claims?: JWTPayload): Promise<string>
+  /** Refuses connections until the returned function is called. */
+  leave(): Promise<() => Promise<void>>
   close(): Promise<void>
 }
 
@@ -116,6 +118,11 @@ export async function startStubProvider({ clientId = 'gateway' } = {}): Promise<
     claims: {},
     count: (path) => requests.filter((request) => request.path === path).length,
     idToken,
+    leave: async () => {
+      const { port } = server.address() as AddressInfo
+      await stub.close()
+      return () => new Promise((resolve) => server.listen(port, '127.0.0.1', resolve))
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())

@@ -70,7 +70,7 @@ export async function activateGrant(
     // The write may have happened. Nobody holds its handles, so the grant is ended. Not
     // awaited: the store has had its second, and the app gets its response (G-11).
     void grants.end(redeeming, 'exchange_failed').catch(() => {})
-    throw new OAuthError('commit_failed', { cause })
+    throw new OAuthError('commit_failed', { cause }).final()
   }
   if (!active) {
     provider.revoke(secrets)

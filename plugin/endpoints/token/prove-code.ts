@@ -65,7 +65,8 @@ function findMismatch(
 }
 
 /**
- * Two good requests with one code while the provider is asked: apps that handle a redirect twice are common (C-15).
+ * Two good requests with one code, at the same time or shortly one after the other: apps that handle a redirect twice
+ * are common, and so are answers that are lost on a phone (C-14, C-15).
  *
  * @returns the refusal, recorded.
  */
@@ -74,19 +75,25 @@ export function refuseDuplicate(request: TokenRequest, grantId: string): OAuthEr
   return new OAuthError('code_in_use')
 }
 
-/** A used code again. Only one that proves everything ends the grant; the rest would be a way to log others out (C-14). */
+/**
+ * A used code again. Only one that proves everything, and comes later than the app itself would, ends the grant; the
+ * rest would be a way to log others out (C-14).
+ */
 async function refuseReplay(
   request: TokenRequest,
   presented: PresentedCode,
   handle: Handle,
   stored: StoredGrant<ActiveGrant>,
 ): Promise<OAuthError> {
-  const { code, clientId, id } = stored.grant
-  const remembered = code && code.forgottenAt > request.services.grants.now() ? code : undefined
+  const { code, clientId, id, activatedAt } = stored.grant
+  const { grants, options } = request.services
+  const remembered = code && code.forgottenAt > grants.now() ? code : undefined
   if (!remembered || !sameHash(remembered.hash, hashCredential(handle.value)))
     return new OAuthError('code_unknown')
   if (findMismatch(request.client, presented, { ...remembered, clientId }))
     return new OAuthError('code_unknown')
+  if (grants.now() < activatedAt + options.lifetimes.duplicateSeconds * 1000)
+    return refuseDuplicate(request, id)
 
   request.record('code.replay', id, 'code_replayed')
   const { key } = remembered

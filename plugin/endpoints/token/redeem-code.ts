@@ -1,4 +1,4 @@
-import type { RedeemingGrant, TokenExchangeSecrets } from '../../grant/grant.ts'
+import type { AuthorizedGrant, RedeemingGrant, TokenExchangeSecrets } from '../../grant/grant.ts'
 import type { StoredGrant } from '../../grant/grants.ts'
 import { redeem } from '../../grant/transitions.ts'
 import { OAuthError, ProviderError } from '../../oauth/errors.ts'
@@ -12,7 +12,7 @@ import type { TokenRequest } from './token-request.ts'
 
 /**
  * The authorization code grant (RFC 6749 §4.1.3): prove the code and its verifier, claim it by one swap, redeem
- * the provider's code, and commit before the response. Nobody gets a second try.
+ * the provider's code, and commit before the response. Nobody gets a second try, unless the provider was never asked.
  */
 export async function redeemCode(request: TokenRequest, presented: PresentedCode): Promise<TokenResponse> {
   const { grants, seals } = request.services
@@ -28,19 +28,25 @@ export async function redeemCode(request: TokenRequest, presented: PresentedCode
   const redeeming = await grants.replace(authorized, redeem(grant))
   if (!redeeming) throw refuseDuplicate(request, grant.id)
 
-  const { tokens, identity } = await redeemAtProvider(request, redeeming, presented, secrets)
+  const { tokens, identity } = await redeemAtProvider(request, presented, secrets, { authorized, redeeming })
   return activateGrant(request, redeeming, { dataKey, tokens, identity })
 }
 
-/** The provider's part. Whatever fails here, the code is used up; what the provider issued is revoked. */
+/** The grant before and after its code was claimed. */
+interface Claim {
+  readonly authorized: StoredGrant<AuthorizedGrant>
+  readonly redeeming: StoredGrant<RedeemingGrant>
+}
+
+/** The provider's part. What the provider issued is revoked if it cannot be used. */
 async function redeemAtProvider(
   request: TokenRequest,
-  redeeming: StoredGrant<RedeemingGrant>,
   presented: PresentedCode,
   secrets: TokenExchangeSecrets,
+  claim: Claim,
 ): Promise<{ tokens: ProviderTokens; identity: Identity }> {
-  const { options, provider, grants } = request.services
-  const { id, maxAgeSeconds } = redeeming.grant
+  const { options, provider } = request.services
+  const { id, maxAgeSeconds } = claim.redeeming.grant
   let tokens: ProviderTokens | undefined
   try {
     tokens = await provider.redeemCode({
@@ -53,10 +59,27 @@ async function redeemAtProvider(
   } catch (error) {
     if (tokens) provider.revoke(tokens)
     request.record('provider.error', id, error instanceof ProviderError ? error.reason : undefined)
-    await grants.end(redeeming, 'exchange_failed').catch((cause: unknown) => {
-      // The code is claimed already; the record runs out by itself.
-      request.log.warn({ err: cause }, 'a failed token exchange could not be recorded')
-    })
-    throw error
+    throw await settleFailure(request, claim, error)
   }
+}
+
+/**
+ * A request that never left has used nothing up: the code is given back, once, while it lives (C-17). After any other
+ * failure the code is burnt, and nobody is told to repeat what cannot succeed.
+ *
+ * @returns what the app is told.
+ */
+async function settleFailure(request: TokenRequest, claim: Claim, error: unknown): Promise<unknown> {
+  const { grants } = request.services
+  const { authorized, redeeming } = claim
+  const isUnsent = error instanceof ProviderError && error.endpoint === 'token' && error.unsent
+  const note = (cause: unknown) => {
+    // The code is claimed already; the record runs out by itself.
+    request.log.warn({ err: cause }, 'a failed token exchange could not be recorded')
+    return null
+  }
+  if (isUnsent && authorized.grant.codeExpiresAt > grants.now()) {
+    if (await grants.replace(redeeming, authorized.grant).catch(note)) return error
+  } else await grants.end(redeeming, 'exchange_failed').catch(note)
+  return error instanceof OAuthError ? error.final() : error
 }

@@ -1,20 +1,24 @@
 import type { ActiveGrant, ProviderSecrets } from '../../grant/grant.ts'
-import type { StoredGrant } from '../../grant/grants.ts'
+import { isActive, type StoredGrant } from '../../grant/grants.ts'
 import { lease, release } from '../../grant/transitions.ts'
 import { OAuthError, ProviderError } from '../../oauth/errors.ts'
 import type { TokenResponse } from '../../oauth/token.ts'
 import type { ProviderTokens } from '../../provider/provider.ts'
 import type { Handle } from '../../secrets/handles.ts'
 import { randomBytes } from '../../secrets/random.ts'
+import { StoreError } from '../../stores/store.ts'
+import { within } from '../../stores/within.ts'
 import type { Services } from '../services.ts'
 import { rotateGrant } from './rotate-grant.ts'
 import type { TokenRequest } from './token-request.ts'
 
 /** A lease outlives the provider's deadline by this much, so that its holder is done or dead when it ends. */
 const LEASE_MARGIN_MS = 5000
+/** The store has had most of the second that an outage may last for a client (G-11). */
+const READ_BACK_MS = 150
 
 /** How long a refresh at the provider may keep others waiting, in milliseconds. */
-export function leaseMs({ options }: Services): number {
+function leaseMs({ options }: Services): number {
   return options.provider.timeouts.totalMs + LEASE_MARGIN_MS
 }
 
@@ -31,12 +35,12 @@ export async function refreshAtProvider(
   step: { dataKey: Buffer; scope: readonly string[] },
 ): Promise<TokenResponse | null> {
   const { services } = request
-  const { grants, provider, seals } = services
+  const { provider, seals } = services
   // First, so that nobody waits for a lease that is of no use.
   const secrets = seals.openProviderSecrets(current.grant, step.dataKey)
   if (secrets?.refreshToken === undefined) throw new OAuthError('grant_unreadable')
   const owner = randomBytes(8).toString('hex')
-  const leased = await grants.replace(current, lease(current.grant, owner, grants.now() + leaseMs(services)))
+  const leased = await takeLease(services, current, owner)
   if (!leased) return null
 
   let tokens: ProviderTokens
@@ -58,6 +62,28 @@ export async function refreshAtProvider(
   // Only that: the refresh token that was there before may be the later lease's own.
   provider.revoke(tokens)
   return null
+}
+
+/**
+ * Takes the lease by one swap. A swap whose answer was lost may have been made: whoever reads his own name there goes
+ * on, for nobody else will (D-09).
+ *
+ * @returns null if another request was first. @throws StoreError
+ */
+async function takeLease(
+  services: Services,
+  current: StoredGrant<ActiveGrant>,
+  owner: string,
+): Promise<StoredGrant<ActiveGrant> | null> {
+  const { grants } = services
+  try {
+    return await grants.replace(current, lease(current.grant, owner, grants.now() + leaseMs(services)))
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+    const stored = await within(READ_BACK_MS, grants.read(current.grant.id)).catch(() => null)
+    if (isActive(stored) && stored.grant.lease?.owner === owner) return stored
+    throw error
+  }
 }
 
 /**

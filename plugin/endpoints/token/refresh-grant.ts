@@ -6,9 +6,12 @@ import type { TokenResponse } from '../../oauth/token.ts'
 import { familyOf, type Handle, parseHandle } from '../../secrets/handles.ts'
 import type { Services } from '../services.ts'
 import { judgeRefresh } from './judge-refresh.ts'
-import { leaseMs, refreshAtProvider } from './refresh-at-provider.ts'
+import { refreshAtProvider } from './refresh-at-provider.ts'
 import { rotateGrant } from './rotate-grant.ts'
 import type { TokenRequest } from './token-request.ts'
+
+/** How long a request waits for another one's lease (D-09). */
+const PATIENCE_MS = 5000
 
 /** What a refresh request presents, its syntax already checked. */
 interface PresentedRefresh {
@@ -29,7 +32,7 @@ export async function refreshGrant(
   const { grants } = services
   const handle = parseHandle('refresh', presented.refreshToken)
   if (!handle) throw new OAuthError('refresh_unknown')
-  const giveUpAt = grants.now() + leaseMs(services)
+  const giveUpAt = grants.now() + PATIENCE_MS
   for (let first = true; ; first = false) {
     const verdict = await judgeRefresh(request, handle, first)
     if (verdict.successor) return verdict.successor
@@ -43,7 +46,7 @@ export async function refreshGrant(
       continue
     }
     if (isLeased(services, current.grant)) {
-      if (grants.now() >= giveUpAt) throw new OAuthError('refresh_busy')
+      if (grants.now() >= giveUpAt) throw busyUntil(current.grant.lease!.until - grants.now())
       await waitForLease(services, current)
       continue
     }
@@ -63,6 +66,12 @@ function needsProvider({ options, grants }: Services, grant: ActiveGrant): boole
 
 function isLeased({ grants }: Services, grant: ActiveGrant): boolean {
   return grant.lease !== undefined && grant.lease.until > grants.now()
+}
+
+/** @param leaseMs what is left of the lease. */
+function busyUntil(leaseMs: number): OAuthError {
+  const seconds = Math.max(1, Math.ceil(leaseMs / 1000))
+  return new OAuthError('refresh_busy', { headers: { 'retry-after': String(seconds) } })
 }
 
 /** Waits for the next change of the grant. It may have come since the read, so the waiter looks again first. */

@@ -43,6 +43,7 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
         transactionSeconds: 600,
         codeSeconds: 60,
         accessTokenSeconds: 600,
+        duplicateSeconds: 15,
         refreshGraceSeconds: 15,
         refreshIdleSeconds: 2_592_000,
         sessionSeconds: 7_776_000,

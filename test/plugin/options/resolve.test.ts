@@ -25,6 +25,7 @@ t.test('the defaults are secure, and change by intention only (SC-06)', async (t
       transactionSeconds: 600,
       codeSeconds: 60,
       accessTokenSeconds: 600,
+      duplicateSeconds: 15,
       refreshGraceSeconds: 15,
       refreshIdleSeconds: 2_592_000,
       sessionSeconds: 7_776_000,

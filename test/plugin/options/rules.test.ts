@@ -108,6 +108,7 @@ t.test('lifetimes stay within what the protocol promises (B-10)', async (t) => {
     ['transactionSeconds', 3601],
     ['accessTokenSeconds', 0],
     ['accessTokenSeconds', 86_401],
+    ['duplicateSeconds', 301],
     ['refreshGraceSeconds', 301],
     ['refreshIdleSeconds', 0],
     ['sessionSeconds', 0],

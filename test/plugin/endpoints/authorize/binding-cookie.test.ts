@@ -6,6 +6,7 @@ const lifetimes = {
   transactionSeconds: 600,
   codeSeconds: 60,
   accessTokenSeconds: 600,
+  duplicateSeconds: 15,
   refreshGraceSeconds: 15,
   refreshIdleSeconds: 60,
   sessionSeconds: 60,

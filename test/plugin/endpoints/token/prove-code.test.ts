@@ -46,7 +46,7 @@ t.test(
           await plugin.redeem(code)
           return plugin.redeem(code)
         },
-        ['session.activated', 'code.replay', 'session.ended'],
+        ['session.activated', 'code.duplicate'],
       ],
       ['of another client', (plugin, code) => plugin.redeem(code, { client_id: 'other' }), ['code.mismatch']],
       [

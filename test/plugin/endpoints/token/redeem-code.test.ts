@@ -88,6 +88,7 @@ t.test(
     const tokens = (await plugin.redeem(code)).json() as { access_token: string; refresh_token: string }
     t.equal((await plugin.call(tokens.access_token)).statusCode, 200)
 
+    plugin.store.advance(15)
     refused(t, await plugin.redeem(code), 400, 'invalid_grant')
     t.equal((await plugin.call(tokens.access_token)).statusCode, 401)
     refused(t, await plugin.refresh(tokens.refresh_token), 400, 'invalid_grant')
@@ -100,6 +101,31 @@ t.test(
   },
 )
 
+t.test(
+  'within 15 s a repetition is the app itself: refused, audited, and the session goes on (C-14)',
+  async (t) => {
+    const plugin = await startPluginApp(t)
+    const { code } = await plugin.code()
+    const tokens = (await plugin.redeem(code)).json() as { access_token: string; refresh_token: string }
+    for (const seconds of [0, 14]) {
+      plugin.store.advance(seconds)
+      refused(t, await plugin.redeem(code), 400, 'invalid_grant')
+      t.equal((await plugin.call(tokens.access_token)).statusCode, 200)
+    }
+    t.same(eventsOf(plugin), ['session.activated', 'code.duplicate', 'code.duplicate'])
+    t.equal((await plugin.refresh(tokens.refresh_token)).statusCode, 200)
+    t.equal(plugin.provider.count('/revoke'), 0)
+  },
+)
+
+t.test('duplicateSeconds 0: every proved repetition is a replay (RFC 6749 §4.1.2, C-14)', async (t) => {
+  const plugin = await startPluginApp(t, { lifetimes: { duplicateSeconds: 0 } })
+  const { code } = await plugin.code()
+  const { access_token } = (await plugin.redeem(code)).json() as { access_token: string }
+  refused(t, await plugin.redeem(code), 400, 'invalid_grant')
+  t.equal((await plugin.call(access_token)).statusCode, 401)
+})
+
 t.test('a replay that proves less is no way to log others out (C-14)', async (t) => {
   const rows: [string, Record<string, string>][] = [
     ['a wrong verifier', { code_verifier: newPair().verifier }],
@@ -111,7 +137,10 @@ t.test('a replay that proves less is no way to log others out (C-14)', async (t)
       const plugin = await startPluginApp(t)
       const { code } = await plugin.code()
       const { access_token } = (await plugin.redeem(code)).json() as { access_token: string }
-      refused(t, await plugin.redeem(code, overrides), 400, 'invalid_grant')
+      for (const seconds of [0, 15]) {
+        plugin.store.advance(seconds)
+        refused(t, await plugin.redeem(code, overrides), 400, 'invalid_grant')
+      }
       t.equal((await plugin.call(access_token)).statusCode, 200)
       t.equal(plugin.provider.count('/revoke'), 0)
       t.same(eventsOf(plugin), ['session.activated'])
@@ -150,6 +179,7 @@ t.test('no secret of a whole login, good and bad, is in the log at trace level (
     refresh_token: string
   }
   await plugin.redeem(code, { client_secret: 'presented-secret' })
+  plugin.store.advance(15)
   await plugin.redeem(code)
   plugin.store.fail()
   await plugin.redeem(code)

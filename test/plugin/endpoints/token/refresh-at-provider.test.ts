@@ -39,6 +39,25 @@ t.test(
   },
 )
 
+t.test('who waits for another refresh waits 5 s, and is told how long its lease lasts (D-09)', async (t) => {
+  const plugin = await loggedIn(t)
+  const provider = slowProvider(plugin)
+  plugin.store.advance(NEAR_EXPIRY)
+  const first = plugin.refresh(plugin.tokens.refresh_token)
+  await until(() => refreshes(plugin) === 1)
+  const second = plugin.refresh(plugin.tokens.refresh_token)
+  const reads = plugin.store.calls.read ?? 0
+  await until(() => (plugin.store.calls.read ?? 0) > reads + 1)
+  plugin.store.advance(5)
+  const response = await second
+  t.equal(response.statusCode, 503)
+  const seconds = Number(response.headers['retry-after'])
+  t.ok(seconds > 0 && seconds <= 10, `${seconds} s are left of 15`)
+  provider.letGo()
+  t.equal((await first).statusCode, 200)
+  t.equal(refreshes(plugin), 1)
+})
+
 t.test('for scopes that were passed on, the provider narrows (F-16)', async (t) => {
   const clients = [
     {

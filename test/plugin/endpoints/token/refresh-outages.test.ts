@@ -61,18 +61,26 @@ t.test('the store fails at any call of a refresh: nothing is lost (G-08)', async
     }
 
     t.test(
-      'a lease that was written without an answer -> 503, and a retry is good when it has run out',
+      'a lease that was written without an answer is read back, and its owner goes on (D-09)',
       async (t) => {
         const plugin = await loggedIn(t)
         const provider = rotatingProvider(plugin)
         plugin.store.advance(NEAR_EXPIRY)
         plugin.store.loseAnswer('replace', 1)
-        refused(t, await plugin.refresh(plugin.tokens.refresh_token), 503, 'temporarily_unavailable')
-        t.same(provider.accepted, [])
-        plugin.store.advance(16)
         t.equal((await plugin.refresh(plugin.tokens.refresh_token)).statusCode, 200)
+        t.same(provider.accepted, ['provider-refresh-1'])
       },
     )
+
+    t.test('a lease that was not written -> 503, and the next attempt is good at once (D-09)', async (t) => {
+      const plugin = await loggedIn(t)
+      const provider = rotatingProvider(plugin)
+      plugin.store.advance(NEAR_EXPIRY)
+      plugin.store.fail('replace', 1)
+      refused(t, await plugin.refresh(plugin.tokens.refresh_token), 503, 'temporarily_unavailable')
+      t.same(provider.accepted, [])
+      t.equal((await plugin.refresh(plugin.tokens.refresh_token)).statusCode, 200)
+    })
   })
 
   t.test('after the provider has rotated: the swap is made again within the lease', async (t) => {
