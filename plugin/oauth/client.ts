@@ -13,7 +13,7 @@ export interface RegisteredClient {
   readonly authentication: 'none' | 'client_secret_basic' | 'client_secret_post'
   /** Of a confidential client. */
   readonly clientSecret?: string
-  /** Exact, but for the port of a loopback literal (RFC 8252 §7.3). */
+  /** Exact, but for the port of a loopback redirect (RFC 8252 §7.3). */
   readonly redirectUris: readonly string[]
   /** Scopes of ours that it may have. */
   readonly scopes: readonly string[]

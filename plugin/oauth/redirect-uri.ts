@@ -4,17 +4,19 @@ import { formatForm, parseForm } from './form.ts'
  * Redirect URIs are raw strings here and never pass through `URL`, which folds `127.1` and `0x7f.1` into
  * `127.0.0.1`, resolves dot segments and drops tabs: two different strings must stay two.
  */
-const LOOPBACK = /^http:\/\/(127\.0\.0\.1|\[::1\])(?::([1-9][0-9]{0,4}))?(\/[^\s\\#]*)$/
+const LOOPBACK =
+  /^http:\/\/(127\.0\.0\.1|\[::1\]|localhost)(?::([1-9][0-9]{0,4}))?(\/[^\s\\?#]*)?(\?[^\s\\#]*)?$/
 const HTTPS = /^https:\/\/(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([1-9][0-9]{0,4}))?(?:[/?]|$)/
-const PRIVATE_USE = /^[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:\/(?!\/)/
+const PRIVATE_USE = /^[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:\/\/?(?!\/)/
 const URI_CHARACTERS = /^(?:[A-Za-z0-9\-._~:/?[\]@!$&'()+,;=]|%[0-9A-Fa-f]{2})+$/
 const RESPONSE_PARAMETERS = ['code', 'state', 'iss', 'error', 'error_description', 'error_uri']
 
 /**
  * True if an authorization request may use `requested`: byte for byte the registered string, or, where both are
- * loopback literals, the same but for the port, which the operating system chooses for the app.
+ * on one loopback host, the same but for the port, which the operating system chooses for the app. There, an absent
+ * path equals `/`.
  *
- * Source: RFC 9700 §2.1, RFC 8252 §7.3.
+ * Source: RFC 9700 §2.1, RFC 8252 §7.3, RFC 3986 §6.2.3.
  */
 export function redirectUriMatches(registered: string, requested: string): boolean {
   if (registered === requested) return true
@@ -24,7 +26,8 @@ export function redirectUriMatches(registered: string, requested: string): boole
     one !== null &&
     other !== null &&
     one[1] === other[1] &&
-    one[3] === other[3] &&
+    (one[3] ?? '/') === (other[3] ?? '/') &&
+    one[4] === other[4] &&
     isPort(one[2]) &&
     isPort(other[2])
   )
@@ -53,7 +56,7 @@ export function redirectUriProblem(uri: string): string | undefined {
 }
 
 function schemeProblem(uri: string): string | undefined {
-  if (/^https?:\/\/[^/?]*@/i.test(uri)) return 'must not hold a user name or password'
+  if (/^[^:/?]*:\/\/[^/?]*@/.test(uri)) return 'must not hold a user name or password'
   if (uri.startsWith('https:')) {
     const match = HTTPS.exec(uri)
     return match !== null && isPort(match[1])
@@ -63,10 +66,13 @@ function schemeProblem(uri: string): string | undefined {
   if (uri.startsWith('http:')) {
     const match = LOOPBACK.exec(uri)
     if (match !== null && isPort(match[2])) return undefined
-    return 'must be https, or http://127.0.0.1/… or http://[::1]/… with a path; localhost is not a literal (RFC 8252 §8.3)'
+    return 'must be https, or http with 127.0.0.1, [::1] or localhost and an optional port (RFC 8252 §7.3)'
   }
-  if (PRIVATE_USE.test(uri)) return undefined
-  return 'must be https, a loopback literal, or a lower-case scheme with a dot and one slash, as com.example.app:/callback (RFC 8252 §7.1)'
+  if (PRIVATE_USE.test(uri)) {
+    // After two slashes there is an authority, which only browsers parse: what they cannot parse never opens the app.
+    return URL.canParse(uri) ? undefined : 'must be a URI that browsers can open: its host or port is none'
+  }
+  return 'must be https, http on loopback, or a lower-case scheme with a dot and one slash or two, as com.example.app:/callback (RFC 8252 §7.1)'
 }
 
 /** The response's own parameters would appear twice, and an app's reader may take the first (RFC 6749 §3.1). */
@@ -83,6 +89,14 @@ function queryProblem(uri: string): string | undefined {
 }
 
 /**
+/**
+ * True for a loopback redirect URI by name, which a resolver may send to another interface (RFC 8252 §8.3: NOT
+ * RECOMMENDED).
+ */
+export function isLocalhostRedirectUri(uri: string): boolean {
+  return LOOPBACK.exec(uri)?.[1] === 'localhost'
+}
+
  * The redirect URI with parameters added to its query; those that are undefined are left out.
  *
  * The URI's own bytes stay as they are. Source: RFC 6749 §3.1.2, §4.1.2.

@@ -1,6 +1,6 @@
 import { passThroughNames } from '../oauth/authorization.ts'
 import type { RegisteredClient } from '../oauth/client.ts'
-import { redirectUriKind, redirectUriProblem } from '../oauth/redirect-uri.ts'
+import { isLocalhostRedirectUri, redirectUriKind, redirectUriProblem } from '../oauth/redirect-uri.ts'
 import { isScopeToken } from '../oauth/scope.ts'
 import type { ConfigProblem } from './config-error.ts'
 import { isOrigin } from './rules.ts'
@@ -57,13 +57,18 @@ export function clientProblems(clients: ReadonlyMap<number, RegisteredClient>): 
 
 /** What an operator should hear of the registered apps at start. */
 export function clientWarnings(clients: readonly RegisteredClient[]): string[] {
-  return clients
-    .filter(
-      (client) =>
-        client.interaction === 'none' && client.redirectUris.some((uri) => redirectUriKind(uri) !== 'https'),
-    )
-    .map(
-      (client) =>
-        `client ${client.clientId}: interaction is none with a private-use or loopback redirect URI, so any app on the device can finish a remembered login unseen (RFC 8252 §8.6)`,
-    )
+  const warnings: string[] = []
+  for (const { clientId, interaction, redirectUris } of clients) {
+    if (interaction === 'none' && redirectUris.some((uri) => redirectUriKind(uri) !== 'https')) {
+      warnings.push(
+        `client ${clientId}: interaction is none with a private-use or loopback redirect URI, so any app on the device can finish a remembered login unseen (RFC 8252 §8.6)`,
+      )
+    }
+    if (redirectUris.some(isLocalhostRedirectUri)) {
+      warnings.push(
+        `client ${clientId}: a redirect URI is on localhost, a name that may be resolved to another interface; 127.0.0.1 or [::1] is recommended (RFC 8252 §8.3)`,
+      )
+    }
+  }
+  return warnings
 }

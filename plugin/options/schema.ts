@@ -121,7 +121,8 @@ export const ClientSchema = Type.Object(
     clientSecret: Type.Optional(Type.String({ minLength: 1, description: 'Of a confidential app.' })),
     redirectUris: Type.Array(Type.String(), {
       minItems: 1,
-      description: 'Compared byte for byte; a loopback literal matches any port (RFC 8252 §7.3).',
+      description:
+        'Compared byte for byte; http on 127.0.0.1, [::1] or localhost (not recommended) matches any port (RFC 8252 §7.3).',
     }),
     scopes: strings('Our scopes that this client may have.'),
     providerScopes: strings(

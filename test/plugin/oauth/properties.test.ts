@@ -181,24 +181,31 @@ t.test('redirect URI', async (t) => {
     fc.constantFrom('', ':', ':00', ':080', ':1e3', ':+1', ':①'),
   )
 
-  /** Without the port of a loopback literal; undefined if what stands there is no port. Written without a regex. */
+  /** Without the port of a loopback host; undefined if what stands there is no port. Written without a regex. */
   function withoutLoopbackPort(uri: string): string | undefined {
-    const host = ['http://127.0.0.1', 'http://[::1]'].find((prefix) => uri.startsWith(prefix))
+    const hosts = ['http://127.0.0.1', 'http://[::1]', 'http://localhost']
+    const host = hosts.find((prefix) => uri.startsWith(prefix))
+    'http://localhost/cb',
+    'http://localhost',
+    'com.example.app://cb',
     if (host === undefined) return undefined
-    const slash = uri.indexOf('/', host.length)
-    if (slash === -1) return undefined
-    const authorityTail = uri.slice(host.length, slash)
+    const ends = ['/', '?'].map((end) => uri.indexOf(end, host.length)).filter((index) => index !== -1)
+    const end = Math.min(uri.length, ...ends)
+    const authorityTail = uri.slice(host.length, end)
     const number = Number(authorityTail.slice(1))
     const isPort =
       authorityTail === `:${number}` && Number.isInteger(number) && number >= 1 && number <= 65_535
-    return authorityTail === '' || isPort ? host + uri.slice(slash) : undefined
+    const path = uri[end] === '/' ? '' : '/'
+    return authorityTail === '' || isPort ? host + path + uri.slice(end) : undefined
   }
 
-  t.test('only the port of a loopback literal may differ (RFC 8252 §7.3, A-04, A-05)', async () => {
+  t.test('only the port of a loopback host may differ (RFC 8252 §7.3, A-04, A-05)', async () => {
     let matched = 0
     const withPort = fc
       .tuple(registered, port)
-      .map(([uri, chosen]) => uri.replace(/^(http:\/\/(?:127\.0\.0\.1|\[::1\]))(?::\d+)?/, `$1${chosen}`))
+      .map(([uri, chosen]) =>
+        uri.replace(/^(http:\/\/(?:127\.0\.0\.1|\[::1\]|localhost))(?::\d+)?/, `$1${chosen}`),
+      )
     const edit = fc.record({
       at: fc.nat(40),
       remove: fc.nat(2),
@@ -240,6 +247,7 @@ t.test('redirect URI', async (t) => {
         fc.constantFrom('a.ex', '127.0.0.1', '[::1]', '127.1', 'localhost', 'u@a.ex', ''),
         fc.constantFrom('', ':1', ':99999', ':x'),
         fc.constantFrom('', '/', '/cb', '/cb?x=1', '/cb#x', '/c\\b', '//x', '/%zz', '/*'),
+          'com.ex://',
       )
       .map((parts) => parts.join(''))
     fc.assert(
@@ -250,8 +258,8 @@ t.test('redirect URI', async (t) => {
         assert.deepEqual([username, password, hash], ['', '', ''])
         assert.ok(
           protocol === 'https:' ||
-            (protocol === 'http:' && (hostname === '127.0.0.1' || hostname === '[::1]')) ||
-            (protocol.includes('.') && hostname === ''),
+            (protocol === 'http:' && ['127.0.0.1', '[::1]', 'localhost'].includes(hostname)) ||
+            protocol.includes('.'),
           candidate,
         )
       }),

@@ -62,7 +62,7 @@ t.test('every problem is listed at once', async (t) => {
     clients: [
       {
         clientId: 'a',
-        redirectUris: ['myapp:/cb', 'https://ok.example/cb', 'http://localhost/cb'],
+        redirectUris: ['myapp:/cb', 'https://ok.example/cb', 'http://127.1/cb'],
         scopes: ['a b'],
       },
       { clientId: 'a', redirectUris: ['com.example:/cb'], passThrough: ['client_id'] },

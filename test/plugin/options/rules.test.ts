@@ -166,6 +166,12 @@ t.test('what weakens security is said at start, loudly (SC-07)', async (t) => {
     /client app: interaction is none/,
   ])
   t.same(warnings(withClient({ interaction: 'none' })), [], 'https is claimed')
+  t.match(
+    warnings(withClient({ redirectUris: ['http://127.0.0.1/cb', 'http://localhost:3000'] })),
+    [/client app: a redirect URI is on localhost.*RFC 8252 §8\.3/],
+    'A-04',
+  )
+  t.same(warnings(withClient({ redirectUris: ['http://127.0.0.1/cb', 'https://localhost.example/'] })), [])
 })
 
 t.test('the memory store is refused in production (G-13)', async (t) => {

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { refusedLocally, startManyClients, validQuery } from '../../../support/authorize-requests.ts'
+import { startPluginApp } from '../../../support/plugin-app.ts'
 
 const { plugin, app, get, transactions } = await startManyClients(t)
 
@@ -116,6 +117,27 @@ t.test('a loopback literal matches any port and nothing else (RFC 8252 §7.3, A-
     refusedLocally(t, (await plugin.authorize({ redirect_uri })).response, 400, redirect_uri)
   }
 })
+
+t.test(
+  'localhost is a loopback host of its own, two slashes are a scheme of their own (A-04, A-06)',
+  async (t) => {
+    const { authorize } = await startPluginApp(t, {
+      clients: [{ clientId: 'app', redirectUris: ['http://localhost', 'com.example.app://cb'] }],
+    })
+    for (const redirect_uri of ['http://localhost:5173', 'http://localhost:1/', 'com.example.app://cb']) {
+      t.equal((await authorize({ redirect_uri })).response.statusCode, 302, redirect_uri)
+    }
+    for (const redirect_uri of [
+      'http://127.0.0.1:5173',
+      'http://[::1]:5173/',
+      'http://localhost:5173/cb',
+      'http://LOCALHOST:5173/',
+      'com.example.app:/cb',
+    ]) {
+      refusedLocally(t, (await authorize({ redirect_uri })).response, 400, redirect_uri)
+    }
+  },
+)
 
 t.test(
   'each refusal is an audit event with its reason, and no redirect follows an unproved URI (J-04)',
