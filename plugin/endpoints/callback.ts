@@ -13,7 +13,7 @@ import { OAuthError, type Reason } from '../oauth/errors.ts'
 import { redirectUriMatches } from '../oauth/redirect-uri.ts'
 import { type Handle, hashCredential, issueHandle, parseHandle, sameHash } from '../secrets/handles.ts'
 import { sendAuthorizationResponse } from './authorize/authorization-response.ts'
-import { isSameBrowser, unbindBrowser } from './authorize/browser-binding.ts'
+import { boundTransactions, isSameBrowser, unbindBrowser } from './authorize/browser-binding.ts'
 import type { Services } from './services.ts'
 
 /**
@@ -27,9 +27,13 @@ export function callbackRoute(scope: FastifyInstance, services: Services): void 
     schema: callbackSchema,
     handler: async (request, reply) => {
       const response = parseAuthorizationResponse(rawQuery(request))
-      const transaction = await findTransaction(services, response.state)
+      const { cookie } = request.headers
+      const transaction =
+        response.state === undefined
+          ? await findTransactionOfBrowser(services, response, cookie)
+          : await findTransaction(services, response.state)
       const { stored } = transaction
-      const outcome = judgeResponse(services, transaction, response, request.headers.cookie)
+      const outcome = judgeResponse(services, transaction, response, cookie)
 
       if (!(await services.grants.replace(stored, outcome.next))) throw new OAuthError('state_used')
       services.transactions.finish(stored.grant.id)
@@ -40,9 +44,9 @@ export function callbackRoute(scope: FastifyInstance, services: Services): void 
   })
 }
 
-/** A grant that waits for the provider, and the state that has found it. */
+/** A grant that waits for the provider, and the state that has found it; an error may do without. */
 interface Transaction {
-  readonly state: Handle
+  readonly state: Handle | undefined
   readonly stored: StoredGrant<AuthorizingGrant>
 }
 
@@ -53,6 +57,29 @@ async function findTransaction({ grants }: Services, value: string): Promise<Tra
   if (stored.grant.status !== 'authorizing') throw new OAuthError('state_used')
   if (!sameHash(stored.grant.stateHash, hashCredential(state.value))) throw new OAuthError('state_unknown')
   return { state, stored: stored as StoredGrant<AuthorizingGrant> }
+}
+
+/**
+ * The one login that a browser has under way, for an error that came without `state` (B-08). Anybody can send a browser
+ * here with such an error, so whatever does not hold touches nothing.
+ *
+ * @throws OAuthError `callback_malformed`
+ */
+async function findTransactionOfBrowser(
+  { grants, options, provider }: Services,
+  response: AuthorizationResponse,
+  cookieHeader: string | undefined,
+): Promise<Transaction> {
+  const [id, ...others] = boundTransactions(options, cookieHeader)
+  const stored = id === undefined || others.length > 0 ? null : await grants.read(id)
+  if (
+    stored?.grant.status !== 'authorizing' ||
+    !isSameBrowser(options, stored.grant, cookieHeader) ||
+    !issuerMatches(response, provider)
+  ) {
+    throw new OAuthError('callback_malformed')
+  }
+  return { state: undefined, stored: stored as StoredGrant<AuthorizingGrant> }
 }
 
 /** What the grant becomes, and who is told what about it: the app, or nobody but the browser. */
@@ -93,7 +120,7 @@ function issueCode(
   { state, stored: { grant } }: Transaction,
   providerCode: string,
 ): { next: Grant; code: string } | null {
-  const secrets = deriveTransactionSecrets(seals, options.provider, grant, state.secret)
+  const secrets = state && deriveTransactionSecrets(seals, options.provider, grant, state.secret)
   if (!secrets) return null
 
   const code = issueHandle('code', grant.id)

@@ -1,6 +1,10 @@
 import type { FastifyRequest } from 'fastify'
 import type { RegisteredClient, ResourceServer } from '../oauth/client.ts'
-import { identifyClient, identifyResourceServer } from '../oauth/client-authentication.ts'
+import {
+  type ClientParameter,
+  identifyClient,
+  identifyResourceServer,
+} from '../oauth/client-authentication.ts'
 import { OAuthError } from '../oauth/errors.ts'
 import type { FormParameters } from '../oauth/form.ts'
 import type { Services } from './services.ts'
@@ -9,7 +13,7 @@ import type { Services } from './services.ts'
 export function clientOf(
   services: Services,
   request: FastifyRequest,
-  parameters: FormParameters,
+  parameters: FormParameters<ClientParameter>,
 ): RegisteredClient {
   const { clients, publicUrl } = services.options
   return audited(services, request, (authorization) =>
@@ -21,7 +25,7 @@ export function clientOf(
 export function resourceServerOf(
   services: Services,
   request: FastifyRequest,
-  parameters: FormParameters,
+  parameters: FormParameters<ClientParameter>,
 ): ResourceServer {
   const { resourceServers, publicUrl } = services.options
   return audited(services, request, (authorization) =>

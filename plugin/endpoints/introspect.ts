@@ -2,9 +2,8 @@ import type { FastifyInstance } from 'fastify'
 import { formRoute } from '../http/route.ts'
 import { introspectSchema } from '../http/schemas.ts'
 import { OAuthError } from '../oauth/errors.ts'
-import type { FormParameters } from '../oauth/form.ts'
 import { formatScope } from '../oauth/scope.ts'
-import { parseTokenParameter } from '../oauth/token.ts'
+import { parseTokenParameter, tokenParameters } from '../oauth/token.ts'
 import { resourceServerOf } from './client.ts'
 import type { Services } from './services.ts'
 
@@ -17,8 +16,8 @@ export function introspectRoute(scope: FastifyInstance, services: Services): voi
   formRoute(scope, {
     url: '/introspect',
     schema: introspectSchema,
-    handler: async (request) => {
-      const parameters = request.body as FormParameters
+    parameters: tokenParameters,
+    handler: async (request, parameters) => {
       resourceServerOf(services, request, parameters)
       try {
         const session = await sessions.resolve(parseTokenParameter(parameters))

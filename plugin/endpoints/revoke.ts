@@ -5,8 +5,7 @@ import { narrowCors } from '../http/cors.ts'
 import { formRoute } from '../http/route.ts'
 import { revokeSchema } from '../http/schemas.ts'
 import type { RegisteredClient } from '../oauth/client.ts'
-import type { FormParameters } from '../oauth/form.ts'
-import { parseTokenParameter } from '../oauth/token.ts'
+import { parseTokenParameter, tokenParameters } from '../oauth/token.ts'
 import { familyOf, hashCredential, hashFamily, parseHandle, sameHash } from '../secrets/handles.ts'
 import { clientOf } from './client.ts'
 import { endGrantByHandle, type PresentedHandle } from './end-grant-by-handle.ts'
@@ -22,8 +21,8 @@ export function revokeRoute(scope: FastifyInstance, services: Services): void {
   formRoute(scope, {
     url: '/revoke',
     schema: revokeSchema,
-    handler: async (request) => {
-      const parameters = request.body as FormParameters
+    parameters: tokenParameters,
+    handler: async (request, parameters) => {
       const client = clientOf(services, request, parameters)
       narrowCors(request, client)
       const presented = await findPresented(

@@ -6,7 +6,7 @@ import type {
   RouteOptions,
 } from 'fastify'
 import { OAuthError } from '../oauth/errors.ts'
-import { assertFormMediaType } from '../oauth/form.ts'
+import { assertFormMediaType, type FormParameters, parseForm } from '../oauth/form.ts'
 import { rawQuery } from './query.ts'
 
 declare module 'fastify' {
@@ -30,11 +30,37 @@ export function pageRoute(scope: FastifyInstance, endpoint: Endpoint): void {
   })
 }
 
+/** A body of which no parameter has been looked at. */
+interface UnparsedForm {
+  readonly text: string
+}
+
+/** The scope's parser of forms, which serves all routes, hands the body on: each route knows what it reads of it. */
+export function unparsedForm(text: string): Record<string, unknown> & UnparsedForm {
+  return { text }
+}
+
+interface FormEndpoint<Name extends string> extends Omit<Endpoint, 'handler'> {
+  /** All that the handler reads; everything else in the form is ignored (C-05). */
+  readonly parameters: readonly Name[]
+  readonly handler: (request: FastifyRequest, parameters: FormParameters<Name>) => Promise<unknown>
+}
+
 /** A route that takes a form: POST, and what cannot be a form is refused before it is read (C-01 to C-03). */
-export function formRoute(scope: FastifyInstance, endpoint: Endpoint): void {
-  route(scope, ['POST'], endpoint, {
-    preParsing: (request, _reply, _payload, done) => done(thrownBy(refuseNonForm, request) ?? null),
-  })
+export function formRoute<Name extends string>(scope: FastifyInstance, endpoint: FormEndpoint<Name>): void {
+  const { parameters, handler, ...more } = endpoint
+  const parseAndHandle = (request: FastifyRequest) => {
+    const body = request.body as UnparsedForm | undefined
+    return handler(request, parseForm(body?.text ?? '', parameters))
+  }
+  route(
+    scope,
+    ['POST'],
+    { ...more, handler: parseAndHandle },
+    {
+      preParsing: (request, _reply, _payload, done) => done(thrownBy(refuseNonForm, request) ?? null),
+    },
+  )
 }
 
 /** A route whose responses to the given methods are JSON. */

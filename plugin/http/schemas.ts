@@ -1,8 +1,8 @@
 import Type, { type TProperties } from 'typebox'
 
 /**
- * The wire shapes, for validation and for an OpenAPI document. Parameters are strings here and no more: which
- * of them is wrong, and in which order that is told, is the protocol's business (`oauth/`).
+ * The wire shapes, for an OpenAPI document. They validate nothing: what of a request is read, what of that is wrong,
+ * and in which order that is told, is the protocol's business (`oauth/`).
  */
 const optional = (description: string) => Type.Optional(Type.String({ description }))
 /** Unknown parameters are ignored (RFC 6749 §3.1, §3.2). */
@@ -27,12 +27,12 @@ export const authorizeSchema = {
   summary: 'Authorization endpoint (RFC 6749 §3.1, RFC 7636 §4.3)',
   querystring: form({
     client_id: optional('Registered client.'),
-    redirect_uri: optional('Exactly as registered; a loopback literal with any port.'),
+    redirect_uri: optional('Exactly as registered; a loopback address with any port.'),
     response_type: optional('code'),
     code_challenge: optional('43 base64url characters.'),
     code_challenge_method: optional('S256'),
     scope: optional('Default: all that the client may have.'),
-    state: optional('At most 512 printable ASCII characters.'),
+    state: optional('Printable ASCII characters; comes back as it is.'),
   }),
 }
 
@@ -56,7 +56,7 @@ export const tokenSchema = {
   body: form({
     grant_type: optional('authorization_code or refresh_token. Required.'),
     code: optional('With authorization_code.'),
-    redirect_uri: optional('With authorization_code: as in the authorization request.'),
+    redirect_uri: optional('With authorization_code: as in the authorization request, or left out.'),
     code_verifier: optional('With authorization_code: 43 to 128 unreserved characters.'),
     refresh_token: optional('With refresh_token.'),
     scope: optional('With refresh_token: at most what was granted.'),

@@ -1,10 +1,8 @@
 import formbody from '@fastify/formbody'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { TSchema } from 'typebox'
-import { Compile } from 'typebox/compile'
 import { OAuthError } from '../oauth/errors.ts'
-import { parseForm } from '../oauth/form.ts'
 import { type FailureAudit, sendErrorResponse } from './error-response.ts'
+import { unparsedForm } from './route.ts'
 
 /** No request to these routes is longer (K-01). */
 const BODY_LIMIT_BYTES = 16 * 1024
@@ -18,13 +16,9 @@ const URL_LIMIT_BYTES = 8 * 1024
  */
 export async function secureScope(scope: FastifyInstance, audit: FailureAudit): Promise<void> {
   scope.removeAllContentTypeParsers()
-  await scope.register(formbody, { bodyLimit: BODY_LIMIT_BYTES, parser: (text) => parseForm(text) })
-  scope.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
-    // The routes read their query raw: what the app's querystringParser makes of it does not count.
-    if (httpPart === 'querystring') return (value) => ({ value })
-    const validator = Compile(schema)
-    return (value) => (validator.Check(value) ? { value } : { error: new OAuthError('parameter_invalid') })
-  })
+  await scope.register(formbody, { bodyLimit: BODY_LIMIT_BYTES, parser: unparsedForm })
+  // The routes parse their raw query or form: what the app's parsers and validators make of it does not count.
+  scope.setValidatorCompiler(() => (value) => ({ value }))
   // Schemas describe our responses and never cut them, whatever serializer the app prefers.
   scope.setSerializerCompiler(() => (body) => JSON.stringify(body))
   scope.setReplySerializer((body) => JSON.stringify(body))

@@ -1,6 +1,6 @@
 import type { RegisteredClient } from './client.ts'
 import { OAuthError } from './errors.ts'
-import type { FormParameters } from './form.ts'
+import { type FormParameters, parseForm } from './form.ts'
 import { isCodeChallenge } from './pkce.ts'
 import { appendToRedirectUri, redirectUriMatches } from './redirect-uri.ts'
 import { grantScope } from './scope.ts'
@@ -38,20 +38,40 @@ const PASS_THROUGH_SYNTAX: ReadonlyMap<string, RegExp> = new Map([
 /** What `clients[].passThrough` may list (OIDC Core §3.1.2.1). */
 export const passThroughNames: readonly string[] = [...PASS_THROUGH_SYNTAX.keys()]
 
-const STATE = /^[\x20-\x7e]{1,512}$/
+/** VSCHAR (RFC 6749 A.5). Its length is limited by the URL's alone: apps keep what they like in it (A-12). */
+const STATE = /^[\x20-\x7e]+$/
+
+/** What is read of every authorization request; those on a client's `passThrough` list are read besides. */
+const REQUEST_PARAMETERS = [
+  'client_id',
+  'redirect_uri',
+  'response_type',
+  'response_mode',
+  'code_challenge',
+  'code_challenge_method',
+  'scope',
+  'state',
+  'prompt',
+  'request',
+  'request_uri',
+  'registration',
+  'claims',
+] as const
+type RequestParameters = FormParameters<(typeof REQUEST_PARAMETERS)[number]>
 
 /**
  * Checks an authorization request, in the one order that is safe: client, redirect URI, everything else.
  *
- * @param parameters the parsed query; a repeated parameter has been refused there.
- * @throws OAuthError `authorize_client_unknown`, `redirect_uri_mismatch`: respond here, never redirect. All others
- *   have a `redirectTo`: respond there.
+ * @param query raw, without its question mark.
+ * @throws OAuthError `authorize_client_unknown`, `redirect_uri_mismatch` and those of `parseForm`: respond here, never
+ *   redirect. All others have a `redirectTo`: respond there.
  * Source: RFC 6749 §4.1.1, §4.1.2.1; RFC 7636 §4.3, §4.4.1; RFC 9700 §2.1.
  */
 export function validateAuthorizationRequest(
-  parameters: FormParameters,
+  query: string,
   clients: ReadonlyMap<string, RegisteredClient>,
 ): VerifiedAuthorizationRequest {
+  const parameters = parseForm(query, REQUEST_PARAMETERS)
   const client = clients.get(parameters.client_id ?? '')
   if (client === undefined || !client.enabled) throw new OAuthError('authorize_client_unknown')
 
@@ -59,6 +79,8 @@ export function validateAuthorizationRequest(
   if (redirectUri === undefined || !client.redirectUris.some((uri) => redirectUriMatches(uri, redirectUri))) {
     throw new OAuthError('redirect_uri_mismatch')
   }
+
+  const forProvider = parseForm(query, client.passThrough)
 
   // Whatever is refused first, the app needs its state to tell which of its requests failed.
   const stateIsValid = parameters.state === undefined || STATE.test(parameters.state)
@@ -69,7 +91,9 @@ export function validateAuthorizationRequest(
     const codeChallenge = requireCodeChallenge(parameters)
     const scope = grantScope(parameters.scope, client.scopes)
     if (!stateIsValid) throw new OAuthError('state_malformed')
-    const passThrough = selectPassThrough(parameters, client)
+    // The provider sees one client for all apps: a silent login for one could ride on consent given to another.
+    if (parameters.prompt?.split(' ').includes('none')) throw new OAuthError('prompt_none')
+    const passThrough = checkPassThrough(forProvider)
     const { max_age } = passThrough
 
     const request: Omit<VerifiedAuthorizationRequest, typeof verified> = {
@@ -89,14 +113,14 @@ export function validateAuthorizationRequest(
   }
 }
 
-function assertResponseType(parameters: FormParameters): void {
+function assertResponseType(parameters: RequestParameters): void {
   if (parameters.response_type === undefined) throw new OAuthError('response_type_missing')
   if (parameters.response_type !== 'code') throw new OAuthError('response_type_unsupported')
   if ((parameters.response_mode ?? 'query') !== 'query') throw new OAuthError('response_mode_unsupported')
 }
 
 /** Ignoring these would run a request other than the one that the app signed or pushed (OIDC Core §6). */
-function assertNoRequestObject(parameters: FormParameters): void {
+function assertNoRequestObject(parameters: RequestParameters): void {
   if (parameters.request !== undefined) throw new OAuthError('request_object_unsupported')
   if (parameters.request_uri !== undefined) throw new OAuthError('request_uri_unsupported')
   if (parameters.registration !== undefined || parameters.claims !== undefined) {
@@ -104,7 +128,7 @@ function assertNoRequestObject(parameters: FormParameters): void {
   }
 }
 
-function requireCodeChallenge(parameters: FormParameters): string {
+function requireCodeChallenge(parameters: RequestParameters): string {
   if (parameters.code_challenge === undefined) throw new OAuthError('challenge_missing')
   // An absent method means `plain` (RFC 7636 §4.3), which proves nothing to whoever saw the request.
   if (parameters.code_challenge_method !== 'S256') throw new OAuthError('challenge_method_unsupported')
@@ -113,22 +137,19 @@ function requireCodeChallenge(parameters: FormParameters): string {
 }
 
 /**
- * The parameters that an app has sent for the provider: those on its client's list, and no others.
+ * The parameters that an app has sent for the provider, each value checked.
  *
- * @throws OAuthError `prompt_none` for every client; `parameter_invalid` for a value that is not as it should be.
+ * @param parameters those on the client's list, and no others.
+ * @throws OAuthError `parameter_invalid` for a value that is not as it should be.
  */
-function selectPassThrough(parameters: FormParameters, client: RegisteredClient): Record<string, string> {
-  // The provider sees one client for all apps: a silent login for one could ride on consent given to another.
-  if (parameters.prompt?.split(' ').includes('none')) throw new OAuthError('prompt_none')
-
-  const selected: Record<string, string> = {}
-  for (const name of client.passThrough) {
-    const value = parameters[name]
+function checkPassThrough(parameters: FormParameters): Record<string, string> {
+  const checked: Record<string, string> = {}
+  for (const [name, value] of Object.entries(parameters)) {
     if (value === undefined) continue
     if (!PASS_THROUGH_SYNTAX.get(name)!.test(value)) throw new OAuthError('parameter_invalid')
-    selected[name] = value
+    checked[name] = value
   }
-  return selected
+  return checked
 }
 
 /** What the app is told at its redirect URI, in the names of the wire. `iss` is our issuer (RFC 9207 §2). */

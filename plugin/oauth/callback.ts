@@ -3,13 +3,18 @@ import { parseForm } from './form.ts'
 
 /** The provider's authorization response. Its syntax is checked; whose it is, is not. */
 export type AuthorizationResponse = {
-  /** A state handle by its looks. */
-  readonly state: string
   /** As received, to be judged by `issuerMatches`. */
   readonly iss: string | undefined
 } & (
-  | { readonly code: string; readonly error?: undefined }
   | {
+      /** A state handle by its looks. */
+      readonly state: string
+      readonly code: string
+      readonly error?: undefined
+    }
+  | {
+      /** The same; undefined from providers that leave it out when the user declines (B-08). */
+      readonly state: string | undefined
       /** For the app, already mapped. */
       readonly error: string
       /** For the log: what the provider said, one line of at most 256 characters. Untrusted. */
@@ -20,6 +25,8 @@ export type AuthorizationResponse = {
 
 const STATE_HANDLE = /^pks_[A-Za-z0-9_-]{64}$/
 const CODE = /^[\x20-\x7e]{1,4096}$/
+/** What is read of a response; `error_description` is for the log, and read by itself. */
+const RESPONSE_PARAMETERS = ['state', 'code', 'error', 'iss'] as const
 const ERRORS = [
   'access_denied',
   'login_required',
@@ -30,25 +37,27 @@ const ERRORS = [
   'temporarily_unavailable',
   'server_error',
 ]
+/** Words of providers for a user who does not want to sign in. */
+const CANCELLATIONS = ['user_cancelled_authorize', 'user_cancelled_login', 'consent_denied']
 
 /**
  * Reads the query of the callback. Pure syntax: whatever it throws, no grant has been touched.
  *
  * @param query raw, without its question mark.
- * @throws OAuthError `state_unknown` where the state cannot be one of ours; `callback_malformed` where there is
- *   none, or not exactly one of code and error, or a code that is no code; and those of `parseForm`.
+ * @throws OAuthError `state_unknown` where the state cannot be one of ours; `callback_malformed` where a
+ *   code comes without one, or there is not exactly one of code and error, or a code that is no code; and those of `parseForm`.
  * Source: RFC 6749 §4.1.2, §4.1.2.1, Appendix A.11.
  */
 export function parseAuthorizationResponse(query: string): AuthorizationResponse {
-  // Providers break the lines of their descriptions, and a declined consent must still reach the app.
-  const { state, code, error, error_description, iss } = parseForm(query, ['error_description'])
+  const { state, code, error, iss } = parseForm(query, RESPONSE_PARAMETERS)
 
-  if (state === undefined) throw new OAuthError('callback_malformed')
-  if (!STATE_HANDLE.test(state)) throw new OAuthError('state_unknown')
+  if (state !== undefined && !STATE_HANDLE.test(state)) throw new OAuthError('state_unknown')
   if (error !== undefined && code === undefined) {
-    return { state, iss, error: mapProviderError(error), detail: oneLine(error, error_description) }
+    // Descriptions come in any bytes, and a declined consent must still reach the app: the lenient parser will do.
+    const description = new URLSearchParams(query).get('error_description')
+    return { state, iss, error: mapProviderError(error), detail: oneLine(error, description) }
   }
-  if (error !== undefined || code === undefined || !CODE.test(code)) {
+  if (state === undefined || error !== undefined || code === undefined || !CODE.test(code)) {
     throw new OAuthError('callback_malformed')
   }
   return { state, iss, code }
@@ -56,7 +65,8 @@ export function parseAuthorizationResponse(query: string): AuthorizationResponse
 
 /**
  * True if the response is the configured provider's, for codes and errors alike. A mismatch ends the grant:
- * somebody is mixing providers up.
+ * somebody is mixing providers up. An error without `state` may lack `iss` as well: such providers send nothing but
+ * the error, and `iss` is no secret that would prove where it comes from (B-08).
  *
  * Source: RFC 9207 §2.4. Simple string comparison (RFC 3986 §6.2.1).
  */
@@ -64,15 +74,17 @@ export function issuerMatches(
   response: AuthorizationResponse,
   provider: { readonly issuer: string; readonly issRequired: boolean },
 ): boolean {
-  return response.iss === undefined ? !provider.issRequired : response.iss === provider.issuer
+  if (response.iss === undefined) return !provider.issRequired || response.state === undefined
+  return response.iss === provider.issuer
 }
 
-/** The provider's error code if an app may see it, otherwise `server_error`. */
+/** The provider's error code if an app may see it, `access_denied` for a user's cancel, otherwise `server_error`. */
 export function mapProviderError(error: string): string {
+  if (CANCELLATIONS.includes(error)) return 'access_denied'
   return ERRORS.includes(error) ? error : 'server_error'
 }
 
-function oneLine(error: string, description: string | undefined): string {
-  const text = description === undefined ? error : `${error}: ${description}`
+function oneLine(error: string, description: string | null): string {
+  const text = !description ? error : `${error}: ${description}`
   return text.slice(0, 256).replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
 }

@@ -3,6 +3,11 @@ import type { RegisteredClient, ResourceServer } from './client.ts'
 import { OAuthError, type Reason } from './errors.ts'
 import { decodeFormComponent, type FormParameters } from './form.ts'
 
+/** The parameters by which a client identifies itself in a form (RFC 6749 §2.3.1, RFC 7521 §4.2). */
+export const clientParameters = ['client_id', 'client_secret', 'client_assertion'] as const
+/** One of `clientParameters`. */
+export type ClientParameter = (typeof clientParameters)[number]
+
 interface ClientCredentials {
   readonly clientId: string
   readonly method: 'none' | 'client_secret_basic' | 'client_secret_post' | 'client_assertion'
@@ -24,7 +29,7 @@ const BASIC = /^Basic +([A-Za-z0-9+/]+={0,2})$/i
  */
 export function identifyClient(
   authorization: string | undefined,
-  parameters: FormParameters,
+  parameters: FormParameters<ClientParameter>,
   clients: ReadonlyMap<string, RegisteredClient>,
   realm: string,
 ): RegisteredClient {
@@ -49,7 +54,7 @@ export function identifyClient(
  */
 export function identifyResourceServer(
   authorization: string | undefined,
-  parameters: FormParameters,
+  parameters: FormParameters<ClientParameter>,
   resourceServers: ReadonlyMap<string, ResourceServer>,
   realm: string,
 ): ResourceServer {
@@ -66,7 +71,7 @@ export function identifyResourceServer(
 
 function readCredentials(
   authorization: string | undefined,
-  parameters: FormParameters,
+  parameters: FormParameters<ClientParameter>,
   realm: string,
 ): ClientCredentials {
   const basic = authorization === undefined ? undefined : parseBasic(authorization, realm)

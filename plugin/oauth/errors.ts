@@ -107,7 +107,7 @@ const responses = {
     error: 'invalid_scope',
     description: 'A requested scope is malformed or not allowed for this client.',
   },
-  state_malformed: invalidRequest('state must be at most 512 printable ASCII characters.'),
+  state_malformed: invalidRequest('state must be printable ASCII characters.'),
   request_object_unsupported: {
     status: 400,
     error: 'request_not_supported',
@@ -154,7 +154,6 @@ const responses = {
   },
   verifier_malformed: invalidRequest('code_verifier must be 43 to 128 unreserved characters.'),
   code_missing: invalidRequest('code is missing or too long.'),
-  redirect_uri_missing: invalidRequest('redirect_uri is missing.'),
   refresh_token_missing: invalidRequest('refresh_token is missing or too long.'),
   token_missing: invalidRequest('token is missing or too long.'),
   code_unknown: INVALID_GRANT,

@@ -1,7 +1,10 @@
 import { OAuthError } from './errors.ts'
 
-/** Decoded parameters without a prototype, each name once; an empty value counts as omitted (RFC 6749 §3.1). */
-export type FormParameters = Readonly<Record<string, string | undefined>>
+/**
+ * The parameters that an endpoint reads, decoded, without a prototype; an empty value counts as omitted (RFC 6749
+ * §3.1). To read one that is not among the names does not compile.
+ */
+export type FormParameters<Name extends string = string> = { readonly [N in Name]?: string | undefined }
 
 const MAX_PARAMETERS = 32
 const MEDIA_TYPE = /^application\/x-www-form-urlencoded(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?$/i
@@ -23,30 +26,38 @@ export function assertFormMediaType(contentType: string | undefined): void {
 /**
  * Parses application/x-www-form-urlencoded: a body, or a query without its question mark.
  *
- * Strict where lenient parsers disagree with each other, because two readers of one request are how parameters
- * get smuggled: visible ASCII, valid escapes, valid UTF-8, no control characters, no name twice once decoded.
+ * What is read is read strictly, because two readers of one request are how parameters get smuggled: visible ASCII,
+ * valid escapes, valid UTF-8, no control characters, no name twice once decoded. What is not read is ignored,
+ * whatever it is and however often it comes.
  *
- * @param freeText names whose values may hold control characters; never an identifier or a credential.
- * @throws OAuthError `form_malformed`, `parameter_repeated`, `parameters_too_many` (more than 32).
- * Source: RFC 6749 §3.1, §3.2, Appendix B. Linear in the length of `text`.
+ * @param names the parameters that the caller reads.
+ * @throws OAuthError `form_malformed`, `parameter_repeated`, `parameters_too_many` (more than 32, ignored ones
+ *   included).
+ * Source: RFC 6749 §3.1, §3.2, §4.1.2, Appendix B; requirements A-10, B-06, C-04, C-05. Linear in the length of `text`.
  */
-export function parseForm(text: string, freeText: readonly string[] = []): FormParameters {
-  if (!VISIBLE_ASCII.test(text)) throw new OAuthError('form_malformed')
-  const parameters: Record<string, string> = Object.create(null)
-  const names = new Set<string>()
+export function parseForm<Name extends string>(text: string, names: readonly Name[]): FormParameters<Name> {
+  const parameters: Partial<Record<Name, string>> = Object.create(null)
+  const seen = new Set<Name>()
+  let count = 0
   for (const pair of text.split('&')) {
     if (pair === '') continue
-    if (names.size === MAX_PARAMETERS) throw new OAuthError('parameters_too_many')
+    count += 1
+    if (count > MAX_PARAMETERS) throw new OAuthError('parameters_too_many')
 
     const separator = pair.indexOf('=')
-    const name = decode(separator === -1 ? pair : pair.slice(0, separator))
-    if (names.has(name)) throw new OAuthError('parameter_repeated')
-    names.add(name)
+    const name = decodeName(separator === -1 ? pair : pair.slice(0, separator))
+    if (!isOneOf(names, name)) continue
+    if (seen.has(name)) throw new OAuthError('parameter_repeated')
+    seen.add(name)
 
-    const value = separator === -1 ? '' : decode(pair.slice(separator + 1), freeText.includes(name))
+    const value = separator === -1 ? '' : decodeValue(pair.slice(separator + 1))
     if (value !== '') parameters[name] = value
   }
   return parameters
+}
+
+function isOneOf<Name extends string>(names: readonly Name[], name: string | undefined): name is Name {
+  return (names as readonly (string | undefined)[]).includes(name)
 }
 
 /**
@@ -72,25 +83,38 @@ function encode(text: string): string {
 }
 
 /**
- * Decodes one name or value. Control characters are let through: the caller knows whether they may be there.
+ * Decodes one component. Control characters are let through: the caller knows whether they may be there.
  *
  * @throws OAuthError `form_malformed`: not visible ASCII, a broken escape, or not UTF-8 once decoded.
  */
 export function decodeFormComponent(text: string): string {
   if (!VISIBLE_ASCII.test(text)) throw new OAuthError('form_malformed')
-  return decode(text, true)
-}
-
-/** @param text visible ASCII, so that control characters can only come out of its escapes. */
-function decode(text: string, mayHoldControls = false): string {
-  if (!text.includes('%') && !text.includes('+')) return text
-  let decoded: string
+  if (!hasEscapes(text)) return text
   try {
-    decoded = decodeURIComponent(text.replaceAll('+', ' '))
+    return decodeURIComponent(text.replaceAll('+', ' '))
   } catch {
     // No cause: a URIError says no more than the reason does, and the text may be a credential.
     throw new OAuthError('form_malformed')
   }
-  if (!mayHoldControls && CONTROL.test(decoded)) throw new OAuthError('form_malformed')
-  return decoded
+}
+
+/** A name that does not decode is none of those that anybody reads: undefined. */
+function decodeName(text: string): string | undefined {
+  if (!hasEscapes(text)) return text
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    return undefined
+  }
+}
+
+function decodeValue(text: string): string {
+  const value = decodeFormComponent(text)
+  // In visible ASCII, control characters can only come out of escapes.
+  if (value !== text && CONTROL.test(value)) throw new OAuthError('form_malformed')
+  return value
+}
+
+function hasEscapes(text: string): boolean {
+  return text.includes('%') || text.includes('+')
 }

@@ -79,8 +79,9 @@ function schemeProblem(uri: string): string | undefined {
 function queryProblem(uri: string): string | undefined {
   const start = uri.indexOf('?')
   if (start === -1) return undefined
+  const query = uri.slice(start + 1)
   try {
-    const names = Object.keys(parseForm(uri.slice(start + 1)))
+    const names = Object.keys(parseForm(query, [...new URLSearchParams(query).keys()]))
     const taken = names.find((name) => RESPONSE_PARAMETERS.includes(name))
     return taken === undefined ? undefined : `must not have ${taken} in its query: the response adds it`
   } catch {
@@ -89,7 +90,6 @@ function queryProblem(uri: string): string | undefined {
 }
 
 /**
-/**
  * True for a loopback redirect URI by name, which a resolver may send to another interface (RFC 8252 §8.3: NOT
  * RECOMMENDED).
  */
@@ -97,6 +97,7 @@ export function isLocalhostRedirectUri(uri: string): boolean {
   return LOOPBACK.exec(uri)?.[1] === 'localhost'
 }
 
+/**
  * The redirect URI with parameters added to its query; those that are undefined are left out.
  *
  * The URI's own bytes stay as they are. Source: RFC 6749 §3.1.2, §4.1.2.

@@ -1,5 +1,6 @@
 import { BEARER_TOKEN_MAX } from './bearer.ts'
 import type { RegisteredClient } from './client.ts'
+import { clientParameters } from './client-authentication.ts'
 import { OAuthError } from './errors.ts'
 import type { FormParameters } from './form.ts'
 import { isCodeVerifier } from './pkce.ts'
@@ -7,6 +8,21 @@ import { formatScope, grantScope } from './scope.ts'
 
 /** The grant types of the token endpoint. */
 export type GrantType = 'authorization_code' | 'refresh_token'
+
+/** All that a token request's reader looks at; everything else in it is ignored (RFC 6749 §3.2, requirements C-05). */
+export const tokenRequestParameters = [
+  ...clientParameters,
+  'grant_type',
+  'code',
+  'redirect_uri',
+  'code_verifier',
+  'refresh_token',
+  'scope',
+] as const
+type TokenRequestParameters = FormParameters<(typeof tokenRequestParameters)[number]>
+
+/** The same for a revocation or introspection request; the hint is not needed (RFC 7009 §2.1, RFC 7662 §2.1). */
+export const tokenParameters = [...clientParameters, 'token'] as const
 
 /** Our handles have 68 characters; what is longer than this cannot be one and is not hashed. */
 const MAX_HANDLE_LENGTH = 512
@@ -17,7 +33,7 @@ const MAX_HANDLE_LENGTH = 512
  * @throws OAuthError `grant_type_missing`, `grant_type_unsupported`.
  * Source: RFC 6749 §5.2.
  */
-export function parseGrantType(parameters: FormParameters): GrantType {
+export function parseGrantType(parameters: TokenRequestParameters): GrantType {
   const grantType = parameters.grant_type
   if (grantType === undefined) throw new OAuthError('grant_type_missing')
   if (grantType !== 'authorization_code' && grantType !== 'refresh_token') {
@@ -30,12 +46,13 @@ export function parseGrantType(parameters: FormParameters): GrantType {
  * The parameters of an authorization code grant, by their syntax. Nothing has been looked up yet, so a malformed
  * request leaves the code usable.
  *
- * @throws OAuthError `verifier_malformed`, `code_missing`, `redirect_uri_missing`: all 400 `invalid_request`.
+ * @throws OAuthError `verifier_malformed`, `code_missing`: both 400 `invalid_request`.
  * Source: RFC 6749 §4.1.3, RFC 7636 §4.5.
  */
-export function parseAuthorizationCodeRequest(parameters: FormParameters): {
+export function parseAuthorizationCodeRequest(parameters: TokenRequestParameters): {
   code: string
-  redirectUri: string
+  /** Undefined if it was left out, as OAuth 2.1 clients do: the verifier binds the code (draft-ietf-oauth-v2-1 §10.2). */
+  redirectUri: string | undefined
   codeVerifier: string
 } {
   const { code, redirect_uri, code_verifier } = parameters
@@ -43,7 +60,6 @@ export function parseAuthorizationCodeRequest(parameters: FormParameters): {
     throw new OAuthError('verifier_malformed')
   }
   if (code === undefined || code.length > MAX_HANDLE_LENGTH) throw new OAuthError('code_missing')
-  if (redirect_uri === undefined) throw new OAuthError('redirect_uri_missing')
   return { code, redirectUri: redirect_uri, codeVerifier: code_verifier }
 }
 
@@ -53,7 +69,7 @@ export function parseAuthorizationCodeRequest(parameters: FormParameters): {
  * @throws OAuthError `refresh_token_missing`.
  * Source: RFC 6749 §6.
  */
-export function parseRefreshRequest(parameters: FormParameters): {
+export function parseRefreshRequest(parameters: TokenRequestParameters): {
   refreshToken: string
   scope: string | undefined
 } {
@@ -70,7 +86,7 @@ export function parseRefreshRequest(parameters: FormParameters): {
  * @throws OAuthError `scope_not_allowed`.
  * Source: RFC 6749 §5.2.
  */
-export function assertScopeAllowed(parameters: FormParameters, client: RegisteredClient): void {
+export function assertScopeAllowed(parameters: TokenRequestParameters, client: RegisteredClient): void {
   grantScope(parameters.scope, client.scopes)
 }
 
@@ -80,7 +96,7 @@ export function assertScopeAllowed(parameters: FormParameters, client: Registere
  * @throws OAuthError `token_missing`.
  * Source: RFC 7009 §2.1, RFC 7662 §2.1.
  */
-export function parseTokenParameter(parameters: FormParameters): string {
+export function parseTokenParameter(parameters: FormParameters<(typeof tokenParameters)[number]>): string {
   const { token } = parameters
   if (token === undefined || token.length > BEARER_TOKEN_MAX) throw new OAuthError('token_missing')
   return token

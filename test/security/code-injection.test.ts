@@ -50,6 +50,12 @@ function issuedByProvider(): { refresh_token: string } {
 
 for (const [name, thief, parameters] of [
   ['with another verifier', app, { code_verifier: newVerifier() }],
+  [
+    'with another verifier and no redirect URI',
+    app,
+    { code_verifier: newVerifier(), redirect_uri: undefined },
+  ],
+  ['by another client, without a redirect URI', other, { redirect_uri: undefined }],
   ['by another client', other, {}],
   ['at another redirect URI of the client', app, { redirect_uri: 'http://127.0.0.1/callback' }],
 ] as const) {
@@ -85,7 +91,6 @@ t.test('a request that is malformed leaves the code usable (C-08, C-11, Appendix
     'a short one': { code_verifier: 'a'.repeat(42) },
     'a long one': { code_verifier: 'a'.repeat(129) },
     'one with another character': { code_verifier: `${good.verifier}=` },
-    'no redirect_uri': { redirect_uri: undefined },
     'no code': { code: undefined },
   }
   for (const [name, parameters] of Object.entries(malformed)) {

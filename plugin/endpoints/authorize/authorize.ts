@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { AuthorizingGrant, TransactionSecrets } from '../../grant/grant.ts'
 import { deriveTransactionSecrets } from '../../grant/transaction-secrets.ts'
 import { limitedAddress } from '../../http/address.ts'
-import { queryParameters } from '../../http/query.ts'
+import { rawQuery } from '../../http/query.ts'
 import { pageRoute } from '../../http/route.ts'
 import { authorizeSchema } from '../../http/schemas.ts'
 import { type VerifiedAuthorizationRequest, validateAuthorizationRequest } from '../../oauth/authorization.ts'
@@ -20,7 +20,7 @@ export function authorizeRoute(scope: FastifyInstance, services: Services): void
     schema: authorizeSchema,
     handler: async (request, reply) => {
       try {
-        const verified = validateAuthorizationRequest(queryParameters(request), services.options.clients)
+        const verified = validateAuthorizationRequest(rawQuery(request), services.options.clients)
         return await beginTransaction(services, verified, reply)
       } catch (error) {
         return sendRefusal(services, error, reply)

@@ -32,18 +32,27 @@ export function bindBrowser(
 ): { browserHash: string; setCookies: string[] } {
   const secret = randomBytes(32).toString('base64url')
   const prefix = cookiePrefix(options)
-  // Browsers send older cookies first (RFC 6265 §5.4).
-  const present = Object.keys(parseCookie(cookieHeader ?? '')).filter(
-    (name) => name.startsWith(prefix) && SELECTOR.test(name.slice(prefix.length)),
-  )
+  const present = boundTransactions(options, cookieHeader)
   const surplus = present.slice(0, Math.max(0, present.length - COOKIES_MAX + 1))
   return {
     browserHash: hashCredential(secret),
     setCookies: [
-      ...surplus.map((name) => setCookie(options, name, '', 0)),
+      ...surplus.map((id) => unbindBrowser(options, id)),
       setCookie(options, prefix + selector, secret, options.lifetimes.transactionSeconds),
     ],
   }
+}
+
+/** The transactions that the browser has cookies of, the oldest first (RFC 6265 §5.4). Nothing is proved by it. */
+export function boundTransactions(
+  options: Pick<ResolvedOptions, 'publicUrl'>,
+  cookieHeader: string | undefined,
+): string[] {
+  const prefix = cookiePrefix(options)
+  return Object.keys(parseCookie(cookieHeader ?? ''))
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => name.slice(prefix.length))
+    .filter((selector) => SELECTOR.test(selector))
 }
 
 /** True if the browser holds the secret of this transaction. */

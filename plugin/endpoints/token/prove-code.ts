@@ -9,7 +9,8 @@ import type { TokenRequest } from './token-request.ts'
 /** What a token request presents with its code, its syntax already checked. */
 export interface PresentedCode {
   readonly code: string
-  readonly redirectUri: string
+  /** Undefined: left out, which proves nothing and contradicts nothing (OAuth 2.1 draft §10.2, requirements C-13). */
+  readonly redirectUri: string | undefined
   readonly codeVerifier: string
 }
 
@@ -59,7 +60,9 @@ function findMismatch(
 ): Extract<Reason, `code_${string}`> | undefined {
   const verifierProved = verifyCodeVerifier(presented.codeVerifier, bound.codeChallenge)
   if (bound.clientId !== client.clientId) return 'code_client_mismatch'
-  if (bound.redirectUri !== presented.redirectUri) return 'code_redirect_uri_mismatch'
+  if (presented.redirectUri !== undefined && presented.redirectUri !== bound.redirectUri) {
+    return 'code_redirect_uri_mismatch'
+  }
   if (isExpired) return 'code_expired'
   return verifierProved ? undefined : 'code_verifier_mismatch'
 }

@@ -2,12 +2,12 @@ import type { FastifyInstance } from 'fastify'
 import { narrowCors } from '../../http/cors.ts'
 import { formRoute } from '../../http/route.ts'
 import { tokenSchema } from '../../http/schemas.ts'
-import type { FormParameters } from '../../oauth/form.ts'
 import {
   assertScopeAllowed,
   parseAuthorizationCodeRequest,
   parseGrantType,
   parseRefreshRequest,
+  tokenRequestParameters,
 } from '../../oauth/token.ts'
 import { clientOf } from '../client.ts'
 import type { Services } from '../services.ts'
@@ -23,8 +23,8 @@ export function tokenRoute(scope: FastifyInstance, services: Services): void {
   formRoute(scope, {
     url: '/token',
     schema: tokenSchema,
-    handler: async (request) => {
-      const parameters = request.body as FormParameters
+    parameters: tokenRequestParameters,
+    handler: async (request, parameters) => {
       const grantType = parseGrantType(parameters)
       const client = clientOf(services, request, parameters)
       narrowCors(request, client)

@@ -172,6 +172,7 @@ t.test('one app, many callbacks', async (t) => {
       `state=${state}&code=%zz`,
       `state=${state}&code=%E2%82%AC`,
       `state=${state}&code=${'a'.repeat(4097)}`,
+      `code=a`,
       `state=${state}&code=a&${Array.from({ length: 40 }, (_, index) => `p${index}=`).join('&')}`,
     ]) {
       const response = await raw(query, cookie)
@@ -269,6 +270,9 @@ t.test('one app, many callbacks', async (t) => {
         ['unauthorized_client', 'server_error'],
         ['invalid_request', 'server_error'],
         ['ACCESS_DENIED', 'server_error'],
+        ['user_cancelled_authorize', 'access_denied'],
+        ['user_cancelled_login', 'access_denied'],
+        ['consent_denied', 'access_denied'],
       ] as const) {
         const authorized = await plugin.authorize()
         const response = await plugin.callback(authorized, {
@@ -294,6 +298,77 @@ t.test('one app, many callbacks', async (t) => {
       for (const line of said) t.match(JSON.parse(line).providerError, /^[^\r\n]{1,256}$/)
     },
   )
+
+  await t.test(
+    'unrecognised parameters are ignored, repeated and badly encoded ones too (RFC 6749 §4.1.2, B-06)',
+    async (t) => {
+      for (const extra of [
+        'authuser=0&prompt=consent&session_state=a.b&hd=example.com',
+        'scope=a&scope=b&error_message=100%',
+        'error_message=f%FCr&f%FCr=1&f%FCr=2',
+        'error_description=%ff&error_description=b',
+        '%zz=1&x=%00',
+      ]) {
+        const { state, cookie } = await plugin.authorize()
+        t.match(codeIn(await raw(`${extra}&state=${state}&code=c&${extra}`, cookie)), /^pkc_/, extra)
+      }
+    },
+  )
+
+  await t.test('a description in any bytes does not keep the refusal from the app (B-08)', async (t) => {
+    for (const description of ['f%FCr', '%ff%fe%00', '100%', 'a&error_description=b']) {
+      const { state, cookie } = await plugin.authorize()
+      const response = await raw(
+        `state=${state}&error=access_denied&error_description=${description}`,
+        cookie,
+      )
+      t.same(Object.fromEntries(new URL(String(response.headers.location)).searchParams), {
+        error: 'access_denied',
+        state: 'app-state',
+        iss: PUBLIC_URL,
+      })
+    }
+  })
+
+  await t.test('an error without state is that of the only login of this browser (B-08)', async (t) => {
+    const authorized = await plugin.authorize()
+    const { cookie } = authorized
+    const response = await raw('error=user_cancelled_login&error_description=f%FCr', `theme=dark; ${cookie}`)
+    t.same(Object.fromEntries(new URL(String(response.headers.location)).searchParams), {
+      error: 'access_denied',
+      state: 'app-state',
+      iss: PUBLIC_URL,
+    })
+    t.match(String(response.headers['set-cookie']), `${cookie.split('=')[0]}=; Max-Age=0`)
+    refusedLocally(t, await plugin.callback(authorized), 400, 'over')
+    refusedLocally(t, await raw('error=access_denied', cookie), 400, 'told once')
+  })
+
+  await t.test('an error without state that is nobody’s for sure touches nothing (B-03, B-08)', async (t) => {
+    const [one, other] = [await plugin.authorize(), await plugin.authorize()]
+    const name = one.cookie.split('=')[0]!
+    for (const [what, cookie, query] of [
+      ['no cookie', '', 'error=access_denied'],
+      ['two logins', `${one.cookie}; ${other.cookie}`, 'error=access_denied'],
+      ['a wrong secret', `${name}=${other.cookie.split('=')[1]}`, 'error=access_denied'],
+      ['no secret', `${name}=`, 'error=access_denied'],
+      ['a login that there is not', `__Host-pkce-${'A'.repeat(22)}=x`, 'error=access_denied'],
+      ['a name that is none of ours', '__Host-pkce-x=y', 'error=access_denied'],
+      ['another issuer', one.cookie, 'error=access_denied&iss=https%3A%2F%2Fevil.example'],
+      ['a state that is none of ours', one.cookie, 'error=access_denied&state=x'],
+      ['a code', one.cookie, 'code=c'],
+      ['a code and an error', one.cookie, 'code=c&error=access_denied'],
+    ] as const) {
+      const response = await raw(query, cookie)
+      refusedLocally(t, response, 400, what)
+      t.equal(response.headers['set-cookie'], undefined, 'the cookie stays')
+    }
+    store.fail('read', 1)
+    refusedLocally(t, await raw('error=access_denied', one.cookie), 503, 'store down')
+    store.heal()
+    await stillWorks(t, plugin, one)
+    await stillWorks(t, plugin, other)
+  })
 
   await t.test('50 at once give one code (RFC 6749 §10.12, B-03)', async (t) => {
     const authorized = await plugin.authorize()

@@ -37,6 +37,20 @@ t.test(
       t.match((await plugin.post('introspect', form)).json(), { active: true })
     })
 
+    t.test('what introspection does not read is ignored, what it reads comes once (C-05)', async (t) => {
+      const plugin = await loggedIn(t, { resourceServers })
+      const send = (more: string) =>
+        plugin.app.inject({
+          method: 'POST',
+          url: '/oauth2/introspect',
+          headers: { 'content-type': 'application/x-www-form-urlencoded' },
+          payload: `token=${plugin.tokens.access_token}&client_id=orders&client_secret=orders-secret&${more}`,
+        })
+      t.match((await send('token_type_hint=a&token_type_hint=b&x=%zz&f%FCr=%00')).json(), { active: true })
+      t.equal((await send('token=')).statusCode, 400)
+      t.equal((await send('%63lient_id=orders')).statusCode, 400)
+    })
+
     const inactive: [string, (plugin: PluginApp & { tokens: Tokens }) => Promise<string> | string][] = [
       ['garbage', () => 'garbage'],
       ['an unknown token', () => `pka_${'A'.repeat(64)}`],

@@ -151,6 +151,24 @@ t.test('what is no revocation request is refused as one (E-01)', async (t) => {
   t.equal((await plugin.call(plugin.tokens.access_token)).statusCode, 200)
 })
 
+t.test('what revocation does not read is ignored, what it reads comes once (C-05)', async (t) => {
+  const plugin = await loggedIn(t)
+  const send = (payload: string) =>
+    plugin.app.inject({
+      method: 'POST',
+      url: '/oauth2/revoke',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      payload,
+    })
+  const body = `client_id=app&token=${plugin.tokens.access_token}`
+  refused(t, await send(`${body}&token=`), 400, 'invalid_request')
+  refused(t, await send(`${body}&client_secret=%zz`), 400, 'invalid_request')
+  t.equal((await plugin.call(plugin.tokens.access_token)).statusCode, 200)
+  const response = await send(`${body}&token_type_hint=a&token_type_hint=b&code=1&code=2&x=%zz&f%FCr=%00`)
+  t.equal(response.statusCode, 200)
+  t.equal((await plugin.call(plugin.tokens.access_token)).statusCode, 401)
+})
+
 t.test('a confidential client revokes with its secret only (RFC 7009 §2.1)', async (t) => {
   const clients = [
     {

@@ -2,7 +2,6 @@ import t from 'tap'
 import { validateAuthorizationRequest } from '../../../plugin/oauth/authorization.ts'
 import type { RegisteredClient } from '../../../plugin/oauth/client.ts'
 import type { Reason } from '../../../plugin/oauth/errors.ts'
-import { parseForm } from '../../../plugin/oauth/form.ts'
 import { CHALLENGE, reasonOf, refusal, registered, registry } from '../../support/oauth-fixtures.ts'
 
 t.test('authorization request', async (t) => {
@@ -15,9 +14,13 @@ t.test('authorization request', async (t) => {
     code_challenge_method: 'S256',
     state: 'a%26b=1',
   }
-  const validate = (changes: Record<string, string> = {}, client: Partial<RegisteredClient> = {}) =>
+  const validate = (
+    changes: Record<string, string> = {},
+    client: Partial<RegisteredClient> = {},
+    extra = '',
+  ) =>
     validateAuthorizationRequest(
-      parseForm(new URLSearchParams({ ...valid, ...changes }).toString()),
+      new URLSearchParams({ ...valid, ...changes }).toString() + extra,
       registry(registered(client)),
     )
 
@@ -119,9 +122,9 @@ t.test('authorization request', async (t) => {
     })
   }
 
-  for (const state of ['a'.repeat(513), 'ü', 'a\u00a0b']) {
+  for (const state of ['ü', 'a\u00a0b', `${'a'.repeat(600)}€`]) {
     t.test(
-      `a state of ${state.length} characters that is malformed is refused and not echoed (A-12)`,
+      `a state of ${state.length} characters, one of them outside ASCII, is refused and not echoed (A-12)`,
       async (t) => {
         const error = refusal(() => validate({ state }))
         t.equal(error.reason, 'state_malformed')
@@ -134,10 +137,42 @@ t.test('authorization request', async (t) => {
     )
   }
 
-  t.test('512 printable characters are a state (A-12)', async (t) => {
-    const state = ` ~${'+/='.repeat(170)}`
+  t.test('a state has no limit but the URL’s, refusals included (RFC 6749 A.5, A-12)', async (t) => {
+    const state = ` ~${'+/='.repeat(2000)}`
     t.equal(validate({ state }).state, state)
+    for (const changes of [{ response_type: 'token' }, { code_challenge: '' }, { scope: 'admin' }]) {
+      t.equal(refusal(() => validate({ state, ...changes })).redirectTo?.state, state)
+    }
   })
+
+  const ignored = [
+    '&resource=https%3A%2F%2Fa&resource=https%3A%2F%2Fb',
+    '&foo=1&foo=2',
+    '&foo=100%&f%FCr=1&%zz=1',
+    '&login_hint=f%FCr&login_hint=x&max_age=&max_age=',
+  ]
+  for (const extra of ignored) {
+    t.test(`what this client’s request does not need is ignored: ${extra} (RFC 8707 §2, A-10)`, async (t) => {
+      t.equal(validate({}, {}, extra).state, valid.state)
+    })
+  }
+
+  const read: [string, Reason, Partial<RegisteredClient>?][] = [
+    ['&%63lient_id=other', 'parameter_repeated'],
+    ['&state=', 'parameter_repeated'],
+    ['&claims=&claims=', 'parameter_repeated'],
+    ['&scope=f%FCr', 'form_malformed'],
+    ['&prompt=%zz', 'form_malformed'],
+    ['&login_hint=a&login_hint=b', 'parameter_repeated', { passThrough: ['login_hint'] }],
+    ['&login_hint=f%FCr', 'form_malformed', { passThrough: ['login_hint'] }],
+  ]
+  for (const [extra, reason, client] of read) {
+    t.test(`what is read must be well formed and there once: ${extra} (RFC 6749 §3.1, A-10)`, async (t) => {
+      const error = refusal(() => validate({}, client, extra))
+      t.match(error, { reason, statusCode: 400 })
+      t.equal(error.redirectTo, undefined, 'told here')
+    })
+  }
 
   t.test('the first thing wrong decides, in the order of the walk', async (t) => {
     const all = {

@@ -29,8 +29,38 @@ t.test('provider’s authorization response', async (t) => {
     )
   })
 
+  t.test('an error without state is read; whose it is, the browser may tell (B-08)', async (t) => {
+    t.same(parseAuthorizationResponse('error=access_denied'), {
+      state: undefined,
+      iss: undefined,
+      error: 'access_denied',
+      detail: 'access_denied',
+    })
+    t.equal(parseAuthorizationResponse('error=access_denied&state=').state, undefined)
+  })
+
+  const extras = [
+    'scope=a&scope=b&error_message=100%',
+    'hd=f%FCr',
+    '%zz=1&f%FCr=1&f%FCr=2',
+    'hd=%00&hd=%0d%0a',
+  ]
+  for (const extra of extras) {
+    t.test(`unrecognised parameters are ignored: ${extra} (RFC 6749 §4.1.2, B-06)`, async (t) => {
+      const response = { state: STATE_HANDLE, iss: undefined, code: 'a' }
+      t.same(parseAuthorizationResponse(`${extra}&state=${STATE_HANDLE}&code=a&${extra}`), response)
+      t.match(parseAuthorizationResponse(`state=${STATE_HANDLE}&error=access_denied&${extra}`), {
+        error: 'access_denied',
+      })
+    })
+  }
+
   const malformed: [string, string, Reason][] = [
-    ['no state', 'code=a', 'callback_malformed'],
+    ['a code without state', 'code=a', 'callback_malformed'],
+    ['nothing', 'scope=a', 'callback_malformed'],
+    ['code and error without state', 'code=a&error=access_denied', 'callback_malformed'],
+    ['an error whose state is none of ours', 'error=access_denied&state=x', 'state_unknown'],
+    ['an error in Latin-1', `state=${STATE_HANDLE}&error=f%FCr`, 'form_malformed'],
     ['a state that is none of ours', 'code=a&state=x', 'state_unknown'],
     ['a handle of another type', `code=a&state=pkc_${'A'.repeat(64)}`, 'state_unknown'],
     ['a state with a line break', `code=a&state=${STATE_HANDLE}%0a`, 'form_malformed'],
@@ -62,6 +92,17 @@ t.test('provider’s authorization response', async (t) => {
         error: 'server_error',
         detail: '<script>:  X: y',
       })
+      for (const [description, detail] of [
+        ['f%FCr', 'access_denied: f\ufffdr'],
+        ['f\u00fcr', 'access_denied: f\u00fcr'],
+        ['100%', 'access_denied: 100%'],
+        ['a%00%1b%c2%85b%zz', 'access_denied: a b%zz'],
+        ['', 'access_denied'],
+      ]) {
+        const latin1 = `state=${STATE_HANDLE}&error=access_denied&error_description=${description}`
+        t.match(parseAuthorizationResponse(latin1), { error: 'access_denied', detail })
+        t.match(parseAuthorizationResponse(`${latin1}&error_description=b`), { error: 'access_denied' })
+      }
       const long = parse({ error: 'access_denied', error_description: 'x'.repeat(5000) })
       t.equal(long.error !== undefined && long.detail.length, 256)
     },
@@ -69,6 +110,9 @@ t.test('provider’s authorization response', async (t) => {
 
   t.test('errors that help the app come through, all others do not (RFC 6749 §4.1.2.1, B-08)', async (t) => {
     t.equal(mapProviderError('access_denied'), 'access_denied')
+    for (const cancelled of ['user_cancelled_authorize', 'user_cancelled_login', 'consent_denied']) {
+      t.equal(mapProviderError(cancelled), 'access_denied')
+    }
     t.equal(mapProviderError('temporarily_unavailable'), 'temporarily_unavailable')
     t.equal(mapProviderError('invalid_client'), 'server_error')
     t.equal(mapProviderError('toString'), 'server_error')
@@ -91,6 +135,8 @@ t.test('provider’s authorization response', async (t) => {
         const iss_ = iss === undefined ? {} : { iss }
         t.equal(issuerMatches(parse({ code: 'a', ...iss_ }), provider), matches)
         t.equal(issuerMatches(parse({ error: 'access_denied', ...iss_ }), provider), matches)
+        const stateless = parse({ error: 'access_denied', ...iss_, state: '' })
+        t.equal(issuerMatches(stateless, provider), iss === undefined || matches, 'B-08')
       },
     )
   }

@@ -1,5 +1,9 @@
 import t from 'tap'
-import { identifyClient, identifyResourceServer } from '../../../plugin/oauth/client-authentication.ts'
+import {
+  clientParameters,
+  identifyClient,
+  identifyResourceServer,
+} from '../../../plugin/oauth/client-authentication.ts'
 import type { Reason } from '../../../plugin/oauth/errors.ts'
 import { parseForm } from '../../../plugin/oauth/form.ts'
 import { ISSUER, refusal, registered, registry } from '../../support/oauth-fixtures.ts'
@@ -23,7 +27,12 @@ t.test('client authentication (RFC 6749 §2.3.1, C-07)', async (t) => {
   const base64 = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`
   const basic = (clientId: string, secret: string) => base64(`${encode(clientId)}:${encode(secret)}`)
   const identify = (authorization: string | undefined, parameters: Record<string, string> = {}) =>
-    identifyClient(authorization, parseForm(new URLSearchParams(parameters).toString()), clients, ISSUER)
+    identifyClient(
+      authorization,
+      parseForm(new URLSearchParams(parameters).toString(), clientParameters),
+      clients,
+      ISSUER,
+    )
   const publicId = publicClient.clientId
 
   t.test('a public client is known by its client_id', async (t) => {

@@ -56,7 +56,7 @@ function onlyOAuthErrors(act: () => unknown): void {
 
 t.test('a parser throws an OAuthError or nothing (SC-08)', async (t) => {
   const targets: [string, fc.Arbitrary<string>, (text: string) => unknown][] = [
-    ['parseForm', near('ab=&%+0cf3.'), parseForm],
+    ['parseForm', near('ab=&%+0cf3.'), (text) => parseForm(text, ['a', 'b', ''])],
     ['assertFormMediaType', near('application/x-www-form-urlencoded; charset="utf-8"'), assertFormMediaType],
     [
       'parseAuthorizationResponse',
@@ -116,7 +116,8 @@ t.test('a parser throws an OAuthError or nothing (SC-08)', async (t) => {
     )
     fc.assert(
       fc.property(parameters, (request) => {
-        onlyOAuthErrors(() => validateAuthorizationRequest(request, CLIENTS))
+        const query = new URLSearchParams(request).toString()
+        onlyOAuthErrors(() => validateAuthorizationRequest(query, CLIENTS))
         onlyOAuthErrors(() => parseGrantType(request))
         onlyOAuthErrors(() => parseAuthorizationCodeRequest(request))
         onlyOAuthErrors(() => parseRefreshRequest(request))
@@ -137,7 +138,12 @@ t.test('form', async (t) => {
         fc.uniqueArray(fc.tuple(text(1), text(1)), { maxLength: 32, selector: ([name]) => name }),
         (pairs) => {
           assert.deepEqual(
-            Object.entries(parseForm(new URLSearchParams(pairs).toString())).sort(),
+            Object.entries(
+              parseForm(
+                new URLSearchParams(pairs).toString(),
+                pairs.map(([name]) => name),
+              ),
+            ).sort(),
             pairs.sort(),
           )
         },
@@ -146,19 +152,22 @@ t.test('form', async (t) => {
   })
 
   t.test('what it accepts, a lenient parser reads in the same way (P-7)', async () => {
+    const names = ['a', 'b', 'ab', 'e']
     let accepted = 0
     fc.assert(
       fc.property(near('ab=&%+2cb65~'), (body) => {
         let strict: Record<string, string | undefined>
         try {
-          strict = parseForm(body)
+          strict = parseForm(body, names)
         } catch {
           return
         }
         accepted++
         assert.deepEqual(
           { ...strict },
-          Object.fromEntries([...new URLSearchParams(body)].filter(([, value]) => value !== '')),
+          Object.fromEntries(
+            [...new URLSearchParams(body)].filter(([name, value]) => names.includes(name) && value !== ''),
+          ),
         )
       }),
       { numRuns: 5000 },
@@ -175,6 +184,9 @@ t.test('redirect URI', async (t) => {
     'http://127.0.0.1/cb',
     'http://127.0.0.1:8000/cb?x=1',
     'http://[::1]/',
+    'http://localhost/cb',
+    'http://localhost',
+    'com.example.app://cb',
   )
   const port = fc.oneof(
     fc.integer({ min: -1, max: 70_000 }).map((number) => `:${number}`),
@@ -185,9 +197,6 @@ t.test('redirect URI', async (t) => {
   function withoutLoopbackPort(uri: string): string | undefined {
     const hosts = ['http://127.0.0.1', 'http://[::1]', 'http://localhost']
     const host = hosts.find((prefix) => uri.startsWith(prefix))
-    'http://localhost/cb',
-    'http://localhost',
-    'com.example.app://cb',
     if (host === undefined) return undefined
     const ends = ['/', '?'].map((end) => uri.indexOf(end, host.length)).filter((index) => index !== -1)
     const end = Math.min(uri.length, ...ends)
@@ -238,6 +247,7 @@ t.test('redirect URI', async (t) => {
           'http://',
           'http:',
           'com.ex:',
+          'com.ex://',
           'javascript:',
           'java\nscript:',
           'data:',
@@ -247,7 +257,6 @@ t.test('redirect URI', async (t) => {
         fc.constantFrom('a.ex', '127.0.0.1', '[::1]', '127.1', 'localhost', 'u@a.ex', ''),
         fc.constantFrom('', ':1', ':99999', ':x'),
         fc.constantFrom('', '/', '/cb', '/cb?x=1', '/cb#x', '/c\\b', '//x', '/%zz', '/*'),
-          'com.ex://',
       )
       .map((parts) => parts.join(''))
     fc.assert(
@@ -272,11 +281,11 @@ t.test('redirect URI', async (t) => {
     'a response begins with the very URI, and its state comes back (RFC 6749 §4.1.2, A-12, B-11)',
     async () => {
       fc.assert(
-        fc.property(registered, printable({ minLength: 1, maxLength: 512 }), (uri, state) => {
+        fc.property(registered, printable({ minLength: 1, maxLength: 2000 }), (uri, state) => {
           const url = appendToRedirectUri(uri, { code: 'c', state })
           assert.ok(url.startsWith(uri))
           assert.match(url, /^[\x21-\x7e]+$/)
-          assert.equal(parseForm(url.slice(url.indexOf('?') + 1)).state, state)
+          assert.equal(parseForm(url.slice(url.indexOf('?') + 1), ['state']).state, state)
         }),
       )
     },
@@ -349,17 +358,22 @@ t.test('100 KiB of anything takes linear time (K-02, CWE-1333)', async (t) => {
   const fill = (unit: string) => unit.repeat(Math.ceil(size / unit.length))
   const authorize = (changes: Record<string, string>) => () =>
     validateAuthorizationRequest(
-      { client_id: 'app', redirect_uri: 'com.example.app:/cb', response_type: 'code', ...changes },
+      new URLSearchParams({
+        client_id: 'app',
+        redirect_uri: 'com.example.app:/cb',
+        response_type: 'code',
+        ...changes,
+      }).toString(),
       CLIENTS,
     )
   const challenged = { code_challenge: codeChallengeS256('a'.repeat(43)), code_challenge_method: 'S256' }
 
   const hostile: [string, () => unknown][] = [
-    ['a form of separators', () => parseForm(fill('&'))],
-    ['a form of plus signs', () => parseForm(`a=${fill('+')}`)],
-    ['a form of escapes', () => parseForm(`a=${fill('%41')}`)],
-    ['a form that fails at its end', () => parseForm(`a=${fill('%41')}%`)],
-    ['a form of names', () => parseForm(fill('a=1&'))],
+    ['a form of separators', () => parseForm(fill('&'), ['a'])],
+    ['a form of plus signs', () => parseForm(`a=${fill('+')}`, ['a'])],
+    ['a form of escapes', () => parseForm(`a=${fill('%41')}`, ['a'])],
+    ['a form that fails at its end', () => parseForm(`a=${fill('%41')}%`, ['a'])],
+    ['a form of names', () => parseForm(fill('a=1&'), ['b'])],
     ['a media type of spaces', () => assertFormMediaType(`application/x-www-form-urlencoded${fill(' ')}x`)],
     ['a scope of tokens', () => parseScope(fill('a '))],
     [

@@ -61,19 +61,43 @@ t.test(
   },
 )
 
-t.test('a parameter may not repeat under any spelling: 400 here (RFC 6749 §3.1, A-10)', async (t) => {
-  for (const repeat of [
-    `code_challenge=${CHALLENGE}`,
-    `%63ode_challenge=${CHALLENGE}`,
-    'state=',
-    'st%61te',
-    'foo=1&foo=2',
-    'foo&%66oo',
-    'redirect_uri=https%3A%2F%2Fevil.example',
-  ]) {
-    refusedLocally(t, await get(`${validQuery}&${repeat}`), 400, repeat)
-  }
-})
+t.test(
+  'a parameter that is read may not repeat under any spelling: 400 here (RFC 6749 §3.1, A-10)',
+  async (t) => {
+    for (const repeat of [
+      `code_challenge=${CHALLENGE}`,
+      `%63ode_challenge=${CHALLENGE}`,
+      'state=',
+      'st%61te',
+      'redirect_uri=https%3A%2F%2Fevil.example',
+    ]) {
+      refusedLocally(t, await get(`${validQuery}&${repeat}`), 400, repeat)
+    }
+  },
+)
+
+t.test(
+  'a parameter that is not read is ignored, repeated or badly encoded (RFC 8707 §2, A-10)',
+  async (t) => {
+    for (const extra of [
+      'foo=1&foo=2',
+      'foo&%66oo',
+      'resource=https%3A%2F%2Fa&resource=https%3A%2F%2Fb',
+      'x=%zz',
+      'x=%',
+      '%ff=1&%ff=1',
+      'x=f%FCr',
+      'x=a%00b',
+      'x=%0d%0aLocation:%20https://evil.example',
+      'acr_values=%ff&acr_values=',
+    ]) {
+      const response = await get(`${validQuery}&${extra}`)
+      t.equal(response.statusCode, 302, extra)
+      t.ok(String(response.headers.location).startsWith(`${provider.issuer}/`), 'on to the provider')
+      t.notMatch(String(response.headers.location), /foo|resource|acr_values|evil/)
+    }
+  },
+)
 
 t.test(
   'unknown parameters are ignored and never passed on; an empty one is none (RFC 6749 §3.1, A-11)',
@@ -87,14 +111,14 @@ t.test(
   },
 )
 
-t.test('a query that is no form is a 400 here, whatever is in it (RFC 6749 Appendix B)', async (t) => {
+t.test('a parameter that is read and badly encoded is a 400 here (RFC 6749 Appendix B, A-10)', async (t) => {
   for (const junk of [
-    'x=%zz',
-    'x=%',
-    '%ff=1',
-    'x=%c3%28',
-    'x=a%00b',
-    'x=%0d%0aLocation:%20https://evil.example',
+    'scope=%zz',
+    'scope=%',
+    'prompt=%ff',
+    'login_hint=%c3%28',
+    'claims=a%00b',
+    'response_mode=%0d%0aLocation:%20https://evil.example',
   ]) {
     refusedLocally(t, await get(`${validQuery}&${junk}`), 400, junk)
   }
@@ -110,7 +134,8 @@ t.test(
       '%',
       '"><script>',
       '~!@$^*()_-',
-      's'.repeat(512),
+      's'.repeat(2000),
+      '+/= '.repeat(700),
       ' lead',
       undefined,
     ]) {
@@ -125,7 +150,12 @@ t.test(
       const back = new URL(String((await plugin.callback(authorized)).headers.location)).searchParams
       t.equal(back.get('state'), state ?? null, `${state}`)
     }
-    for (const state of ['s'.repeat(513), 'ü', '€']) {
+    for (const changes of [{ response_type: 'token' }, { code_challenge: '' }, { scope: 'admin' }]) {
+      const state = '+/= '.repeat(700)
+      const told = toldToApp(t, (await plugin.authorize({ state, ...changes })).response)
+      t.equal(told.get('state'), state, 'refusals too')
+    }
+    for (const state of ['ü', '€']) {
       const told = toldToApp(t, (await plugin.authorize({ state })).response)
       t.equal(told.get('error'), 'invalid_request')
       t.equal(told.get('state'), null, 'what is malformed is not echoed')

@@ -96,6 +96,18 @@ t.test(
       )
     })
 
+    t.test('redirect_uri may be left out, not be another (OAuth 2.1 draft §10.2, C-13)', async (t) => {
+      const plugin = await startPluginApp(t)
+      for (const redirect_uri of [undefined, '']) {
+        const { code } = await plugin.code()
+        t.equal((await plugin.redeem(code, { redirect_uri })).statusCode, 200)
+      }
+      const { code } = await plugin.code()
+      const wrong = await plugin.redeem(code, { redirect_uri: undefined, code_verifier: newPair().verifier })
+      t.same(wrong.json(), INVALID_GRANT, 'the verifier binds the code')
+      await burnt(t, plugin, code, 2)
+    })
+
     t.test('one second before its end a code is good: no leeway, and no haste (G-06)', async (t) => {
       const plugin = await startPluginApp(t)
       const { code } = await plugin.code()

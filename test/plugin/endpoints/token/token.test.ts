@@ -98,9 +98,9 @@ t.test('Appendix A, step 3: what is no form is refused unread, and the code stay
       (code) => [`${body(code)}&${Array.from({ length: 28 }, (_, i) => `x${i}=1`).join('&')}`],
       400,
     ],
-    ['a broken escape (C-04)', (code) => [`${body(code)}&x=%zz`], 400],
-    ['invalid UTF-8 (C-04)', (code) => [`${body(code)}&x=%c0%af`], 400],
-    ['NUL (C-04)', (code) => [`${body(code)}&x=%00`], 400],
+    ['a broken escape (C-04)', (code) => [`${body(code)}&scope=%zz`], 400],
+    ['invalid UTF-8 (C-04)', (code) => [`${body(code)}&scope=%c0%af`], 400],
+    ['NUL (C-04)', (code) => [`${body(code)}&scope=%00`], 400],
     [
       'a line feed at the end of the verifier (C-04)',
       (code) => [`${body(code, { code_verifier: `${VERIFIER}\n` })}`],
@@ -108,7 +108,6 @@ t.test('Appendix A, step 3: what is no form is refused unread, and the code stay
     ],
     ['a repeated name (C-05)', (code) => [`${body(code)}&code=${code}`], 400],
     ['a repeated name, empty and encoded (C-05)', (code) => [`${body(code)}&%63ode=`], 400],
-    ['a repeated unknown name (C-05)', (code) => [`${body(code)}&x=1&x=2`], 400],
     ['parameters in the URL (C-01)', (code) => [body(code), FORM, `/oauth2/token?code=${code}`], 400],
     ['an empty body', () => [''], 400],
     ['no body', () => [undefined], 400],
@@ -124,15 +123,26 @@ t.test('Appendix A, step 3: what is no form is refused unread, and the code stay
     })
   }
 
-  t.test('`__proto__` and unknown parameters are ignored (C-05)', async (t) => {
-    const plugin = await startPluginApp(t)
-    const { code } = await plugin.code()
-    const response = await send(
-      plugin,
-      `${body(code)}&__proto__=x&constructor=y&resource=https%3A%2F%2Fz&nonce=n`,
-    )
-    t.equal(response.statusCode, 200)
-  })
+  const ignored = [
+    '__proto__=x&constructor=y&resource=https%3A%2F%2Fz&nonce=n',
+    'resource=https%3A%2F%2Fa&resource=https%3A%2F%2Fb',
+    '__proto__=x&__proto__=y',
+    'token=a&token=b',
+    'x=%zz&y=f%FCr&f%FCr=1&%=1&z=%00',
+  ]
+  for (const extra of ignored) {
+    t.test(`what is not read is ignored: ${extra} (RFC 6749 §3.2, RFC 8707 §2, C-05)`, async (t) => {
+      const { code } = await plugin.code()
+      const login = await send(plugin, `${body(code)}&${extra}`)
+      t.equal(login.statusCode, 200)
+      const { refresh_token } = login.json() as { refresh_token: string }
+      const refresh = await send(
+        plugin,
+        `grant_type=refresh_token&client_id=app&refresh_token=${refresh_token}&${extra}`,
+      )
+      t.equal(refresh.statusCode, 200)
+    })
+  }
 
   t.test('a charset of UTF-8, and the media type in capitals, are fine (C-02)', async (t) => {
     const plugin = await startPluginApp(t)
@@ -159,7 +169,6 @@ t.test('Appendix A, steps 4 to 7: refused before the grant is touched', async (t
     ['6: a verifier with š (C-08)', { code_verifier: `${VERIFIER.slice(1)}š` }, 400, 'invalid_request'],
     ['6: no code', { code: '' }, 400, 'invalid_request'],
     ['6: a code of 513 characters', { code: 'x'.repeat(513) }, 400, 'invalid_request'],
-    ['6: no redirect_uri', { redirect_uri: '' }, 400, 'invalid_request'],
     ['7: a scope that the client may not have (C-11)', { scope: 'admin' }, 400, 'invalid_scope'],
     ['7: a malformed scope (C-11)', { scope: 'orders.read"' }, 400, 'invalid_scope'],
   ]
