@@ -5,6 +5,8 @@ import type {
   RouteHandlerMethod,
   RouteOptions,
 } from 'fastify'
+import type { TSchema } from 'typebox'
+import { Compile } from 'typebox/compile'
 import { OAuthError } from '../oauth/errors.ts'
 import { assertFormMediaType, type FormParameters, parseForm } from '../oauth/form.ts'
 import { rawQuery } from './query.ts'
@@ -41,6 +43,8 @@ export function unparsedForm(text: string): Record<string, unknown> & UnparsedFo
 }
 
 interface FormEndpoint<Name extends string> extends Omit<Endpoint, 'handler'> {
+  /** `body`: what the parameters must be, once they are parsed. */
+  readonly schema: Endpoint['schema'] & { readonly body: TSchema }
   /** All that the handler reads; everything else in the form is ignored (C-05). */
   readonly parameters: readonly Name[]
   readonly handler: (request: FastifyRequest, parameters: FormParameters<Name>) => Promise<unknown>
@@ -49,9 +53,12 @@ interface FormEndpoint<Name extends string> extends Omit<Endpoint, 'handler'> {
 /** A route that takes a form: POST, and what cannot be a form is refused before it is read (C-01 to C-03). */
 export function formRoute<Name extends string>(scope: FastifyInstance, endpoint: FormEndpoint<Name>): void {
   const { parameters, handler, ...more } = endpoint
+  const validator = Compile(endpoint.schema.body)
   const parseAndHandle = (request: FastifyRequest) => {
     const body = request.body as UnparsedForm | undefined
-    return handler(request, parseForm(body?.text ?? '', parameters))
+    const form = parseForm(body?.text ?? '', parameters)
+    if (!validator.Check(form)) throw new OAuthError('parameter_invalid')
+    return handler(request, form)
   }
   route(
     scope,
