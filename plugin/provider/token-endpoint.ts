@@ -51,7 +51,8 @@ export function createTokenEndpoint(options: {
   }
 
   async function request(rule: RetryRule, parameters: Record<string, string>): Promise<JsonObject> {
-    return calls.read('token', await calls.post('token', rule, accepted().token_endpoint, parameters))
+    const response = await calls.post('token', rule, accepted().token_endpoint, parameters)
+    return calls.read('token', response, parameters.grant_type === 'refresh_token')
   }
 
   /** Tokens that are refused here exist at the provider all the same, so they are taken back (F-15). */
@@ -89,7 +90,7 @@ function asksForIdToken(expected: Expected): boolean {
 
 /**
  * Checks a token response (RFC 6749 §5.1): an access token that fits in a header, type `Bearer` (a missing type
- * means that), every other member of its type.
+ * means that), every other member of its type. `scope` as a list is what real providers send (F-15).
  *
  * @param relayed the app will get the access token itself, and must be able to present it to us.
  * @returns with the id_token, which is not validated yet.
@@ -103,7 +104,6 @@ function readTokens(body: JsonObject, relayed: boolean): { tokens: ProviderToken
   // Any other type (`mac`, `DPoP`) needs a proof with each use that we do not make.
   if (!matches(token_type, /^bearer$/i)) throw invalid('token_type')
   if (refresh_token !== undefined && !matches(refresh_token, REFRESH_TOKEN)) throw invalid('refresh_token')
-  if (scope !== undefined && typeof scope !== 'string') throw invalid('scope')
   if (id_token !== undefined && typeof id_token !== 'string') throw invalid('id_token')
   return {
     tokens: {
@@ -111,10 +111,17 @@ function readTokens(body: JsonObject, relayed: boolean): { tokens: ProviderToken
       tokenType: token_type,
       expiresInSeconds: expiresIn(body.expires_in),
       ...(refresh_token !== undefined && { refreshToken: refresh_token }),
-      ...(scope !== undefined && { scope: scope.split(' ').filter((value) => value !== '') }),
+      ...(scope !== undefined && { scope: readScope(scope) }),
     },
     ...(id_token !== undefined && { idToken: id_token }),
   }
+}
+
+/** As text (RFC 6749 §3.3), or as a list; `null` in a list is nothing. */
+function readScope(scope: unknown): string[] {
+  const values = [scope].flat().filter((value) => value !== null)
+  if (!values.every((value) => typeof value === 'string' || typeof value === 'number')) throw invalid('scope')
+  return values.join(' ').split(' ').filter(Boolean)
 }
 
 /** What can be taken back of a response that was refused. */

@@ -87,7 +87,8 @@ async function takeLease(
 }
 
 /**
- * `invalid_grant` and a changed subject end the grant; everything else leaves it as it was (D-10, D-14).
+ * A refused refresh token and a changed subject end the grant; everything else leaves it as it was: a provider that
+ * is down, and one that refuses us, which is no fault of the session (D-10, D-14).
  *
  * @returns when the verdict is void: it was about a refresh token that a later lease has replaced meanwhile.
  */

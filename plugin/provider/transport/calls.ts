@@ -35,7 +35,7 @@ export interface Calls {
     parameters: Readonly<Record<string, string>>,
   ): Promise<ProviderResponse>
   /** Reads a response of the token or PAR endpoint; that our client is refused is told to the operator. */
-  read(endpoint: EndpointName, response: ProviderResponse): JsonObject
+  read(endpoint: EndpointName, response: ProviderResponse, isRefresh?: boolean): JsonObject
   /** Tries a secret or key that is given as text; a function is asked when it is needed. */
   credentialProblems(): Promise<ConfigProblem[]>
 }
@@ -87,9 +87,9 @@ export function createCalls(options: {
       return send(endpoint, rule, { url, headers, body })
     },
 
-    read(endpoint, response) {
+    read(endpoint, response, isRefresh) {
       try {
-        return readResponse(endpoint, response)
+        return readResponse(endpoint, response, isRefresh)
       } catch (error) {
         if (error instanceof ProviderError && error.reason === 'provider_refused_client') {
           log.error(

@@ -1,5 +1,6 @@
 import { ProviderError } from '../../oauth/errors.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'
+import { decodeContent, isReadableCoding } from './content-coding.ts'
 import { errorCode, isConnectError, type ProviderDispatcher } from './network.ts'
 import { type ResponseReceiver, UndiciHandler } from './undici-handler.ts'
 
@@ -41,8 +42,8 @@ export interface ProviderResponse {
 }
 
 /**
- * Sends one request: deadlines for the head, the body and the whole (F-08), a size cap while reading, nothing
- * compressed (F-09), no redirects (F-04).
+ * Sends one request: deadlines for the head, the body and the whole (F-08), a size cap while reading and after
+ * decompression, which nobody has asked for (F-09), no redirects (F-04).
  *
  * @throws ProviderError `provider_unavailable` when there is no answer or it is 5xx or 429,
  * `provider_answer_invalid` when it cannot be read.
@@ -80,6 +81,7 @@ class PendingResponse implements ResponseReceiver {
   #isLate = false
   #status = 0
   #contentType = ''
+  #coding = ''
   readonly #chunks: Buffer[] = []
   #length = 0
 
@@ -106,9 +108,8 @@ class PendingResponse implements ResponseReceiver {
     this.#contentType = field(fields, 'content-type') ?? ''
     if (status >= 500 || status === 429 || status === 408)
       this.#fail('provider_unavailable', `status ${status}`)
-    else if ((field(fields, 'content-encoding') ?? 'identity') !== 'identity') {
-      this.#fail('provider_answer_invalid', 'content-encoding')
-    }
+    this.#coding = (field(fields, 'content-encoding') ?? '').trim().toLowerCase()
+    if (!isReadableCoding(this.#coding)) this.#fail('provider_answer_invalid', 'content-encoding')
   }
 
   onBody(chunk: Buffer): boolean {
@@ -123,8 +124,17 @@ class PendingResponse implements ResponseReceiver {
 
   onEnd(): void {
     clearTimeout(this.#deadline)
-    const text = utf8.decode(Buffer.concat(this.#chunks, this.#length))
-    this.#resolve({ status: this.#status, contentType: this.#contentType, text })
+    const text = this.#decode(Buffer.concat(this.#chunks, this.#length))
+    if (text !== undefined) this.#resolve({ status: this.#status, contentType: this.#contentType, text })
+  }
+
+  #decode(body: Buffer): string | undefined {
+    try {
+      return utf8.decode(decodeContent(body, this.#coding, MAX_BYTES[this.#endpoint]))
+    } catch (error) {
+      this.#fail('provider_answer_invalid', `content-encoding: ${errorCode(error)}`)
+      return undefined
+    }
   }
 
   onError(error: Error): void {

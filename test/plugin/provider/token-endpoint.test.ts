@@ -86,6 +86,12 @@ t.test('code exchange', async (t) => {
         'application/x-www-form-urlencoded',
         { expiresInSeconds: 60 },
       ],
+      ['access_token=at&expires_in=60', 'text/plain', { expiresInSeconds: 60 }],
+      [
+        { ...TOKENS, token_type: null, expires_in: '60', id_token: null },
+        'text/html',
+        { expiresInSeconds: 60 },
+      ],
     ]
     for (const [body, type, expected] of answers) {
       const { provider, post } = await readyProvider(t)
@@ -130,7 +136,10 @@ t.test('code exchange', async (t) => {
       [{ ...TOKENS, access_token: 5 }, undefined],
       [{ ...TOKENS, token_type: 'mac' }, revoke('rt')],
       [{ ...TOKENS, token_type: 'DPoP' }, revoke('rt')],
-      [{ ...TOKENS, scope: ['a'] }, revoke('rt')],
+      [{ ...TOKENS, scope: [['a']] }, revoke('rt')],
+      [{ ...TOKENS, scope: [{}] }, revoke('rt')],
+      [{ ...TOKENS, scope: {} }, revoke('rt')],
+      [{ ...TOKENS, scope: true }, revoke('rt')],
       [{ ...TOKENS, id_token: {} }, revoke('rt')],
       [
         { ...TOKENS, refresh_token: 5 },
@@ -149,10 +158,60 @@ t.test('code exchange', async (t) => {
     }
   })
 
-  t.test('a media type other than JSON is refused (F-09)', async (t) => {
-    const { provider, post } = await readyProvider(t, {}, { revocation_endpoint: undefined })
-    post('/token', EXCHANGE).reply(200, TOKENS, { headers: { 'content-type': 'text/html' } })
-    await refused(t, provider.redeemCode(exchange), { reason: 'provider_answer_invalid' })
+  t.test('JSON is read under whatever text type labels it, or none (F-09)', async (t) => {
+    const { provider, post } = await readyProvider(t)
+    for (const type of [
+      'application/json;charset=utf-8',
+      'application/token+json',
+      'text/html; charset=utf-8',
+      'text/plain',
+      'text/javascript',
+      'application/octet-stream',
+      'application/x-www-form-urlencoded',
+      '',
+    ]) {
+      post('/token', EXCHANGE).reply(200, JSON.stringify(TOKENS), {
+        headers: type === '' ? {} : { 'content-type': type },
+      })
+      t.match(await provider.redeemCode(exchange), { accessToken: 'at', expiresInSeconds: 3600 }, type)
+    }
+  })
+
+  t.test('what is no text is not read as JSON, nor a page as a form (F-09)', async (t) => {
+    const { provider, post } = await readyProvider(t)
+    const rows: [body: string, type: string][] = [
+      [JSON.stringify(TOKENS), 'image/png'],
+      [JSON.stringify(TOKENS), 'application/jwt'],
+      ['access_token=at', 'application/xml'],
+      ['<a href=x?access_token=at>', 'text/html'],
+      ['access_token=at\nand more', 'text/plain'],
+    ]
+    for (const [body, type] of rows) {
+      post('/token', EXCHANGE).reply(200, body, { headers: { 'content-type': type } })
+      await refused(t, provider.redeemCode(exchange), { reason: 'provider_answer_invalid' }, type)
+    }
+  })
+
+  t.test('scope may be a list, with numbers and nulls in it (RFC 6749 §3.3, F-15)', async (t) => {
+    const { provider, post } = await readyProvider(t)
+    const rows: [scope: unknown, expected: string[] | undefined][] = [
+      [
+        ['a', 'b'],
+        ['a', 'b'],
+      ],
+      [
+        ['a b', null, 7],
+        ['a', 'b', '7'],
+      ],
+      [7, ['7']],
+      [[], []],
+      [null, undefined],
+      ['', undefined],
+    ]
+    for (const [scope, expected] of rows) {
+      post('/token', EXCHANGE).reply(200, { ...TOKENS, scope }, JSON_TYPE)
+      t.same((await provider.redeemCode(exchange)).scope, expected, JSON.stringify(scope))
+    }
   })
 
   t.test('expires_in of any kind gives a sane life (RFC 6749 §5.1, D-15)', async (t) => {
@@ -223,4 +282,59 @@ t.test('refresh', async (t) => {
     post('/token', REFRESH).reply(429, 'x')
     await refused(t, provider.refresh({ refreshToken: 'r1' }), { transient: true })
   })
+})
+
+t.test('a refused refresh token is told from a refused client (RFC 6749 §5.2, D-10)', async (t) => {
+  const form = 'application/x-www-form-urlencoded'
+  const rows: [status: number, body: object | string, type: string | undefined, ProviderReason][] = [
+    [400, { error: 'invalid_grant' }, 'text/plain; charset=utf-8', 'provider_refused_grant'],
+    [400, '{"error":"invalid_grant"}', 'text/html', 'provider_refused_grant'],
+    [400, 'error=invalid_grant&error_description=x', form, 'provider_refused_grant'],
+    [400, 'error=expired', 'text/plain', 'provider_refused_grant'],
+    [400, { error: 'invalid_request' }, 'application/json', 'provider_refused_grant'],
+    [400, { error: 'invalid_token' }, 'application/json', 'provider_refused_grant'],
+    [400, { error: 'a_word_of_its_own' }, 'application/json', 'provider_refused_grant'],
+    [403, { error: 'access_denied' }, 'application/json', 'provider_refused_grant'],
+    [400, { error: { code: 190, message: 'x' } }, 'application/json', 'provider_refused_grant'],
+    [400, { message: 'x' }, 'application/json', 'provider_refused_grant'],
+    [400, '', undefined, 'provider_refused_grant'],
+    [400, 'token revoked', 'text/plain', 'provider_refused_grant'],
+    [401, { error: 'invalid_token' }, 'application/json', 'provider_refused_grant'],
+    [401, { error: 'invalid_grant' }, 'application/json', 'provider_refused_grant'],
+    [200, { error: 'bad_refresh_token' }, 'application/json', 'provider_refused_grant'],
+    [200, 'error=bad_refresh_token', form, 'provider_refused_grant'],
+    [200, { ok: false, error: 'invalid_refresh_token' }, 'application/json', 'provider_refused_grant'],
+
+    [401, { error: 'invalid_client' }, 'application/json', 'provider_refused_client'],
+    [400, { error: 'invalid_client' }, 'text/plain', 'provider_refused_client'],
+    [400, { error: 'unauthorized_client' }, 'application/json', 'provider_refused_client'],
+    [400, { error: 'invalid_scope' }, 'application/json', 'provider_refused_client'],
+    [401, { error: 'access_denied' }, 'application/json', 'provider_refused_client'],
+    [401, '', undefined, 'provider_refused_client'],
+    [200, { error: 'incorrect_client_credentials' }, 'application/json', 'provider_refused_client'],
+    [200, { ok: false, error: 'fatal_error' }, 'application/json', 'provider_refused_client'],
+    [403, '<html>blocked by a firewall', 'text/html', 'provider_refused_client'],
+    [404, { message: 'no route' }, 'application/json', 'provider_refused_client'],
+    [400, '<html>a proxy', 'text/html', 'provider_refused_client'],
+
+    [400, { error: 'temporarily_unavailable' }, 'application/json', 'provider_unavailable'],
+    [400, { error: 'slow_down' }, 'application/json', 'provider_unavailable'],
+    [408, { error: 'invalid_grant' }, 'application/json', 'provider_unavailable'],
+    [429, { error: 'invalid_grant' }, 'application/json', 'provider_unavailable'],
+    [503, { error: 'invalid_grant' }, 'application/json', 'provider_unavailable'],
+  ]
+  for (const [status, body, type, reason] of rows) {
+    const title = `${status} ${JSON.stringify(body)} as ${type} -> ${reason}`
+    t.test(title, async (t) => {
+      const { provider, post, lines } = await readyProvider(t, withoutOpenId)
+      post('/token', REFRESH).reply(
+        status,
+        body,
+        type === undefined ? {} : { headers: { 'content-type': type } },
+      )
+      await refused(t, provider.refresh({ refreshToken: 'r1' }), { reason, endpoint: 'token' })
+      const told = lines.some(({ level }) => level === 'error')
+      t.equal(told, reason === 'provider_refused_client', 'the operator is told')
+    })
+  }
 })

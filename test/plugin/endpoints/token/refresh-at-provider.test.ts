@@ -99,6 +99,7 @@ t.test(
       ],
       ['hangs', () => {}, 503],
       ['refuses us', say(401, { error: 'invalid_client' }), 502],
+      ['refuses us with a 400', say(400, { error: 'unauthorized_client' }), 502],
       ['answers garbage', say(200, []), 502],
     ]
     for (const [name, behaviour, status] of rows) {
@@ -119,6 +120,32 @@ t.test(
     }
   },
 )
+
+t.test('a refused refresh token ends the session, whatever the word for it (D-10)', async (t) => {
+  const labelled =
+    (status: number, type: string, body: string): Behaviour =>
+    (_request, response) =>
+      response.writeHead(status, { 'content-type': type }).end(body)
+  for (const [name, behaviour] of [
+    ['400 invalid_request', say(400, { error: 'invalid_request' })],
+    ['400 invalid_token', say(400, { error: 'invalid_token' })],
+    ['403 and a word of its own', say(403, { error: 'refresh_token_reused' })],
+    ['400 as text/plain', labelled(400, 'text/plain', '{"error":"invalid_grant"}')],
+    ['a form', labelled(400, 'application/x-www-form-urlencoded', 'error=invalid_grant')],
+    ['400 without a body', labelled(400, 'text/plain', '')],
+    ['200 bad_refresh_token', say(200, { error: 'bad_refresh_token' })],
+  ] as const) {
+    t.test(`${name} -> invalid_grant`, async (t) => {
+      const plugin = await loggedIn(t)
+      plugin.store.advance(NEAR_EXPIRY)
+      plugin.provider.behave.token = behaviour
+      refused(t, await plugin.refresh(plugin.tokens.refresh_token), 400, 'invalid_grant')
+      refused(t, await plugin.refresh(plugin.tokens.refresh_token), 400, 'invalid_grant')
+      t.equal(refreshes(plugin), 1)
+      t.same(eventsOf(plugin).slice(-2), ['provider.error', 'session.ended'])
+    })
+  }
+})
 
 t.test('invalid_grant of the provider ends the session (D-10)', async (t) => {
   const plugin = await loggedIn(t)

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import type { Dispatcher } from 'undici'
 import { connected, serve } from '../../../support/provider-server.ts'
@@ -83,15 +84,67 @@ t.test('deadlines and limits', async (t) => {
     await refused(t, provider.redeemCode(exchange), { reason: 'provider_answer_invalid' })
   })
 
-  t.test('nothing compressed is asked for or read (F-09)', async (t) => {
+  /** A client of a provider that answers with this body under this `Content-Encoding`. */
+  async function answering(t: Test, coding: string, body: Buffer) {
     const server = await serve(t, (_request, response) => {
-      response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'br' })
-      response.end(JSON.stringify(TOKENS))
+      response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': coding })
+      response.end(body)
     })
-    const { provider } = await connected(t, server.origin)
-    await refused(t, provider.redeemCode(exchange), { reason: 'provider_answer_invalid' })
-    t.equal(server.requests[0]!.headers['accept-encoding'], 'identity')
+    return { server, ...(await connected(t, server.origin)) }
+  }
+
+  t.test('what came compressed is read, though nothing compressed is asked for (F-09)', async (t) => {
+    const json = Buffer.from(JSON.stringify(TOKENS))
+    for (const [coding, body] of [
+      ['gzip', gzipSync(json)],
+      ['GZIP', gzipSync(json)],
+      ['x-gzip', gzipSync(json)],
+      ['deflate', deflateSync(json)],
+      ['deflate', deflateRawSync(json)],
+      ['br', brotliCompressSync(json)],
+      ['identity', json],
+    ] as const) {
+      const { provider, server } = await answering(t, coding, body)
+      t.match(await provider.redeemCode(exchange), { accessToken: 'at' }, coding)
+      t.equal(server.requests[0]!.headers['accept-encoding'], 'identity')
+    }
   })
+
+  t.test('what unfolds to more than the limit is given up at the limit (F-09)', async (t) => {
+    const large = Buffer.alloc(20_000_000, ' ')
+    for (const [coding, body] of [
+      ['gzip', gzipSync(large)],
+      ['deflate', deflateSync(large)],
+      ['deflate', deflateRawSync(large)],
+      ['br', brotliCompressSync(large)],
+    ] as const) {
+      const { provider } = await answering(t, coding, body)
+      const error = await refused(t, provider.redeemCode(exchange), {
+        reason: 'provider_answer_invalid',
+        statusCode: 502,
+      })
+      t.match(error, { cause: { message: 'content-encoding: ERR_BUFFER_TOO_LARGE' } }, coding)
+    }
+  })
+
+  t.test(
+    'what is not what its Content-Encoding says, or has one that we cannot read, is refused (F-09)',
+    async (t) => {
+      const json = Buffer.from(JSON.stringify(TOKENS))
+      for (const [coding, body] of [
+        ['br', json],
+        ['gzip', json],
+        ['gzip', gzipSync(json).subarray(0, -10)],
+        ['deflate', json],
+        ['gzip, br', gzipSync(json)],
+        ['zstd', json],
+        ['toString', json],
+      ] as const) {
+        const { provider } = await answering(t, coding, body)
+        await refused(t, provider.redeemCode(exchange), { reason: 'provider_answer_invalid' }, coding)
+      }
+    },
+  )
 })
 
 t.test('requests that are given up', async (t) => {
