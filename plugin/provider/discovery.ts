@@ -2,7 +2,13 @@ import { ProviderError } from '../oauth/errors.ts'
 import { ConfigError } from '../options/config-error.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
 import { isTimeout, within } from '../stores/within.ts'
-import { explicitMetadata, type Metadata, metadataProblems, readMetadata } from './endpoints.ts'
+import {
+  challengeWarning,
+  explicitMetadata,
+  type Metadata,
+  metadataProblems,
+  readMetadata,
+} from './endpoints.ts'
 import { type Calls, causeOf, type ProviderLog } from './transport/calls.ts'
 import { type JsonObject, readResponse } from './transport/response.ts'
 import { ONCE, type Pause } from './transport/retry.ts'
@@ -63,7 +69,7 @@ export function createDiscovery(options: {
 
   /** @throws ProviderError when there is none in time: the next attempt is made in the background. */
   function firstMetadata(): Promise<Metadata> {
-    return within(START_MS, discover(provider, calls)).catch((error: unknown) => {
+    return within(START_MS, discover(provider, calls, log)).catch((error: unknown) => {
       throw isTimeout(error) ? new ProviderError('provider_unavailable', 'discovery') : error
     })
   }
@@ -78,7 +84,7 @@ export function createDiscovery(options: {
       await pause(attempt)
       if (stopped) return
       try {
-        accept(await discover(provider, calls))
+        accept(await discover(provider, calls, log))
       } catch (error) {
         if (error instanceof ConfigError) {
           log.error({ issuer: provider.issuer, problems: error.problems }, 'the provider cannot be used')
@@ -96,14 +102,18 @@ export function createDiscovery(options: {
  *
  * @throws ConfigError for a response that cannot be used, ProviderError when there is none.
  */
-async function discover(provider: ResolvedProvider, calls: Calls): Promise<Metadata> {
+async function discover(provider: ResolvedProvider, calls: Calls, log: ProviderLog): Promise<Metadata> {
   const { origin, pathname } = new URL(provider.issuer)
   const path = pathname.replace(/\/$/, '')
   const ask = (address: string) => calls.get('discovery', ONCE, new URL(origin + address))
   try {
     const first = await ask(`${path}/.well-known/openid-configuration`)
     const second = first.status === 404 && (await ask(`/.well-known/oauth-authorization-server${path}`))
-    return checked(readResponse('discovery', second || first), provider, false)
+    const document = readResponse('discovery', second || first)
+    const metadata = checked(document, provider, false)
+    const warning = challengeWarning(document, provider)
+    if (warning) log.warn({ issuer: provider.issuer }, warning)
+    return metadata
   } catch (error) {
     if (!(error instanceof ProviderError)) throw error
     const refused = causeOf(error) === 'ADDRESS_REFUSED'

@@ -45,10 +45,22 @@ export function explicitMetadata(provider: ResolvedProvider): JsonObject | undef
 }
 
 /**
- * Everything that keeps `metadata` from being used: another issuer (RFC 8414 §3.3), no S256 (A-16), a missing
- * endpoint, or one that is not https on an allowed host (F-02, RFC 8414 §6.2).
+ * Says that S256 goes out without being announced, or undefined (A-16). Whoever does not know the parameter ignores it
+ * (RFC 6749 §3.1), and then the provider's code is not bound to its transaction.
+ */
+export function challengeWarning(metadata: JsonObject, provider: ResolvedProvider): string | undefined {
+  if (provider.pkce === 'none' || metadata.code_challenge_methods_supported !== undefined) return undefined
+  return (
+    "the provider's metadata does not say whether it has PKCE (code_challenge_methods_supported); S256 is sent. " +
+    'Check that it refuses a wrong code_verifier'
+  )
+}
+
+/**
+ * Everything that keeps `metadata` from being used: another issuer (RFC 8414 §3.3), challenge methods without
+ * S256 (A-16), a missing endpoint, or one that is not https on an allowed host (F-02, RFC 8414 §6.2).
  *
- * @param explicit the endpoints come from the options, so there is nothing that could list S256.
+ * @param explicit the endpoints come from the options, which are then named.
  */
 export function metadataProblems(
   metadata: JsonObject,
@@ -62,12 +74,11 @@ export function metadataProblems(
     report('issuer', 'the metadata names another issuer; it must be the same string, slash for slash')
   }
   const methods = metadata.code_challenge_methods_supported
-  if (!explicit && provider.pkce !== 'none' && !(Array.isArray(methods) && methods.includes('S256'))) {
+  if (provider.pkce !== 'none' && methods !== undefined && ![methods].flat().includes('S256')) {
     report(
       'pkce',
-      `is ${provider.pkce}, but the provider's metadata does not list S256 in code_challenge_methods_supported. ` +
-        'If it supports S256 without saying so, name its endpoints (authorizationEndpoint, tokenEndpoint, ...); ' +
-        'if it has no PKCE at all, set none',
+      `is ${provider.pkce}, but the provider's metadata does not list S256 in code_challenge_methods_supported; ` +
+        'if it has no S256, set none',
     )
   }
   if (metadata.require_pushed_authorization_requests && !metadata.pushed_authorization_request_endpoint) {

@@ -170,7 +170,9 @@ async function startTests(t: Test, redis: RedisServer): Promise<void> {
     "wrong metadata of the provider, which workers find: exit 78 at the issuer's line",
     async (t) => {
       const issuer = await serve(t, (_request, response) => {
-        response.setHeader('content-type', 'application/json').end('{"issuer":"https://other.example"}')
+        response
+          .setHeader('content-type', 'application/json')
+          .end('{"issuer":"https://other.example","code_challenge_methods_supported":["plain"]}')
       })
       const provider = { issuer, clientId: 'gateway', clientSecret: 'gateway-secret' }
       const command = await gateway(t, redis, { provider })

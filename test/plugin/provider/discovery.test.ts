@@ -77,12 +77,48 @@ t.test('discovery', async (t) => {
     t.equal(provider.ready, true)
   })
 
-  t.test('pkce relay needs S256 in the metadata as well, none does not (A-16)', async (t) => {
-    const relay = mockProvider(t, { pkce: 'relay' })
-    relay.discovery({ ...metadata, code_challenge_methods_supported: undefined })
-    t.match(await problemsOf(relay.provider.start()), [/^provider\.pkce: is relay/])
-    const none = await readyProvider(t, { pkce: 'none' }, { code_challenge_methods_supported: undefined })
-    t.equal(none.provider.ready, true)
+  t.test(
+    'metadata that lists challenge methods without S256 stops the start (RFC 8414 §2, A-16)',
+    async (t) => {
+      for (const methods of [['plain'], [], 'plain']) {
+        const relay = mockProvider(t, { pkce: 'relay' })
+        relay.discovery({ ...metadata, code_challenge_methods_supported: methods })
+        t.match(await problemsOf(relay.provider.start()), [
+          /^provider\.pkce: is relay, but .* does not list S256/,
+        ])
+      }
+      const none = await readyProvider(t, { pkce: 'none' }, { code_challenge_methods_supported: ['plain'] })
+      t.equal(none.provider.ready, true)
+    },
+  )
+
+  t.test('metadata that lists no challenge methods: S256 is sent, with one warning (A-16)', async (t) => {
+    for (const methods of [undefined, null]) {
+      const { provider, lines } = await readyProvider(t, {}, { code_challenge_methods_supported: methods })
+      const codeChallenge = 'c'.repeat(43)
+      const request = { state: 's', codeChallenge, extraScope: [], passThrough: {}, prompt: false }
+      const { searchParams } = new URL(await provider.authorizationUrl(request))
+      t.equal(searchParams.get('code_challenge_method'), 'S256')
+      t.equal(searchParams.get('code_challenge'), codeChallenge)
+      const warnings = lines.filter(({ level }) => level === 'warn')
+      t.match(warnings, [{ message: /code_challenge_methods_supported.*S256 is sent/ }])
+      t.equal(warnings.length, 1)
+    }
+    for (const quiet of [
+      await readyProvider(t),
+      await readyProvider(t, { pkce: 'none' }, { code_challenge_methods_supported: undefined }),
+    ]) {
+      t.notOk(quiet.lines.some(({ level }) => level === 'warn'))
+    }
+  })
+
+  t.test('metadata is read whatever text type labels it (F-09)', async (t) => {
+    const { provider, as } = mockProvider(t)
+    as.intercept({ path: '/.well-known/openid-configuration' }).reply(200, JSON.stringify(metadata), {
+      headers: { 'content-type': 'text/plain' },
+    })
+    await provider.start()
+    t.equal(provider.ready, true)
   })
 
   t.test('metadata that requires PAR must offer it (RFC 9126 §5, A-25)', async (t) => {
