@@ -51,6 +51,17 @@ export const ProviderSchema = Type.Object(
           "own: our own pair; relay: the app's challenge and proved verifier; none: for providers without PKCE.",
       }),
     ),
+    trustedAudiences: strings(
+      'Audiences besides our clientId that an id_token may name, e.g. a project. Where azp is our clientId, all may be.',
+    ),
+    clockToleranceSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 600,
+        default: 60,
+        description: "By how much the provider's clock and ours may differ, where an id_token is dated.",
+      }),
+    ),
     authorizationParams: Type.Optional(
       Type.Record(Type.String(), Type.String(), {
         default: {},

@@ -5,8 +5,9 @@ import type { ResolvedProvider } from '../options/resolved.ts'
 import { authorizationUrl, createAuthorizationParameters } from './authorization-request.ts'
 import { createDiscovery } from './discovery.ts'
 import type { Metadata } from './endpoints.ts'
-import { createIdTokenValidator } from './id-token.ts'
-import { createKeySet } from './jwks.ts'
+import { createIdTokenValidator } from './openid/id-token.ts'
+import { createKeySet } from './openid/jwks.ts'
+import { createUserinfo } from './openid/userinfo.ts'
 import type { Provider } from './provider.ts'
 import { createRevocation } from './revocation.ts'
 import { createTokenEndpoint } from './token-endpoint.ts'
@@ -55,12 +56,8 @@ export function createProvider(options: ProviderClientOptions): Provider {
   const { revoke } = revocation
   const parametersOf = createAuthorizationParameters(provider, callbackUrl)
   const keys = createKeySet(fetchKeys, elapsed)
-  const validateIdToken = createIdTokenValidator({
-    issuer: provider.issuer,
-    clientId: provider.clientId,
-    keys: keys.find,
-    now,
-  })
+  const signed = { trusted: provider, keys: keys.find, now }
+  const validateIdToken = createIdTokenValidator(signed)
   const tokenEndpoint = createTokenEndpoint({
     ...{ calls, callbackUrl, accepted, validateIdToken, revoke },
     keysReady: async () => provider.scope.split(' ').includes('openid') && keys.ready(),
@@ -96,20 +93,7 @@ export function createProvider(options: ProviderClientOptions): Provider {
     },
 
     ...tokenEndpoint,
-
-    async userinfo(accessToken, subject) {
-      const authorization = `Bearer ${accessToken}`
-      const response = await calls.get('userinfo', AGAIN, accepted().userinfo_endpoint!, { authorization })
-      const claims = readResponse('userinfo', response)
-      if (typeof claims.sub !== 'string') {
-        throw new ProviderError('provider_answer_invalid', 'userinfo', { cause: new Error('sub') })
-      }
-      if (subject !== undefined && claims.sub !== subject) {
-        throw new ProviderError('provider_subject_mismatch', 'userinfo')
-      }
-      return claims
-    },
-
+    ...createUserinfo({ ...signed, calls, accepted }),
     revoke,
 
     async close() {

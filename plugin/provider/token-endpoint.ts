@@ -1,7 +1,7 @@
 import { isBearerToken } from '../oauth/bearer.ts'
 import { ProviderError } from '../oauth/errors.ts'
 import type { Metadata } from './endpoints.ts'
-import type { ExpectedIdToken } from './id-token.ts'
+import type { ExpectedIdToken } from './openid/id-token.ts'
 import type { Claims, Provider, ProviderTokens } from './provider.ts'
 import type { Calls } from './transport/calls.ts'
 import type { JsonObject } from './transport/response.ts'

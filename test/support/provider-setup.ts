@@ -28,6 +28,8 @@ export const providerOptions: ResolvedProvider = {
   clientAuthentication: 'client_secret_post',
   scope: 'openid offline_access',
   pkce: 'own',
+  trustedAudiences: [],
+  clockToleranceSeconds: 60,
   authorizationParams: {},
   timeouts: { connectMs: 3000, headersMs: 5000, bodyMs: 5000, totalMs: 10_000 },
   allowedHosts: [],

@@ -15,6 +15,8 @@ t.test('the defaults are secure, and change by intention only (SC-06)', async (t
       clientAuthentication: 'client_secret_basic',
       scope: 'openid offline_access',
       pkce: 'own',
+      trustedAudiences: [],
+      clockToleranceSeconds: 60,
       authorizationParams: {},
       timeouts: { connectMs: 3000, headersMs: 5000, bodyMs: 5000, totalMs: 10_000 },
       allowedHosts: [],

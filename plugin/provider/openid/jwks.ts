@@ -1,6 +1,6 @@
 import { createRemoteJWKSet, customFetch, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
-import { ProviderError } from '../oauth/errors.ts'
-import type { JsonObject } from './transport/response.ts'
+import { ProviderError } from '../../oauth/errors.ts'
+import type { JsonObject } from '../transport/response.ts'
 
 const MAX_KEYS = 50
 const MAX_AGE_MS = 600_000
@@ -80,16 +80,23 @@ export function createKeySet(fetchKeys: () => Promise<JsonObject>, now: () => nu
 
   async function fetchNow(): Promise<JsonObject> {
     triedAt = now()
-    const body = await fetchKeys()
-    if (!Array.isArray(body.keys) || body.keys.length > MAX_KEYS) throw unusable()
+    const { keys: fetched } = await fetchKeys()
+    if (!Array.isArray(fetched) || fetched.length > MAX_KEYS) throw unusable()
+    const found = fetched.map(withoutNull)
     const known = new Set(published().map((key) => JSON.stringify(key)))
-    if (body.keys.some((key) => !known.has(JSON.stringify(key)))) pauseMs = FIRST_PAUSE_MS
-    return body
+    if (found.some((key) => !known.has(JSON.stringify(key)))) pauseMs = FIRST_PAUSE_MS
+    return { keys: found }
   }
 
   function published(): JSONWebKeySet['keys'] {
     return keys.jwks()?.keys ?? []
   }
+}
+
+/** A key whose `alg`, say, is null has none (F-15). What is no object is left to jose to refuse. */
+function withoutNull(key: unknown): unknown {
+  if (typeof key !== 'object' || key === null || Array.isArray(key)) return key
+  return Object.fromEntries(Object.entries(key).filter(([, value]) => value !== null))
 }
 
 function unusable(): ProviderError {

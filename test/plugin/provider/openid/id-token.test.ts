@@ -19,7 +19,7 @@ import {
   readyProvider,
   refused,
   TOKENS,
-} from '../../support/provider-setup.ts'
+} from '../../../support/provider-setup.ts'
 
 const rsa = await generateKeyPair('RS256', { extractable: true })
 const ec = await generateKeyPair('ES384')
@@ -72,7 +72,8 @@ t.test('id_token', async (t) => {
       [{ ...claims, at_hash: leftHalf('sha256', 'at') }],
       [{ ...claims, at_hash: leftHalf('sha384', 'at') }, ec.privateKey, { alg: 'ES384', kid: 'ec' }],
       [{ ...claims, at_hash: leftHalf('sha512', 'at') }, ed.privateKey, { alg: 'EdDSA', kid: 'ed' }],
-      [{ ...claims, exp: now - 59, iat: now + 60 }],
+      [{ ...claims, exp: now - 59, iat: now + 60, nbf: now + 60 }],
+      [{ ...claims, aud: ['backend', 'project', 'sibling'], azp: 'backend' }],
     ]
     for (const [expected, key, header] of right) {
       answerWith(mock, await sign(expected, key, header))
@@ -135,18 +136,29 @@ t.test('id_token', async (t) => {
         ['another audience', 'aud', await sign({ ...claims, aud: 'other' })],
         ['an audience besides us', 'aud', await sign({ ...claims, aud: ['backend', 'other'] })],
         [
-          'an audience besides us, with azp',
-          'aud',
-          await sign({ ...claims, aud: ['backend', 'other'], azp: 'backend' }),
+          'an audience besides us, without us',
+          'aud: does not name our client_id',
+          await sign({ ...claims, aud: ['other'], azp: 'backend' }),
         ],
+        [
+          'an audience besides us, with another azp',
+          'azp',
+          await sign({ ...claims, aud: ['backend', 'other'], azp: 'other' }),
+        ],
+        ['no audience', 'aud', await sign({ ...claims, aud: undefined })],
+        ['no issuer', 'iss', await sign({ ...claims, iss: undefined })],
         ['another authorized party', 'azp', await sign({ ...claims, azp: 'other' })],
         ['another nonce', 'nonce', await sign({ ...claims, nonce: 'n2' })],
         ['no nonce', 'nonce', await sign(noNonce)],
-        ['expired', 'ERR_JWT_EXPIRED', await sign({ ...claims, exp: claims.iat - 61 })],
-        ['no exp', 'exp', await sign(noExp)],
-        ['from the future', 'iat', await sign({ ...claims, iat: claims.iat + 120 })],
-        ['not yet valid', 'nbf', await sign({ ...claims, nbf: claims.iat + 120 })],
-        ['no iat', 'iat', await sign(noIat)],
+        ['expired', 'exp: expired', await sign({ ...claims, exp: claims.iat - 61 })],
+        ['no exp', 'exp: is missing', await sign(noExp)],
+        ['an exp that is text', 'exp: is not a number', await signRaw({ ...claims, exp: `${claims.exp}` })],
+        ['from the future', 'iat: issued', await sign({ ...claims, iat: claims.iat + 120 })],
+        ['not yet valid', 'nbf: not valid before', await sign({ ...claims, nbf: claims.iat + 120 })],
+        ['no iat', 'iat: is missing', await sign(noIat)],
+        ['an iat that is null', 'iat: is missing', await signRaw({ ...claims, iat: null })],
+        ['a nonce that is null', 'nonce', await signRaw({ ...claims, nonce: null })],
+        ['claims that are a list', 'ERR_JWT_INVALID', await signRaw([claims])],
         ['no sub', 'sub', await sign(noSub)],
         ['an empty sub', 'sub', await sign({ ...claims, sub: '' })],
         ['a sub that is a number', 'sub', await signRaw({ ...claims, sub: 5 })],
@@ -176,6 +188,57 @@ t.test('id_token', async (t) => {
       }
     },
   )
+
+  t.test('null counts as absent (F-14, F-15)', async (t) => {
+    const mock = await readyProvider(t)
+    serveKeys(mock)
+    const claims = claimsAt(mock.clock.ms)
+    answerWith(mock, await signRaw({ ...claims, at_hash: null, azp: null, nbf: null, email: null }))
+    const tokens = await mock.provider.redeemCode({ ...exchange, nonce: 'n1' })
+    t.same(tokens.claims, claims)
+  })
+
+  t.test('audiences besides us are those of trustedAudiences (OIDC Core §3.1.3.7, F-14)', async (t) => {
+    const mock = await readyProvider(t, { trustedAudiences: ['project', 'sibling'] })
+    serveKeys(mock)
+    const claims = { ...claimsAt(mock.clock.ms), aud: ['project', 'backend', 'sibling'] }
+    answerWith(mock, await sign(claims))
+    t.match(await mock.provider.redeemCode({ ...exchange, nonce: 'n1' }), { claims })
+
+    mock.post('/revoke', REVOKE).reply(200, '').times(2)
+    for (const [aud, cause] of [
+      [['backend', 'project', 'other'], /^aud: names others .* check provider\.trustedAudiences/],
+      [['project'], /^aud: does not name our client_id/],
+    ] as const) {
+      answerWith(mock, await sign({ ...claims, aud }))
+      const error = await refused(t, mock.provider.redeemCode({ ...exchange, nonce: 'n1' }), {
+        reason: 'provider_id_token_invalid',
+      })
+      t.match(error, { cause: { message: cause } })
+    }
+  })
+
+  t.test('clocks may differ by clockToleranceSeconds; more is said in words (F-14)', async (t) => {
+    const mock = await readyProvider(t, { clockToleranceSeconds: 5 })
+    serveKeys(mock)
+    const claims = claimsAt(mock.clock.ms)
+    const now = claims.iat
+    answerWith(mock, await sign({ ...claims, exp: now - 4, nbf: now + 5, iat: now + 5 }))
+    t.match(await mock.provider.redeemCode({ ...exchange, nonce: 'n1' }), { claims: { sub: 'alice' } })
+
+    mock.post('/revoke', REVOKE).reply(200, '').times(3)
+    for (const [wrong, message] of [
+      [{ exp: now - 5 }, 'exp: expired 5 s ago: check the clocks'],
+      [{ nbf: now + 6 }, 'nbf: not valid before 6 s from now: check the clocks'],
+      [{ iat: now + 120 }, 'iat: issued 120 s in the future: check the clocks'],
+    ] as const) {
+      answerWith(mock, await sign({ ...claims, ...wrong }))
+      const error = await refused(t, mock.provider.redeemCode({ ...exchange, nonce: 'n1' }), {
+        reason: 'provider_id_token_invalid',
+      })
+      t.match(error, { cause: { message } })
+    }
+  })
 
   t.test('is required where it was asked for (OIDC Core §3.1.3.3, F-14)', async (t) => {
     const { provider, post } = await readyProvider(t)
@@ -324,11 +387,33 @@ t.test('keys', async (t) => {
     t.match(await login(mock, 'rsa'), { claims: { sub: 'alice' } })
   })
 
+  t.test(
+    'are read whatever text type labels them, and null in them is absent (F-09, F-13, F-15)',
+    async (t) => {
+      const body = JSON.stringify({
+        keys: [{ ...rsaJwk, use: null, alg: null, key_ops: null, ext: null, x5c: null }],
+      })
+      for (const type of [
+        'application/jwk-set+json; charset=utf-8',
+        'application/jwk+json',
+        'text/plain',
+        'text/html',
+        'application/octet-stream',
+      ]) {
+        const mock = await readyProvider(t, {}, without)
+        mock.as.intercept({ path: '/jwks' }).reply(200, body, { headers: { 'content-type': type } })
+        t.match(await login(mock, 'rsa'), { claims: { sub: 'alice' } }, type)
+      }
+    },
+  )
+
   t.test('that are no set, or more than 50, are refused (F-13)', async (t) => {
     for (const body of [
       {},
       { keys: {} },
       { keys: ['x'] },
+      { keys: [null] },
+      { keys: [[]] },
       { keys: Array.from({ length: 51 }, () => rsaJwk) },
     ]) {
       const mock = await readyProvider(t, {}, without)

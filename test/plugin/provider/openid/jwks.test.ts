@@ -1,6 +1,6 @@
 import { exportJWK, generateKeyPair } from 'jose'
 import t from 'tap'
-import { createKeySet } from '../../../plugin/provider/jwks.ts'
+import { createKeySet } from '../../../../plugin/provider/openid/jwks.ts'
 
 const { publicKey } = await generateKeyPair('RS256')
 const jwk = { ...(await exportJWK(publicKey)), kid: 'known' }
