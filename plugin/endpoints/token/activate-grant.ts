@@ -6,7 +6,7 @@ import { OAuthError } from '../../oauth/errors.ts'
 import { stillAllowed } from '../../oauth/scope.ts'
 import { type TokenResponse, tokenResponse } from '../../oauth/token.ts'
 import type { ProviderTokens } from '../../provider/provider.ts'
-import { type Identity, narrowByProvider } from './identity.ts'
+import { type Identity, narrowByProvider, warnOfLostScopes } from './identity.ts'
 import type { TokenRequest } from './token-request.ts'
 
 /**
@@ -77,6 +77,7 @@ export async function activateGrant(
     throw new OAuthError('grant_ended')
   }
   request.record('session.activated', id)
+  warnOfLostScopes(request, grant.scope, tokens)
   return tokenResponse({
     accessToken: access.value,
     tokenType: access.tokenType,

@@ -1,5 +1,7 @@
 import type { RegisteredClient } from '../../oauth/client.ts'
-import type { Claims, Provider, ProviderTokens } from '../../provider/provider.ts'
+import { ProviderError } from '../../oauth/errors.ts'
+import type { Claims, ProviderTokens } from '../../provider/provider.ts'
+import type { TokenRequest } from './token-request.ts'
 
 /** Who signed in: what the grant keeps of the provider's word. */
 export interface Identity {
@@ -12,22 +14,46 @@ export interface Identity {
  * The identity behind fresh tokens: from the validated id_token, and from the provider's userinfo where that
  * lacks something the client may see. A provider that tells no identity gives each grant a subject of its own.
  *
- * @throws ProviderError when userinfo is needed and fails, or names another subject (OIDC Core §5.3.2).
+ * @throws ProviderError when userinfo names another subject (OIDC Core §5.3.2), or fails where no id_token has said
+ * who it is (F-17).
  */
 export async function identify(
-  provider: Provider,
-  client: RegisteredClient,
+  request: TokenRequest,
   grantId: string,
   tokens: ProviderTokens,
 ): Promise<Identity> {
+  const { client } = request
+  const { provider } = request.services
   let claims: Claims = tokens.claims ?? {}
   const known = typeof claims.sub === 'string' ? claims.sub : undefined
   const lacking = known === undefined || client.claims.some((name) => claims[name] === undefined)
-  if (lacking && provider.hasUserinfo)
-    claims = { ...(await provider.userinfo(tokens.accessToken, known)), ...claims }
+  if (lacking && provider.hasUserinfo) {
+    claims = { ...(await readUserinfo(request, tokens.accessToken, known)), ...claims }
+  }
   return {
     subject: typeof claims.sub === 'string' ? claims.sub : `grant:${grantId}`,
     claims: selectClaims(client, claims),
+  }
+}
+
+/**
+ * The provider's userinfo. Where an id_token has said who it is, one that fails costs its claims and not the login:
+ * Entra ID's, for one, refuses access tokens of other APIs.
+ *
+ * @param known the subject of the id_token, if there was one.
+ */
+async function readUserinfo(
+  request: TokenRequest,
+  accessToken: string,
+  known: string | undefined,
+): Promise<Claims> {
+  try {
+    return await request.services.provider.userinfo(accessToken, known)
+  } catch (error) {
+    const isForgivable = error instanceof ProviderError && error.reason !== 'provider_subject_mismatch'
+    if (known === undefined || !isForgivable) throw error
+    request.log.warn({ err: error }, 'userinfo of the provider failed; the login goes on without its claims')
+    return {}
   }
 }
 
@@ -48,5 +74,39 @@ export function narrowByProvider(
 ): readonly string[] {
   const given = tokens.scope
   if (given === undefined) return scope
-  return scope.filter((token) => !client.providerScopes.includes(token) || given.includes(token))
+  const isGiven = (token: string) => given.some((value) => value === token || isInCommaList(value, token))
+  return scope.filter((token) => !client.providerScopes.includes(token) || isGiven(token))
+
+  /** `a,b` is what some send for `a b`, and can be one scope as well: then it has been asked for (F-15). */
+  function isInCommaList(value: string, token: string): boolean {
+    return !client.providerScopes.includes(value) && value.split(',').includes(token)
+  }
+}
+
+/** Of what the provider has answered: a line of the log should not be as long as a response can be. */
+const MAX_LOGGED_CHARACTERS = 200
+
+/**
+ * Warns when a grant has lost every scope that was passed on to the provider (F-15): an app that can do nothing is
+ * more often a matter of spelling, or of what is registered at the provider, than of what somebody wanted.
+ *
+ * @param scope of the grant before the provider's response.
+ */
+export function warnOfLostScopes(
+  request: TokenRequest,
+  scope: readonly string[],
+  tokens: Pick<ProviderTokens, 'scope'>,
+): void {
+  const { client } = request
+  const isAsked = (token: string) => client.providerScopes.includes(token)
+  const asked = scope.filter(isAsked)
+  if (asked.length === 0 || narrowByProvider(scope, client, tokens).some(isAsked)) return
+  request.log.warn(
+    {
+      clientId: client.clientId,
+      asked: asked.join(' '),
+      answered: tokens.scope?.join(' ').slice(0, MAX_LOGGED_CHARACTERS),
+    },
+    'the provider has given none of the scopes that were asked of it',
+  )
 }

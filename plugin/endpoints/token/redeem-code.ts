@@ -55,7 +55,7 @@ async function redeemAtProvider(
       nonce: secrets.nonce,
       maxAge: maxAgeSeconds,
     })
-    return { tokens, identity: await identify(provider, request.client, id, tokens) }
+    return { tokens, identity: await identify(request, id, tokens) }
   } catch (error) {
     if (tokens) provider.revoke(tokens)
     request.record('provider.error', id, error instanceof ProviderError ? error.reason : undefined)

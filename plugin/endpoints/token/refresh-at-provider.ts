@@ -9,6 +9,7 @@ import { randomBytes } from '../../secrets/random.ts'
 import { StoreError } from '../../stores/store.ts'
 import { within } from '../../stores/within.ts'
 import type { Services } from '../services.ts'
+import { warnOfLostScopes } from './identity.ts'
 import { rotateGrant } from './rotate-grant.ts'
 import type { TokenRequest } from './token-request.ts'
 
@@ -57,7 +58,10 @@ export async function refreshAtProvider(
     refreshToken: tokens.refreshToken ?? secrets.refreshToken,
   }
   const rotated = await rotateGrant(request, presented, leased, { ...step, renewed, tokens })
-  if (rotated) return rotated
+  if (rotated) {
+    warnOfLostScopes(request, leased.grant.scope, tokens)
+    return rotated
+  }
   // The fence (D-07, D-08): a logout or a later lease has won, so what the provider just issued must not live on.
   // Only that: the refresh token that was there before may be the later lease's own.
   provider.revoke(tokens)
