@@ -50,6 +50,8 @@ async function startPair(t: Test, kind: 'redis' | 'postgres'): Promise<Pair | st
       ...config,
       store: { ...config.store, url: url.href },
       provider: { ...config.provider, timeouts: { totalMs: TOTAL_MS } },
+      // A repetition is a replay at once: what it ends shows what the crash has left behind.
+      lifetimes: { duplicateSeconds: 0 },
     }),
   })
   if (typeof stack === 'string') return stack

@@ -275,6 +275,8 @@ async function lose(t: Test, stack: FaultStack, step: Step, fault: keyof typeof 
 
   const recoveredMs = await stack.recover()
   t.comment(`recovered after ${Math.round(recoveredMs)} ms`)
+  // What was held back is on its way to the store now, on another connection than the next attempt.
+  await settled()
   const { undone, done = undone, late = done } = step
   const again = { before: undone, after: done, hole: late }[fault]
   const retry = await patiently(attempt)

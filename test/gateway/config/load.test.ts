@@ -18,6 +18,8 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
         clientAuthentication: 'client_secret_basic',
         scope: 'openid offline_access',
         pkce: 'own',
+        trustedAudiences: [],
+        clockToleranceSeconds: 60,
         authorizationParams: {},
         timeouts: { connectMs: 3000, headersMs: 5000, bodyMs: 5000, totalMs: 10_000 },
         allowedHosts: [],
