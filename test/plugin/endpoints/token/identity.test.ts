@@ -1,8 +1,9 @@
 import t from 'tap'
 import { loggedIn } from '../../../support/logged-in.ts'
 import { type PluginApp, REDIRECT_URI, startPluginApp } from '../../../support/plugin-app.ts'
-import { NEAR_EXPIRY, refused, say, tokensOf } from '../../../support/refresh-requests.ts'
+import { NEAR_EXPIRY, say, tokensOf } from '../../../support/refresh-requests.ts'
 import { type Behaviour, startStubProvider } from '../../../support/stub-provider.ts'
+import { refused } from '../../../support/token-requests.ts'
 
 const withClaims = [{ clientId: 'app', redirectUris: [REDIRECT_URI], claims: ['email', 'name'] }]
 
