@@ -50,7 +50,7 @@ export function readResponse(
   const { status } = response
   const body = parse(response, endpoint)
   const isError = body?.error !== undefined || (status >= 400 && status < 500)
-  if (isError) throw refusal(endpoint, response, body, isRefresh)
+  if (isError) throw refusal(endpoint, status, body?.error, isRefresh)
   if (body === undefined || (status !== 200 && status !== 201)) {
     throw new ProviderError('provider_answer_invalid', endpoint, {
       cause: new Error(`status ${status}, not a JSON object`),
@@ -59,37 +59,25 @@ export function readResponse(
   return body
 }
 
-function refusal(
-  endpoint: EndpointName,
-  response: ProviderResponse,
-  body: JsonObject | undefined,
-  isRefresh: boolean,
-): ProviderError {
-  const error = body?.error
+function refusal(endpoint: EndpointName, status: number, error: unknown, isRefresh: boolean): ProviderError {
   const code = typeof error === 'string' && KNOWN.has(error) ? error : 'other'
-  const cause = new Error(`status ${response.status}, error ${code}`)
+  const cause = new Error(`status ${status}, error ${code}`)
   if (TRY_LATER.includes(code)) return new ProviderError('provider_unavailable', endpoint, { cause })
-  const isAboutGrant =
-    GRANT_REFUSED.includes(code) || (isRefresh && refusesRefreshToken(response, body, code))
+  const isAboutGrant = GRANT_REFUSED.includes(code) || (isRefresh && refusesRefreshToken(status, error, code))
   return new ProviderError(isAboutGrant ? 'provider_refused_grant' : 'provider_refused_client', endpoint, {
     cause,
   })
 }
 
 /**
- * Tells a refresh token that has been refused from a client that has. Our request is well formed, so every error of
- * a 4xx is about the token, whatever its word, unless it is one about the client (D-10). Under 401 (RFC 6749 §5.2)
- * and under a status of success only a word for a token counts. A 400 needs no word: it is the status of a refusal.
- * Others without one, and pages, can be of somebody in between who has not asked the provider at all.
+ * Tells a refresh token that has been refused from a client that has. Our request is well formed, so every OAuth error
+ * of a 4xx is about the token, whatever its word, unless it is one about the client (D-10). Under 401 (RFC 6749 §5.2)
+ * and under a status of success only a word for a token counts. A response without an error can be of somebody in
+ * between who has not asked the provider at all.
  */
-function refusesRefreshToken(
-  { status, text }: ProviderResponse,
-  body: JsonObject | undefined,
-  code: string,
-): boolean {
-  if (CLIENT_REFUSED.includes(code)) return false
-  if (status < 400 || status === 401) return code === 'invalid_token'
-  return body?.error !== undefined || (status === 400 && !text.trimStart().startsWith('<'))
+function refusesRefreshToken(status: number, error: unknown, code: string): boolean {
+  if (error === undefined || CLIENT_REFUSED.includes(code)) return false
+  return status < 400 || status === 401 ? code === 'invalid_token' : true
 }
 
 const FORM = 'application/x-www-form-urlencoded'
