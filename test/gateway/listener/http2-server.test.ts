@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import t from 'tap'
-import { Agent, getGlobalDispatcher, setGlobalDispatcher } from 'undici'
+import { Agent, fetch, getGlobalDispatcher, setGlobalDispatcher } from 'undici'
 import { gatewayConfig } from '../../../gateway/config/load.ts'
 import { watchCertificate } from '../../../gateway/operations/certificate.ts'
 import { ConfigError } from '../../../plugin/index.ts'
@@ -220,6 +220,8 @@ t.test('a whole login and its session over HTTP/2, with a client of somebody els
   const dispatcher = getGlobalDispatcher()
   const agent = new Agent({ allowH2: true, connect: { ca: certificate.cert } })
   setGlobalDispatcher(agent)
+  // The fetch that Node has brought along is of another undici, for which undici 8 speaks HTTP/1.1 alone.
+  t.intercept(globalThis, 'fetch', { value: fetch })
   t.teardown(async () => {
     setGlobalDispatcher(dispatcher)
     await agent.destroy()
