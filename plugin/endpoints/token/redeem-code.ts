@@ -63,6 +63,9 @@ async function redeemAtProvider(
   }
 }
 
+/** What is asked for up to the token request. Keys and userinfo come after it, and the code is used up by then. */
+const BEFORE_REDEMPTION = ['discovery', 'token']
+
 /**
  * A request that never left has used nothing up: the code is given back, once, while it lives (C-17). After any other
  * failure the code is burnt, and nobody is told to repeat what cannot succeed.
@@ -72,7 +75,8 @@ async function redeemAtProvider(
 async function settleFailure(request: TokenRequest, claim: Claim, error: unknown): Promise<unknown> {
   const { grants } = request.services
   const { authorized, redeeming } = claim
-  const isUnsent = error instanceof ProviderError && error.endpoint === 'token' && error.unsent
+  const isUnsent =
+    error instanceof ProviderError && error.unsent && BEFORE_REDEMPTION.includes(error.endpoint)
   const note = (cause: unknown) => {
     // The code is claimed already; the record runs out by itself.
     request.log.warn({ err: cause }, 'a failed token exchange could not be recorded')

@@ -1,6 +1,13 @@
+import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { eventsOf } from '../../../support/logged-in.ts'
-import { newPair, type PluginApp, REDIRECT_URI, startPluginApp } from '../../../support/plugin-app.ts'
+import {
+  newPair,
+  type PluginApp,
+  REDIRECT_URI,
+  startPluginApp,
+  testStore,
+} from '../../../support/plugin-app.ts'
 import { type Behaviour, json } from '../../../support/stub-provider.ts'
 import { burnt, refused, stillGood } from '../../../support/token-requests.ts'
 import { until } from '../../../support/wait.ts'
@@ -90,6 +97,21 @@ t.test('a code that was never sent is not burnt: the same request succeeds later
   plugin.store.advance(59)
   t.equal((await plugin.redeem(code)).statusCode, 200)
   t.equal(plugin.provider.count('/token'), 1)
+})
+
+t.test('nor is one of an instance that does not know the provider yet (C-17)', async (t) => {
+  const shared = { store: testStore(), secrets: [randomBytes(32).toString('base64url')] }
+  const before = await startPluginApp(t, shared)
+  const { code } = await before.code()
+  const back = await before.provider.leave()
+  const { provider } = before
+  const plugin = await startPluginApp(t, shared, { provider })
+  const response = await plugin.redeem(code)
+  refused(t, response, 503, 'temporarily_unavailable')
+  t.match(response.headers['retry-after'], /^[1-9][0-9]*$/)
+  await back()
+  t.equal((await before.redeem(code)).statusCode, 200)
+  t.equal(provider.count('/token'), 1)
 })
 
 t.test('it is given back once: its life goes on, and its end is its end (C-17, B-10)', async (t) => {
