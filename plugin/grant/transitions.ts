@@ -91,12 +91,20 @@ export function release(grant: ActiveGrant): ActiveGrant {
   return kept
 }
 
+/** Gives the lease back with a new refresh token of the provider, from a response that brought nothing else of use. */
+export function keepRefreshToken(grant: ActiveGrant, sealed: string): ActiveGrant {
+  return { ...release(grant), sealed }
+}
+
+/** Other claims of the same subject, told by the id_token of a refresh. */
+export function renewClaims(grant: ActiveGrant, claims: ActiveGrant['claims']): ActiveGrant {
+  return { ...grant, claims: { ...grant.claims, ...claims } }
+}
+
 /** One refresh: a new access token beside those still alive, a new generation, and new provider tokens if any. */
 export function rotate(
   grant: ActiveGrant,
-  step: Partial<
-    Pick<ActiveGrant, 'claims' | 'scope' | 'sealed' | 'providerExpiresAt' | 'providerLifetimeMs'>
-  > & {
+  step: Partial<Pick<ActiveGrant, 'scope' | 'sealed' | 'providerExpiresAt' | 'providerLifetimeMs'>> & {
     now: number
     accessToken: AccessTokenRecord
     refreshToken: RefreshTokenRecord

@@ -5,7 +5,7 @@ import type { ResolvedProvider } from '../options/resolved.ts'
 import { authorizationUrl, createAuthorizationParameters } from './authorization-request.ts'
 import { createDiscovery } from './discovery.ts'
 import type { Metadata } from './endpoints.ts'
-import { createIdTokenValidator } from './openid/id-token.ts'
+import { createIdTokens } from './openid/id-token.ts'
 import { createKeySet } from './openid/jwks.ts'
 import { createUserinfo } from './openid/userinfo.ts'
 import type { Provider } from './provider.ts'
@@ -57,10 +57,9 @@ export function createProvider(options: ProviderClientOptions): Provider {
   const parametersOf = createAuthorizationParameters(provider, callbackUrl)
   const keys = createKeySet(fetchKeys, elapsed)
   const signed = { trusted: provider, keys: keys.find, now }
-  const validateIdToken = createIdTokenValidator(signed)
+  const idTokens = createIdTokens(signed)
   const tokenEndpoint = createTokenEndpoint({
-    ...{ calls, callbackUrl, accepted, validateIdToken, revoke },
-    keysReady: async () => provider.scope.split(' ').includes('openid') && keys.ready(),
+    ...{ calls, callbackUrl, accepted, idTokens, revoke },
     relaysTokens: options.relaysTokens ?? false,
   })
 
@@ -93,6 +92,7 @@ export function createProvider(options: ProviderClientOptions): Provider {
     },
 
     ...tokenEndpoint,
+    refreshedClaims: (idToken, accessToken) => idTokens.validate(idToken, { accessToken }),
     ...createUserinfo({ ...signed, calls, accepted }),
     revoke,
 

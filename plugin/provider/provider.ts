@@ -1,3 +1,5 @@
+import type { ProviderError } from '../oauth/errors.ts'
+
 /** What the endpoints know of the provider: the only door to it. */
 export interface Provider {
   /** The configured issuer, compared as a string everywhere. */
@@ -23,8 +25,17 @@ export interface Provider {
   /** RFC 6749 §4.1.3, and id_token validation (OIDC Core §3.1.3.7). Never retried. @throws ProviderError */
   redeemCode(redemption: ProviderCodeRedemption): Promise<ProviderTokens>
 
-  /** RFC 6749 §6. Retried once, only if nothing was sent. @throws ProviderError */
-  refresh(refresh: { refreshToken: string; subject?: string }): Promise<ProviderTokens>
+  /**
+   * RFC 6749 §6. Retried once, only if nothing was sent. Once the provider has answered, the old refresh token may be
+   * dead: what the answer brings is committed first, and its id_token is judged afterwards (D-11).
+   *
+   * @param refresh `subject` of the login, where the provider has told one.
+   * @throws ProviderError; `provider_subject_mismatch` for the tokens of somebody else, which are revoked (D-14).
+   */
+  refresh(refresh: { refreshToken: string; subject?: string | undefined }): Promise<ProviderRefresh>
+
+  /** Verifies the id_token of a refresh, for its claims (OIDC Core §12.2). @throws ProviderError */
+  refreshedClaims(idToken: string, accessToken: string): Promise<Claims>
 
   /** OIDC Core §5.3; `sub` must equal `subject` when that is known (§5.3.2). @throws ProviderError */
   userinfo(accessToken: string, subject: string | undefined): Promise<Claims>
@@ -73,6 +84,16 @@ export interface ProviderTokens {
   scope?: readonly string[]
   /** Of the validated id_token, if there was one. */
   claims?: Claims
+}
+
+/** A response to a refresh that is not an error. */
+export interface ProviderRefresh {
+  /** Absent where the old one stays valid (RFC 6749 §6). */
+  readonly refreshToken?: string
+  /** Or what is wrong with the rest of the response, which is of no use then. */
+  readonly tokens: ProviderTokens | ProviderError
+  /** Of nobody else (D-14), and not verified. */
+  readonly idToken?: string
 }
 
 /** Claims of a validated id_token, or of userinfo (OIDC Core §5.1). */

@@ -1,8 +1,8 @@
 import { isBearerToken } from '../oauth/bearer.ts'
 import { ProviderError } from '../oauth/errors.ts'
 import type { Metadata } from './endpoints.ts'
-import type { ExpectedIdToken } from './openid/id-token.ts'
-import type { Claims, Provider, ProviderTokens } from './provider.ts'
+import type { IdTokens } from './openid/id-token.ts'
+import type { Provider, ProviderRefresh, ProviderTokens } from './provider.ts'
 import type { Calls } from './transport/calls.ts'
 import type { JsonObject } from './transport/response.ts'
 import { IF_UNSENT, ONCE, type RetryRule } from './transport/retry.ts'
@@ -17,7 +17,6 @@ const MAX_SECONDS = 31_536_000
  *
  * @param accepted the metadata; it throws while there is none.
  * @param relaysTokens apps get the access tokens themselves.
- * @param keysReady makes sure that an id_token could be verified now.
  * @param revoke takes back what was issued and then refused here.
  */
 export function createTokenEndpoint(options: {
@@ -25,11 +24,10 @@ export function createTokenEndpoint(options: {
   callbackUrl: string
   relaysTokens: boolean
   accepted: () => Metadata
-  keysReady: () => Promise<unknown>
-  validateIdToken: (idToken: string, expected: ExpectedIdToken) => Promise<Claims>
+  idTokens: IdTokens
   revoke: Provider['revoke']
 }): Pick<Provider, 'redeemCode' | 'refresh'> {
-  const { calls, callbackUrl, relaysTokens, accepted, keysReady, validateIdToken, revoke } = options
+  const { calls, callbackUrl, relaysTokens, accepted, idTokens, revoke } = options
 
   return {
     async redeemCode({ code, codeVerifier, nonce, maxAge }) {
@@ -39,14 +37,38 @@ export function createTokenEndpoint(options: {
         redirect_uri: callbackUrl,
         ...(codeVerifier !== undefined && { code_verifier: codeVerifier }),
       })
-      return accept(response, { at: 'login', nonce, maxAge })
+      try {
+        const tokens = readTokens(response, relaysTokens)
+        const idToken = readIdToken(response.id_token)
+        if (idToken === undefined && (nonce !== undefined || maxAge !== undefined)) {
+          throw new ProviderError('provider_id_token_invalid', 'token', { cause: new Error('there is none') })
+        }
+        if (idToken === undefined || !isOpenIdConnect()) return tokens
+        const { accessToken } = tokens
+        return {
+          ...tokens,
+          claims: await idTokens.validate(idToken, { accessToken, login: { nonce, maxAge } }),
+        }
+      } catch (error) {
+        takeBack(response)
+        throw error
+      }
     },
 
     async refresh({ refreshToken, subject }) {
-      // Before anything is sent: a provider that rotates forgets the old token, whether or not its answer can be read.
-      await keysReady()
       const response = await request(IF_UNSENT, { grant_type: 'refresh_token', refresh_token: refreshToken })
-      return accept(response, { at: 'refresh', subject })
+      const { id_token } = response
+      const idToken = typeof id_token === 'string' && isOpenIdConnect() ? id_token : undefined
+      const foreign = idToken !== undefined && idTokens.findForeignClaim(idToken, subject)
+      if (foreign) {
+        takeBack(response)
+        throw foreign
+      }
+      return {
+        ...(matches(response.refresh_token, REFRESH_TOKEN) && { refreshToken: response.refresh_token }),
+        tokens: readRefreshedTokens(response),
+        ...(idToken !== undefined && { idToken }),
+      }
     },
   }
 
@@ -55,37 +77,28 @@ export function createTokenEndpoint(options: {
     return calls.read('token', response, parameters.grant_type === 'refresh_token')
   }
 
-  /** Tokens that are refused here exist at the provider all the same, so they are taken back (F-15). */
-  async function accept(response: JsonObject, expected: Expected): Promise<ProviderTokens> {
+  /** Without a jwks_uri nothing was asked of OpenID Connect, and an id_token means nothing here. */
+  function isOpenIdConnect(): boolean {
+    return accepted().jwks_uri !== undefined
+  }
+
+  function readRefreshedTokens(response: JsonObject): ProviderRefresh['tokens'] {
     try {
-      const { tokens, idToken } = readTokens(response, relaysTokens)
-      if (idToken === undefined) {
-        if (asksForIdToken(expected)) {
-          throw new ProviderError('provider_id_token_invalid', 'token', { cause: new Error('there is none') })
-        }
-        return tokens
-      }
-      // Without a jwks_uri nothing was asked of OpenID Connect, and an id_token means nothing here.
-      if (accepted().jwks_uri === undefined) return tokens
-      const claims = await validateIdToken(idToken, { ...expected, accessToken: tokens.accessToken })
-      return { ...tokens, claims }
+      return readTokens(response, relaysTokens)
     } catch (error) {
-      // A session that is kept needs its refresh token, which may be the one in this answer (D-10).
-      const isKept = expected.at === 'refresh' && error instanceof ProviderError && error.transient
-      const issued = isKept ? undefined : revocable(response)
-      if (issued) revoke(issued)
+      if (error instanceof ProviderError) return error
       throw error
     }
   }
-}
 
-/** Of the id_token, if there is one; without the access token, which comes in the same answer. */
-type Expected =
-  | Omit<Extract<ExpectedIdToken, { at: 'login' }>, 'accessToken'>
-  | Omit<Extract<ExpectedIdToken, { at: 'refresh' }>, 'accessToken'>
-
-function asksForIdToken(expected: Expected): boolean {
-  return expected.at === 'login' && (expected.nonce !== undefined || expected.maxAge !== undefined)
+  /** Tokens that are refused here exist at the provider all the same (F-15). */
+  function takeBack({ access_token, refresh_token }: JsonObject): void {
+    if (!matches(access_token, ACCESS_TOKEN)) return
+    revoke({
+      accessToken: access_token,
+      ...(matches(refresh_token, REFRESH_TOKEN) && { refreshToken: refresh_token }),
+    })
+  }
 }
 
 /**
@@ -93,28 +106,28 @@ function asksForIdToken(expected: Expected): boolean {
  * means that), every other member of its type. `scope` as a list is what real providers send (F-15).
  *
  * @param relayed the app will get the access token itself, and must be able to present it to us.
- * @returns with the id_token, which is not validated yet.
  * @throws ProviderError `provider_answer_invalid`, naming the member.
  */
-function readTokens(body: JsonObject, relayed: boolean): { tokens: ProviderTokens; idToken?: string } {
-  const { access_token, token_type = 'Bearer', refresh_token, scope, id_token } = body
+function readTokens(body: JsonObject, relayed: boolean): ProviderTokens {
+  const { access_token, token_type = 'Bearer', refresh_token, scope } = body
   if (!matches(access_token, ACCESS_TOKEN) || (relayed && !isBearerToken(access_token))) {
     throw invalid('access_token')
   }
   // Any other type (`mac`, `DPoP`) needs a proof with each use that we do not make.
   if (!matches(token_type, /^bearer$/i)) throw invalid('token_type')
   if (refresh_token !== undefined && !matches(refresh_token, REFRESH_TOKEN)) throw invalid('refresh_token')
-  if (id_token !== undefined && typeof id_token !== 'string') throw invalid('id_token')
   return {
-    tokens: {
-      accessToken: access_token,
-      tokenType: token_type,
-      expiresInSeconds: expiresIn(body.expires_in),
-      ...(refresh_token !== undefined && { refreshToken: refresh_token }),
-      ...(scope !== undefined && { scope: readScope(scope) }),
-    },
-    ...(id_token !== undefined && { idToken: id_token }),
+    accessToken: access_token,
+    tokenType: token_type,
+    expiresInSeconds: expiresIn(body.expires_in),
+    ...(refresh_token !== undefined && { refreshToken: refresh_token }),
+    ...(scope !== undefined && { scope: readScope(scope) }),
   }
+}
+
+function readIdToken(idToken: unknown): string | undefined {
+  if (idToken === undefined || typeof idToken === 'string') return idToken
+  throw invalid('id_token')
 }
 
 /** As text (RFC 6749 §3.3), or as a list; `null` in a list is nothing. */
@@ -122,16 +135,6 @@ function readScope(scope: unknown): string[] {
   const values = [scope].flat().filter((value) => value !== null)
   if (!values.every((value) => typeof value === 'string' || typeof value === 'number')) throw invalid('scope')
   return values.join(' ').split(' ').filter(Boolean)
-}
-
-/** What can be taken back of a response that was refused. */
-function revocable(body: JsonObject): { accessToken: string; refreshToken?: string } | undefined {
-  const { access_token, refresh_token } = body
-  if (!matches(access_token, ACCESS_TOKEN)) return undefined
-  return {
-    accessToken: access_token,
-    ...(matches(refresh_token, REFRESH_TOKEN) && { refreshToken: refresh_token }),
-  }
 }
 
 /** Whole seconds (D-15). What is not a positive number says nothing, and nothing means 300. */

@@ -21,7 +21,7 @@ export type Behaviour = (request: ReceivedRequest, response: ServerResponse) => 
 export interface StubProvider {
   readonly issuer: string
   readonly requests: ReceivedRequest[]
-  readonly behave: { token: Behaviour; revoke: Behaviour; userinfo: Behaviour; par: Behaviour }
+  readonly behave: Record<'token' | 'revoke' | 'userinfo' | 'par' | 'jwks', Behaviour>
   /** `nonce` of the last authorization request, if it asked for an id_token: then the default answer has one. */
   nonce: string | null
   /** Laid over the claims of the default answer's id_token. */
@@ -32,6 +32,8 @@ export interface StubProvider {
   count(path: string): number
   /** A signed id_token with sound claims, overridden by the given ones. */
   idToken(claims?: JWTPayload): Promise<string>
+  /** Signs with a new key from now on. `jwks` names it at once, under a `kid` of its own unless one is given. */
+  rotateKey(kid?: string): Promise<void>
   /** Refuses connections until the returned function is called. */
   leave(): Promise<() => Promise<void>>
   close(): Promise<void>
@@ -43,20 +45,19 @@ export function json(response: ServerResponse, status: number, body: unknown): v
 }
 
 export async function startStubProvider({ clientId = 'gateway' } = {}): Promise<StubProvider> {
-  const { publicKey, privateKey } = await generateKeyPair('ES256')
-  const jwk = { ...(await exportJWK(publicKey)), kid: 'stub', alg: 'ES256', use: 'sig' }
+  let key = await newKey('stub')
   const requests: ReceivedRequest[] = []
   let issued = 0
   let issuer = ''
 
   const idToken = (claims: JWTPayload = {}) =>
     new SignJWT({ sub: 'alice', ...claims })
-      .setProtectedHeader({ alg: 'ES256', kid: 'stub' })
+      .setProtectedHeader({ alg: 'ES256', kid: key.jwk.kid })
       .setIssuer((claims.iss as string) ?? issuer)
       .setAudience((claims.aud as string) ?? clientId)
-      .setIssuedAt()
+      .setIssuedAt(claims.iat)
       .setExpirationTime('5m')
-      .sign(privateKey)
+      .sign(key.privateKey)
 
   const behave: StubProvider['behave'] = {
     token: async (_request, response) => {
@@ -74,6 +75,7 @@ export async function startStubProvider({ clientId = 'gateway' } = {}): Promise<
     revoke: (_request, response) => json(response, 200, {}),
     userinfo: (_request, response) => json(response, 200, { sub: 'alice' }),
     par: (_request, response) => json(response, 201, { request_uri: 'urn:example:par', expires_in: 60 }),
+    jwks: (_request, response) => json(response, 200, { keys: [key.jwk] }),
   }
   const metadata: Record<string, unknown> = {}
 
@@ -86,7 +88,7 @@ export async function startStubProvider({ clientId = 'gateway' } = {}): Promise<
       const request = { path, method: incoming.method!, headers: incoming.headers, form }
       requests.push(request)
       if (path === '/.well-known/openid-configuration') return json(response, 200, metadata)
-      if (path === '/jwks') return json(response, 200, { keys: [jwk] })
+      if (path === '/jwks') return behave.jwks(request, response)
       if (path === '/token') return behave.token(request, response)
       if (path === '/revoke') return behave.revoke(request, response)
       if (path === '/userinfo') return behave.userinfo(request, response)
@@ -118,6 +120,9 @@ export async function startStubProvider({ clientId = 'gateway' } = {}): Promise<
     claims: {},
     count: (path) => requests.filter((request) => request.path === path).length,
     idToken,
+    rotateKey: async (kid = `stub-${Math.random()}`) => {
+      key = await newKey(kid)
+    },
     leave: async () => {
       const { port } = server.address() as AddressInfo
       await stub.close()
@@ -130,4 +135,9 @@ export async function startStubProvider({ clientId = 'gateway' } = {}): Promise<
       }),
   }
   return stub
+}
+
+async function newKey(kid: string) {
+  const { publicKey, privateKey } = await generateKeyPair('ES256')
+  return { privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg: 'ES256', use: 'sig' } }
 }

@@ -31,7 +31,7 @@ export async function identify(
     claims = { ...(await readUserinfo(request, tokens.accessToken, known)), ...claims }
   }
   return {
-    subject: typeof claims.sub === 'string' ? claims.sub : `grant:${grantId}`,
+    subject: typeof claims.sub === 'string' ? claims.sub : ownSubject(grantId),
     claims: selectClaims(client, claims),
   }
 }
@@ -55,6 +55,11 @@ async function readUserinfo(
     request.log.warn({ err: error }, 'userinfo of the provider failed; the login goes on without its claims')
     return {}
   }
+}
+
+/** The subject of a grant whose provider tells no identity. */
+export function ownSubject(grantId: string): string {
+  return `grant:${grantId}`
 }
 
 /** The claims that a client may see. */

@@ -3,13 +3,14 @@ import { isActive, type StoredGrant } from '../../grant/grants.ts'
 import { lease, release } from '../../grant/transitions.ts'
 import { OAuthError, ProviderError } from '../../oauth/errors.ts'
 import type { TokenResponse } from '../../oauth/token.ts'
-import type { ProviderTokens } from '../../provider/provider.ts'
+import type { ProviderRefresh } from '../../provider/provider.ts'
 import type { Handle } from '../../secrets/handles.ts'
 import { randomBytes } from '../../secrets/random.ts'
 import { StoreError } from '../../stores/store.ts'
 import { within } from '../../stores/within.ts'
 import type { Services } from '../services.ts'
-import { warnOfLostScopes } from './identity.ts'
+import { ownSubject, warnOfLostScopes } from './identity.ts'
+import { commitRefreshToken, readClaims, takeBack } from './provider-answer.ts'
 import { rotateGrant } from './rotate-grant.ts'
 import type { TokenRequest } from './token-request.ts'
 
@@ -44,28 +45,37 @@ export async function refreshAtProvider(
   const leased = await takeLease(services, current, owner)
   if (!leased) return null
 
-  let tokens: ProviderTokens
+  let answer: ProviderRefresh
   try {
-    tokens = await provider.refresh({ refreshToken: secrets.refreshToken, subject: leased.grant.subject })
+    const { id, subject } = leased.grant
+    answer = await provider.refresh({
+      refreshToken: secrets.refreshToken,
+      subject: subject === ownSubject(id) ? undefined : subject,
+    })
   } catch (error) {
     await settleProviderFailure(request, leased, error)
     return null
   }
-  const renewed: ProviderSecrets = {
-    accessToken: tokens.accessToken,
-    tokenType: tokens.tokenType,
-    // A provider that does not rotate keeps the old one valid (RFC 6749 §6, D-11).
-    refreshToken: tokens.refreshToken ?? secrets.refreshToken,
+  // From here on the old refresh token may be dead: commit first, judge afterwards (D-11).
+  const { dataKey } = step
+  // A provider that does not rotate keeps the old one valid (RFC 6749 §6).
+  const refreshToken = answer.refreshToken ?? secrets.refreshToken
+  if (answer.tokens instanceof ProviderError) {
+    await commitRefreshToken(request, leased, { ...secrets, refreshToken }, dataKey)
+    throw answer.tokens
   }
-  const rotated = await rotateGrant(request, presented, leased, { ...step, renewed, tokens })
-  if (rotated) {
-    warnOfLostScopes(request, leased.grant.scope, tokens)
-    return rotated
-  }
-  // The fence (D-07, D-08): a logout or a later lease has won, so what the provider just issued must not live on.
-  // Only that: the refresh token that was there before may be the later lease's own.
-  provider.revoke(tokens)
-  return null
+  const { tokens } = answer
+  const { accessToken, tokenType } = tokens
+  const renewed: ProviderSecrets = { accessToken, tokenType, refreshToken }
+  const onLost = () => void takeBack(request, leased.grant.id, { ...answer, accessToken }, dataKey)
+  const rotated = await rotateGrant(request, presented, leased, {
+    ...step,
+    provider: { tokens, secrets: renewed, onLost },
+  })
+  if (!rotated) return null
+  warnOfLostScopes(request, leased.grant.scope, tokens)
+  if (answer.idToken !== undefined) await readClaims(request, leased.grant, answer.idToken, accessToken)
+  return rotated
 }
 
 /**

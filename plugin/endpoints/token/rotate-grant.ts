@@ -7,15 +7,22 @@ import { OAuthError } from '../../oauth/errors.ts'
 import { type TokenResponse, tokenResponse } from '../../oauth/token.ts'
 import type { ProviderTokens } from '../../provider/provider.ts'
 import { type Handle, hashCredential } from '../../secrets/handles.ts'
-import { narrowByProvider, selectClaims } from './identity.ts'
+import { narrowByProvider } from './identity.ts'
 import type { TokenRequest } from './token-request.ts'
+
+/** What the provider's response to a refresh has brought. */
+export interface RefreshedProvider {
+  readonly tokens: ProviderTokens
+  readonly secrets: ProviderSecrets
+  /** Called when another writer has won. */
+  onLost(): void
+}
 
 /**
  * One generation further, by one swap: a new access token, a new refresh token, and the provider's renewed
  * tokens if it was asked. The response is kept for the holder of the predecessor, who may not have received it.
  *
- * @param presented the refresh handle that is current. @param step `tokens`, and `renewed` out of them, if the
- *   provider was asked.
+ * @param presented the refresh handle that is current. @param step `provider`, if it was asked.
  * @returns null if another request was first. @throws StoreError
  */
 export async function rotateGrant(
@@ -25,16 +32,16 @@ export async function rotateGrant(
   step: {
     dataKey: Buffer
     scope: readonly string[]
-    renewed?: ProviderSecrets
-    tokens?: ProviderTokens
+    provider?: RefreshedProvider
   },
 ): Promise<TokenResponse | null> {
   const { options, grants, seals, credentials } = request.services
   const { client } = request
   const { grant } = current
-  const { dataKey, renewed, tokens } = step
+  const { dataKey, provider } = step
+  const tokens = provider?.tokens
   const now = grants.now()
-  const secrets = renewed ?? seals.openProviderSecrets(grant, dataKey)
+  const secrets = provider?.secrets ?? seals.openProviderSecrets(grant, dataKey)
   if (!secrets) throw new OAuthError('grant_unreadable')
 
   const providerLifetimeMs = tokens ? tokens.expiresInSeconds * 1000 : grant.providerLifetimeMs
@@ -71,7 +78,6 @@ export async function rotateGrant(
       providerLifetimeMs,
       scope: [...narrowByProvider(grant.scope, client, tokens)],
       sealed: seals.sealProviderSecrets(grant, dataKey, secrets),
-      ...(tokens.claims && { claims: { ...grant.claims, ...selectClaims(client, tokens.claims) } }),
     }),
   })
   const write = async () => {
@@ -80,7 +86,12 @@ export async function rotateGrant(
     }
     return (await grants.replace(current, next)) !== null
   }
-  if (!(await (tokens ? commitRefresh(grants, current, refresh.record.hash, write) : write()))) return null
+  // It may have been followed by the next one: somebody else has been given it meanwhile (D-05).
+  const isWritten = ({ refreshToken }: ActiveGrant) =>
+    [refreshToken?.hash, refreshToken?.predecessor?.hash].includes(refresh.record.hash)
+  const { onLost } = provider ?? {}
+  const isCommitted = onLost ? commitRefresh(grants, { leased: current, write, isWritten, onLost }) : write()
+  if (!(await isCommitted)) return null
 
   request.record('session.refreshed', grant.id)
   return tokenResponse({

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { JWTVerifyGetKey } from 'jose'
-import { ProviderError } from '../../oauth/errors.ts'
+import { decodeJwt, type JWTVerifyGetKey } from 'jose'
+import { ProviderError, type ProviderReason } from '../../oauth/errors.ts'
 import type { Claims } from '../provider.ts'
 import { errorCode } from '../transport/network.ts'
 import {
@@ -11,56 +11,92 @@ import {
   verifySignature,
 } from './signed-claims.ts'
 
-/** What this id_token must say besides what all must. `accessToken` came with it (for `at_hash`). */
-export type ExpectedIdToken =
-  | {
-      readonly at: 'login'
-      readonly accessToken: string
-      /** As it was sent, or undefined if none was. */
-      readonly nonce: string | undefined
-      /** Seconds, if `max_age` was sent. */
-      readonly maxAge: number | undefined
-    }
-  | { readonly at: 'refresh'; readonly accessToken: string; readonly subject: string | undefined }
+/** What this id_token must say besides what all must. */
+export interface ExpectedIdToken {
+  /** It came with it (for `at_hash`). */
+  readonly accessToken: string
+  /** Of a login only: the `nonce` as it was sent, and `max_age` in seconds, each undefined if it was not. */
+  readonly login?: { readonly nonce: string | undefined; readonly maxAge: number | undefined }
+}
+
+/** The provider's id_tokens. */
+export interface IdTokens {
+  /**
+   * Validates: signature by a key of the metadata's `jwks_uri`, algorithm allow-list, `iss`, `aud`, `azp`, `exp`,
+   * `iat`, `at_hash`, and at a login `nonce` and `auth_time`. `null` counts as absent.
+   * Source: OIDC Core §3.1.3.7, §3.1.3.6; F-14.
+   *
+   * @returns the claims.
+   * @throws ProviderError `provider_id_token_invalid`, whose cause names the check; or the one of the key fetch.
+   */
+  validate(idToken: string, expected: ExpectedIdToken): Promise<Claims>
+
+  /**
+   * Tells whether the id_token of a refresh speaks of another `iss`, `sub` or `aud` than that of the login
+   * (OIDC Core §12.2). Its signature is not asked for: it came from the token endpoint by TLS (§3.1.3.7 (6)), and
+   * whoever it names, its tokens are not to be used for anybody else (D-14). What cannot be read names nobody.
+   *
+   * @param subject undefined where the login has told none.
+   * @returns ProviderError `provider_subject_mismatch`, whose cause names the claim.
+   */
+  findForeignClaim(idToken: string, subject: string | undefined): ProviderError | undefined
+}
 
 /**
- * Makes the validator of the provider's id_tokens: signature by a key of the metadata's `jwks_uri`, algorithm
- * allow-list, `iss`, `aud`, `azp`, `exp`, `iat`, `nonce`, `at_hash`, `auth_time`. `null` counts as absent.
- * Source: OIDC Core §3.1.3.7, §3.1.3.6; F-14.
- *
+ * @see IdTokens
  * @param now the clock, in milliseconds.
- * @returns the claims. It throws ProviderError `provider_id_token_invalid`, whose cause names the check; at a refresh
- * `provider_subject_mismatch` when `iss`, `sub` or `aud` are not those of the login (OIDC Core §12.2); or the one
- * of the key fetch.
  */
-export function createIdTokenValidator(options: {
+export function createIdTokens(options: {
   trusted: TrustedClaims
   keys: JWTVerifyGetKey
   now: () => number
-}): (idToken: string, expected: ExpectedIdToken) => Promise<Claims> {
+}): IdTokens {
   const { trusted, keys, now } = options
 
-  return async (idToken, expected) => {
-    const { claims, alg } = await verifySignature(idToken, keys).catch((error: unknown) => {
-      if (error instanceof ProviderError) throw error
-      throw new ProviderError('provider_id_token_invalid', 'token', { cause: new Error(errorCode(error)) })
-    })
-    const failure = findFailure(claims, alg, expected)
-    if (failure) throw invalid(failure, expected.at)
-    return claims
+  return {
+    async validate(idToken, expected) {
+      const { claims, alg } = await verifySignature(idToken, keys).catch((error: unknown) => {
+        if (error instanceof ProviderError) throw error
+        throw invalid('provider_id_token_invalid', errorCode(error))
+      })
+      const failure = findFailure(claims, alg, expected)
+      if (failure) throw invalid('provider_id_token_invalid', `${failure.claim}: ${failure.words}`)
+      return claims
+    },
+
+    findForeignClaim(idToken, subject) {
+      const { iss, sub, aud } = claimsOf(idToken)
+      const isForeign = {
+        iss: iss != null && iss !== trusted.issuer,
+        sub: sub != null && subject !== undefined && String(sub) !== subject,
+        aud: aud != null && ![aud].flat().includes(trusted.clientId),
+      }
+      const claim = (['iss', 'sub', 'aud'] as const).find((name) => isForeign[name])
+      return claim && invalid('provider_subject_mismatch', `${claim}: another than at the login`)
+    },
   }
 
-  function findFailure(claims: Claims, alg: string, expected: ExpectedIdToken): ClaimFailure | undefined {
+  function findFailure(
+    claims: Claims,
+    alg: string,
+    { accessToken, login }: ExpectedIdToken,
+  ): ClaimFailure | undefined {
     const nowSeconds = Math.floor(now() / 1000)
     return (
       findIssuerFailure(claims, trusted) ??
       findMissing(claims) ??
       findTimeFailure(claims, nowSeconds, trusted) ??
-      findAccessTokenFailure(claims, alg, expected) ??
-      (expected.at === 'refresh'
-        ? findSubjectFailure(claims, expected.subject)
-        : findLoginFailure(claims, expected, nowSeconds - trusted.clockToleranceSeconds))
+      findAccessTokenFailure(claims, alg, accessToken) ??
+      (login && findLoginFailure(claims, login, nowSeconds - trusted.clockToleranceSeconds))
     )
+  }
+}
+
+function claimsOf(idToken: string): Claims {
+  try {
+    return decodeJwt(idToken)
+  } catch {
+    return {}
   }
 }
 
@@ -75,20 +111,16 @@ function findMissing({ sub, exp, iat }: Claims): ClaimFailure | undefined {
 function findAccessTokenFailure(
   { at_hash }: Claims,
   alg: string,
-  { accessToken }: ExpectedIdToken,
+  accessToken: string,
 ): ClaimFailure | undefined {
   if (at_hash === undefined || at_hash === halfHash(accessToken, alg)) return undefined
   return { claim: 'at_hash', words: 'belongs to another access token' }
 }
 
-function findSubjectFailure({ sub }: Claims, subject: string | undefined): ClaimFailure | undefined {
-  return subject === undefined || sub === subject ? undefined : { claim: 'sub', words: 'another subject' }
-}
-
 /** @param notBefore seconds: with `max_age` before it, the oldest `auth_time` that is accepted. */
 function findLoginFailure(
   { nonce, auth_time }: Claims,
-  expected: Extract<ExpectedIdToken, { at: 'login' }>,
+  expected: NonNullable<ExpectedIdToken['login']>,
   notBefore: number,
 ): ClaimFailure | undefined {
   if (nonce !== expected.nonce) return { claim: 'nonce', words: 'is not the one that was sent' }
@@ -107,9 +139,6 @@ function halfHash(accessToken: string, alg: string): string {
   return digest.subarray(0, digest.length / 2).toString('base64url')
 }
 
-function invalid({ claim, words }: ClaimFailure, at: ExpectedIdToken['at']): ProviderError {
-  const someoneElse = at === 'refresh' && ['iss', 'sub', 'aud'].includes(claim)
-  return new ProviderError(someoneElse ? 'provider_subject_mismatch' : 'provider_id_token_invalid', 'token', {
-    cause: new Error(`${claim}: ${words}`),
-  })
+function invalid(reason: ProviderReason, words: string): ProviderError {
+  return new ProviderError(reason, 'token', { cause: new Error(words) })
 }

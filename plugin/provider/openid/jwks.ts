@@ -10,8 +10,6 @@ const LONGEST_PAUSE_MS = 30_000
 
 /** The provider's signing keys. */
 export interface KeySet {
-  /** Has keys at hand that are not too old. @throws ProviderError of the fetch. */
-  ready(): Promise<void>
   /** For jose. @throws jose's errors, or the ProviderError of a fetch. */
   readonly find: JWTVerifyGetKey
 }
@@ -42,8 +40,6 @@ export function createKeySet(fetchKeys: () => Promise<JsonObject>, now: () => nu
   })
 
   return {
-    ready,
-
     async find(header, token) {
       await ready()
       try {

@@ -87,12 +87,15 @@ t.test(
     t.match(tokens, { tokenType: 'Bearer', claims: { sub: 'alice', iss: origin, aud: 'backend' } })
     t.same(await provider.userinfo(tokens.accessToken, 'alice'), { sub: 'alice' })
 
-    const refreshed = await provider.refresh({ refreshToken: tokens.refreshToken!, subject: 'alice' })
-    t.not(refreshed.accessToken, tokens.accessToken)
-    provider.revoke({
-      accessToken: refreshed.accessToken,
-      refreshToken: refreshed.refreshToken ?? tokens.refreshToken,
+    const { refreshToken, ...refreshed } = await provider.refresh({
+      refreshToken: tokens.refreshToken!,
+      subject: 'alice',
     })
+    if (refreshed.tokens instanceof Error) throw refreshed.tokens
+    const { accessToken } = refreshed.tokens
+    t.not(accessToken, tokens.accessToken)
+    t.match(await provider.refreshedClaims(refreshed.idToken!, accessToken), { sub: 'alice', aud: 'backend' })
+    provider.revoke({ accessToken, refreshToken: refreshToken ?? tokens.refreshToken })
     await provider.close()
     t.same(
       lines.filter(({ level }) => level !== 'info'),

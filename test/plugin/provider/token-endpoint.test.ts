@@ -253,11 +253,22 @@ t.test('refresh', async (t) => {
     },
   )
 
+  t.test('a refresh token comes out of an answer that is of no other use (D-11, F-15)', async (t) => {
+    for (const [member, given] of Object.entries({ access_token: '', token_type: 'mac', scope: {} })) {
+      const { provider, post } = await readyProvider(t, withoutOpenId)
+      post('/token', REFRESH).reply(200, { ...TOKENS, [member]: given }, JSON_TYPE)
+      t.match(await provider.refresh({ refreshToken: 'r1' }), {
+        refreshToken: 'rt',
+        tokens: { reason: 'provider_answer_invalid', cause: { message: member } },
+      })
+    }
+  })
+
   t.test('is tried once more only if nothing was sent (RFC 9110 §9.2.2, D-09)', async (t) => {
     const { provider, post } = await readyProvider(t, withoutOpenId)
     post('/token', REFRESH).replyWithError(createConnectError('ECONNREFUSED'))
     post('/token', REFRESH).reply(200, TOKENS, JSON_TYPE)
-    t.match(await provider.refresh({ refreshToken: 'r1' }), { accessToken: 'at' })
+    t.match(await provider.refresh({ refreshToken: 'r1' }), { tokens: { accessToken: 'at' } })
     post('/token', REFRESH).replyWithError(createConnectError('ECONNREFUSED')).times(2)
     await refused(t, provider.refresh({ refreshToken: 'r1' }), {
       reason: 'provider_unavailable',

@@ -9,7 +9,7 @@ import {
   slowProvider,
   tokensOf,
 } from '../../../support/refresh-requests.ts'
-import { type Behaviour, json } from '../../../support/stub-provider.ts'
+import type { Behaviour } from '../../../support/stub-provider.ts'
 import { until } from '../../../support/wait.ts'
 
 t.test('near its expiry the provider token is renewed first (D-17)', async (t) => {
@@ -253,24 +253,6 @@ t.test('relay mode: a provider that answers with the same access token again', a
     next.refresh_token,
     'grace',
   )
-})
-
-t.test('keys that cannot be had at a refresh: 503, and the session is kept (D-10)', async (t) => {
-  const jwksAt = (path: string) => ({ metadata: (issuer: string) => ({ jwks_uri: `${issuer}${path}` }) })
-  const plugin = await startPluginApp(t, {}, jwksAt('/userinfo'))
-  const { refresh_token } = await plugin.login()
-  plugin.store.advance(NEAR_EXPIRY)
-  plugin.provider.behave.userinfo = say(503, {})
-  plugin.provider.behave.token = async (request, response) =>
-    json(response, 200, {
-      access_token: 'renewed',
-      refresh_token: request.form.get('refresh_token'),
-      expires_in: 3600,
-      id_token: await plugin.provider.idToken(),
-    })
-  refused(t, await plugin.refresh(refresh_token), 503, 'temporarily_unavailable')
-  await plugin.app.close()
-  t.equal(plugin.provider.count('/revoke'), 0, 'the refresh token that the session still needs')
 })
 
 t.test('expires_in of any kind at a refresh makes a sane lifetime (D-15)', async (t) => {
