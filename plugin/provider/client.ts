@@ -6,7 +6,7 @@ import { authorizationUrl, createAuthorizationParameters } from './authorization
 import { createDiscovery } from './discovery.ts'
 import type { Metadata } from './endpoints.ts'
 import { createIdTokens } from './openid/id-token.ts'
-import { createKeySet } from './openid/jwks.ts'
+import { createKeySet, type KeySet } from './openid/jwks.ts'
 import { createUserinfo } from './openid/userinfo.ts'
 import type { Provider } from './provider.ts'
 import { createRevocation } from './revocation.ts'
@@ -30,7 +30,8 @@ export interface ProviderClientOptions {
   readonly now?: () => number
   /** 0 to 1, for the spread of retries. */
   readonly random?: () => number
-  readonly sleep?: (ms: number) => Promise<unknown>
+  /** May end early, by a rejection, when `signal` aborts. */
+  readonly sleep?: (ms: number, signal?: AbortSignal) => Promise<unknown>
   readonly environment?: NodeJS.ProcessEnv
 }
 
@@ -42,21 +43,25 @@ const CLOSE_MS = 2000
  */
 export function createProvider(options: ProviderClientOptions): Provider {
   const { provider, callbackUrl, log, now = Date.now, random = Math.random } = options
-  const { sleep = (ms) => wait(ms, undefined, { ref: false }), environment = process.env } = options
+  const { sleep = waitUnreferenced, environment = process.env } = options
   // What has an age, and no date: the host's clock may be set while a breaker is open, or keys are kept.
   const elapsed = options.now ?? (() => performance.now())
   const pause = (firstMs: number, mostMs: number): Pause => pauseBetween(firstMs, mostMs, random, sleep)
 
   const own = options.dispatcher ? undefined : createDispatcher(provider)
   const dispatcher = options.dispatcher ?? own!
-  const calls = createCalls({ provider, dispatcher, log, now: elapsed, pause: pause(100, 1000) })
-  const discovery = createDiscovery({ provider, calls, log, pause: pause(1000, 30_000) })
+  const calls = createCalls({
+    ...{ provider, dispatcher, log, now: elapsed, pause: pause(100, 1000) },
+    suspectMove: () => discovery.suspectMove(),
+  })
+  const discovery = createDiscovery({ provider, calls, log, now: elapsed, random, sleep })
   const metadata = () => discovery.metadata
   const revocation = createRevocation({ calls, metadata, log, pause: pause(500, 5000) })
   const { revoke } = revocation
   const parametersOf = createAuthorizationParameters(provider, callbackUrl)
-  const keys = createKeySet(fetchKeys, elapsed)
-  const signed = { trusted: provider, keys: keys.find, now }
+  let keys: { readonly address: string; readonly set: KeySet } | undefined
+  const findKey: KeySet['find'] = (header, token) => keySet().find(header, token)
+  const signed = { trusted: provider, keys: findKey, now }
   const idTokens = createIdTokens(signed)
   const tokenEndpoint = createTokenEndpoint({
     ...{ calls, callbackUrl, accepted, idTokens, revoke },
@@ -83,6 +88,12 @@ export function createProvider(options: ProviderClientOptions): Provider {
       await discovery.start()
     },
 
+    whenReady: () =>
+      discovery.find().then(
+        () => true,
+        () => false,
+      ),
+
     async authorizationUrl(request) {
       const { authorization_endpoint, pushed_authorization_request_endpoint: par } = accepted()
       const parameters = parametersOf(request)
@@ -91,7 +102,15 @@ export function createProvider(options: ProviderClientOptions): Provider {
       return authorizationUrl(authorization_endpoint, { client_id: provider.clientId, request_uri })
     },
 
-    ...tokenEndpoint,
+    // An instance that began in an outage learns of its end by the first request.
+    async redeemCode(redemption) {
+      await discovery.find()
+      return tokenEndpoint.redeemCode(redemption)
+    },
+    async refresh(refresh) {
+      await discovery.find()
+      return tokenEndpoint.refresh(refresh)
+    },
     refreshedClaims: (idToken, accessToken) => idTokens.validate(idToken, { accessToken }),
     ...createUserinfo({ ...signed, calls, accepted }),
     revoke,
@@ -109,6 +128,13 @@ export function createProvider(options: ProviderClientOptions): Provider {
     return as
   }
 
+  /** Keys of an old `jwks_uri` prove nothing at a new one: each address has a set of its own. */
+  function keySet(): KeySet {
+    const address = accepted().jwks_uri!.href
+    if (keys?.address !== address) keys = { address, set: createKeySet(fetchKeys, elapsed) }
+    return keys.set
+  }
+
   /** RFC 9126 §2.1. @returns the request_uri. */
   async function push(endpoint: URL, parameters: Record<string, string>): Promise<string> {
     const response = await calls.post('par', IF_UNSENT, endpoint, parameters)
@@ -121,6 +147,10 @@ export function createProvider(options: ProviderClientOptions): Provider {
     const accept = 'application/json, application/jwk-set+json'
     return readResponse('jwks', await calls.get('jwks', AGAIN, accepted().jwks_uri!, { accept }))
   }
+}
+
+function waitUnreferenced(ms: number, signal?: AbortSignal): Promise<unknown> {
+  return wait(ms, undefined, { ref: false, ...(signal && { signal }) })
 }
 
 /**

@@ -11,36 +11,66 @@ import {
 } from './endpoints.ts'
 import { type Calls, causeOf, type ProviderLog } from './transport/calls.ts'
 import { type JsonObject, readResponse } from './transport/response.ts'
-import { ONCE, type Pause } from './transport/retry.ts'
+import { ONCE, pauseBetween } from './transport/retry.ts'
 
 /**
  * For the first response. A provider that accepts and then drips must not hold up the start: Fastify gives a plugin
  * ten seconds, and two requests may take twenty.
  */
 const START_MS = 6000
+/** How long a request waits for a try of its own, and how long after a failed one others are refused at once. */
+const FIND_MS = 4000
+const REFUSED_MS = 1000
+/** Half of a pause is random, so that this is an hour on average. */
+const LONGEST_AGE_MS = 80 * 60_000
+/** Between two reads, of which the second was asked for by failures. */
+const SUSPICION_MS = 60_000
 
 /** The provider's metadata, once it has been accepted. */
 export interface Discovery {
   readonly metadata: Metadata | undefined
   /** @throws ConfigError when there is metadata and it cannot be used. */
   start(): Promise<void>
+  /**
+   * The metadata. While there is none, those who ask share one try, made at once.
+   *
+   * @throws ProviderError `provider_not_ready`, after four seconds at the latest; at once for a second after that.
+   */
+  find(): Promise<Metadata>
+  /** An endpoint fails as one that has moved: metadata is read again in the background, at most once a minute. */
+  suspectMove(): void
   /** Ends the tries in the background. */
   stop(): void
 }
 
 /**
  * Finds the endpoints: those that the options name, else those of the issuer's metadata. A provider that cannot
- * be asked is asked again in the background until it answers with metadata that holds (F-01).
+ * be asked is asked again in the background until it answers with metadata that holds (F-01), and then every hour:
+ * endpoints move. What cannot be used changes nothing (M-06).
+ *
+ * @param now the clock, in milliseconds.
  */
 export function createDiscovery(options: {
   provider: ResolvedProvider
   calls: Calls
   log: ProviderLog
-  pause: Pause
+  now: () => number
+  random: () => number
+  sleep: (ms: number, signal?: AbortSignal) => Promise<unknown>
 }): Discovery {
-  const { provider, calls, log, pause } = options
+  const { provider, calls, log, now, random } = options
+  const { issuer } = provider
+  const explicit = explicitMetadata(provider)
+  const stopping = new AbortController()
+  const sleep = (ms: number) => options.sleep(ms, stopping.signal).catch(() => {})
+  const pauseForRetry = pauseBetween(1000, 30_000, random, sleep)
+  const pauseForAge = pauseBetween(LONGEST_AGE_MS, LONGEST_AGE_MS, random, sleep)
+
   let metadata: Metadata | undefined
-  let stopped = false
+  let readAt = Number.NEGATIVE_INFINITY
+  let refusedUntil = Number.NEGATIVE_INFINITY
+  let trying: Promise<Metadata> | undefined
+  let isSuspected = false
 
   return {
     get metadata() {
@@ -48,52 +78,116 @@ export function createDiscovery(options: {
     },
 
     async start() {
-      const explicit = explicitMetadata(provider)
       try {
-        accept(explicit ? checked(explicit, provider, true) : await firstMetadata())
+        await within(START_MS, read())
       } catch (error) {
-        if (!(error instanceof ProviderError)) throw error
+        if (!(error instanceof ProviderError) && !isTimeout(error)) throw error
         log.error(
-          { issuer: provider.issuer, cause: causeOf(error) },
+          { issuer, cause: causeOf(error) },
           'the provider cannot be reached, and logins fail until it can: check provider.issuer, name resolution, ' +
             'firewall and certificate; trying again in the background',
         )
-        void keepTrying()
       }
+      if (!explicit) void keepReading()
+    },
+
+    async find() {
+      if (metadata) return metadata
+      if (now() < refusedUntil) throw notReady()
+      trying ??= tryNow().finally(() => {
+        trying = undefined
+      })
+      return trying
+    },
+
+    suspectMove() {
+      if (explicit || isSuspected) return
+      isSuspected = true
+      void readWhenDue()
     },
 
     stop() {
-      stopped = true
+      stopping.abort()
     },
   }
 
-  /** @throws ProviderError when there is none in time: the next attempt is made in the background. */
-  function firstMetadata(): Promise<Metadata> {
-    return within(START_MS, discover(provider, calls, log)).catch((error: unknown) => {
-      throw isTimeout(error) ? new ProviderError('provider_unavailable', 'discovery') : error
-    })
-  }
-
-  function accept(found: Metadata): void {
-    metadata = found
-    log.info({ issuer: provider.issuer }, 'the provider is ready')
-  }
-
-  async function keepTrying(): Promise<void> {
-    for (let attempt = 1; metadata === undefined; attempt += 1) {
-      await pause(attempt)
-      if (stopped) return
-      try {
-        accept(await discover(provider, calls, log))
-      } catch (error) {
-        if (error instanceof ConfigError) {
-          log.error({ issuer: provider.issuer, problems: error.problems }, 'the provider cannot be used')
-        } else {
-          log.warn({ issuer: provider.issuer, cause: causeOf(error) }, 'the provider still cannot be reached')
-        }
-      }
+  /**
+   * Not the try in the background, should one be under way: it began earlier, perhaps while the provider was away.
+   *
+   * @throws ProviderError `provider_not_ready`.
+   */
+  async function tryNow(): Promise<Metadata> {
+    try {
+      return await within(FIND_MS, read())
+    } catch (error) {
+      if (metadata) return metadata
+      refusedUntil = now() + REFUSED_MS
+      throw notReady(error)
     }
   }
+
+  async function keepReading(): Promise<void> {
+    for (let attempt = 1; !stopping.signal.aborted; attempt += 1) {
+      const isMissing = metadata === undefined
+      await (isMissing ? pauseForRetry(attempt) : pauseForAge(1))
+      // A request may have found what was missing meanwhile.
+      if (isMissing === (metadata === undefined)) await readAgain()
+    }
+  }
+
+  async function readWhenDue(): Promise<void> {
+    const dueInMs = readAt + SUSPICION_MS - now()
+    if (dueInMs > 0) await sleep(dueInMs)
+    isSuspected = false
+    await readAgain()
+  }
+
+  async function readAgain(): Promise<void> {
+    if (stopping.signal.aborted) return
+    try {
+      await read()
+    } catch (error) {
+      if (stopping.signal.aborted) return
+      const isWrong = error instanceof ConfigError
+      const what = isWrong ? { issuer, problems: error.problems } : { issuer, cause: causeOf(error) }
+      if (metadata) log.warn(what, `${isWrong ? WRONG : UNREAD}; what was read before stays in use`)
+      else if (isWrong) log.error(what, 'the provider cannot be used')
+      else log.warn(what, 'the provider still cannot be reached')
+    }
+  }
+
+  /** @throws ConfigError, ProviderError @see discover */
+  async function read(): Promise<Metadata> {
+    readAt = now()
+    const document = explicit ?? (await discover(provider, calls))
+    const problems = metadataProblems(document, provider, explicit !== undefined)
+    if (problems.length > 0) throw new ConfigError(problems)
+    const found = readMetadata(document)
+    if (metadata) announceChange(metadata, found)
+    else announceFirst(document)
+    metadata = found
+    return found
+  }
+
+  function announceFirst(document: JsonObject): void {
+    const warning = explicit ? undefined : challengeWarning(document, provider)
+    if (warning) log.warn({ issuer }, warning)
+    log.info({ issuer }, 'the provider is ready')
+  }
+
+  function announceChange(before: Metadata, found: Metadata): void {
+    const names = Object.keys({ ...before, ...found }) as (keyof Metadata)[]
+    const changed = names.filter((name) => String(before[name]) !== String(found[name]))
+    if (changed.length > 0) log.info({ issuer, changed }, "the provider's metadata has changed")
+  }
+}
+
+const WRONG = "the provider's metadata cannot be used any more"
+const UNREAD = "the provider's metadata cannot be read again"
+
+function notReady(error?: unknown): ProviderError {
+  const cause = error === undefined ? undefined : new Error(causeOf(error))
+  return new ProviderError('provider_not_ready', 'discovery', { unsent: true, cause })
 }
 
 /**
@@ -102,18 +196,14 @@ export function createDiscovery(options: {
  *
  * @throws ConfigError for a response that cannot be used, ProviderError when there is none.
  */
-async function discover(provider: ResolvedProvider, calls: Calls, log: ProviderLog): Promise<Metadata> {
+async function discover(provider: ResolvedProvider, calls: Calls): Promise<JsonObject> {
   const { origin, pathname } = new URL(provider.issuer)
   const path = pathname.replace(/\/$/, '')
   const ask = (address: string) => calls.get('discovery', ONCE, new URL(origin + address))
   try {
     const first = await ask(`${path}/.well-known/openid-configuration`)
     const second = first.status === 404 && (await ask(`/.well-known/oauth-authorization-server${path}`))
-    const document = readResponse('discovery', second || first)
-    const metadata = checked(document, provider, false)
-    const warning = challengeWarning(document, provider)
-    if (warning) log.warn({ issuer: provider.issuer }, warning)
-    return metadata
+    return readResponse('discovery', second || first)
   } catch (error) {
     if (!(error instanceof ProviderError)) throw error
     const refused = causeOf(error) === 'ADDRESS_REFUSED'
@@ -124,10 +214,4 @@ async function discover(provider: ResolvedProvider, calls: Calls, log: ProviderL
         `/.well-known/oauth-authorization-server (${causeOf(error)})`
     throw new ConfigError([{ path: ['provider', 'issuer'], problem }])
   }
-}
-
-function checked(metadata: JsonObject, provider: ResolvedProvider, explicit: boolean): Metadata {
-  const problems = metadataProblems(metadata, provider, explicit)
-  if (problems.length > 0) throw new ConfigError(problems)
-  return readMetadata(metadata)
 }

@@ -17,16 +17,22 @@ export interface Provider {
   start(): Promise<void>
 
   /**
+   * True at once when `ready`. Else those who ask share one try, made now, and learn within seconds what came of it;
+   * after one that failed, false at once for a second (M-06).
+   */
+  whenReady(): Promise<boolean>
+
+  /**
    * The URL to send the browser to, by PAR when the provider offers it (RFC 9126).
    * @throws ProviderError when not ready, or when the PAR request fails.
    */
   authorizationUrl(request: ProviderAuthorizationRequest): Promise<string>
 
-  /** RFC 6749 §4.1.3, and id_token validation (OIDC Core §3.1.3.7). Never retried. @throws ProviderError */
+  /** RFC 6749 §4.1.3, once `whenReady`, and id_token validation (OIDC Core §3.1.3.7). Never retried. @throws ProviderError */
   redeemCode(redemption: ProviderCodeRedemption): Promise<ProviderTokens>
 
   /**
-   * RFC 6749 §6. Retried once, only if nothing was sent. Once the provider has answered, the old refresh token may be
+   * RFC 6749 §6, once `whenReady`. Retried once, only if nothing was sent. Once the provider has answered, the old refresh token may be
    * dead: what the answer brings is committed first, and its id_token is judged afterwards (D-11).
    *
    * @param refresh `subject` of the login, where the provider has told one.

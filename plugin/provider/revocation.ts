@@ -33,15 +33,13 @@ export function createRevocation(options: {
 
   return {
     revoke({ accessToken, refreshToken }) {
-      const endpoint = metadata()?.revocation_endpoint
-      if (endpoint === undefined) return
       if (running.size >= MAX_RUNNING) {
         lost('too many revocations are under way')
         return
       }
       const token = refreshToken ?? accessToken
       const token_type_hint = refreshToken === undefined ? 'access_token' : 'refresh_token'
-      const one = withRetries(THREE_TRIES, pause, () => request(endpoint, { token, token_type_hint }))
+      const one = withRetries(THREE_TRIES, pause, () => request({ token, token_type_hint }))
         .catch((error: unknown) => lost(causeOf(error)))
         .finally(() => running.delete(one))
       running.add(one)
@@ -53,7 +51,10 @@ export function createRevocation(options: {
     },
   }
 
-  async function request(endpoint: URL, parameters: Record<string, string>): Promise<void> {
+  async function request(parameters: Record<string, string>): Promise<void> {
+    // Looked up at each try: it may have moved since the last one (M-06).
+    const endpoint = metadata()?.revocation_endpoint
+    if (endpoint === undefined) return
     const response = await calls.post('revocation', ONCE, endpoint, parameters)
     if (response.status >= 300) readResponse('revocation', response)
   }

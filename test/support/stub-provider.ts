@@ -34,6 +34,8 @@ export interface StubProvider {
   idToken(claims?: JWTPayload): Promise<string>
   /** Signs with a new key from now on. `jwks` names it at once, under a `kid` of its own unless one is given. */
   rotateKey(kid?: string): Promise<void>
+  /** The token endpoint moves to `path`, and metadata says so; at its old path there is nothing. */
+  moveToken(path: string): void
   /** Refuses connections until the returned function is called. */
   leave(): Promise<() => Promise<void>>
   close(): Promise<void>
@@ -49,6 +51,7 @@ export async function startStubProvider({ clientId = 'gateway' } = {}): Promise<
   const requests: ReceivedRequest[] = []
   let issued = 0
   let issuer = ''
+  let tokenPath = '/token'
 
   const idToken = (claims: JWTPayload = {}) =>
     new SignJWT({ sub: 'alice', ...claims })
@@ -89,7 +92,7 @@ export async function startStubProvider({ clientId = 'gateway' } = {}): Promise<
       requests.push(request)
       if (path === '/.well-known/openid-configuration') return json(response, 200, metadata)
       if (path === '/jwks') return behave.jwks(request, response)
-      if (path === '/token') return behave.token(request, response)
+      if (path === tokenPath) return behave.token(request, response)
       if (path === '/revoke') return behave.revoke(request, response)
       if (path === '/userinfo') return behave.userinfo(request, response)
       if (path === '/par') return behave.par(request, response)
@@ -122,6 +125,10 @@ export async function startStubProvider({ clientId = 'gateway' } = {}): Promise<
     idToken,
     rotateKey: async (kid = `stub-${Math.random()}`) => {
       key = await newKey(kid)
+    },
+    moveToken: (path) => {
+      tokenPath = path
+      metadata.token_endpoint = issuer + path
     },
     leave: async () => {
       const { port } = server.address() as AddressInfo

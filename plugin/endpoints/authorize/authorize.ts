@@ -36,7 +36,7 @@ async function beginTransaction(
 ): Promise<FastifyReply> {
   const { request } = reply
   const { options, grants, provider, transactions } = services
-  if (!provider.ready) throw new OAuthError('provider_not_ready', { redirectTo: verified })
+  if (!(await provider.whenReady())) throw new OAuthError('provider_not_ready', { redirectTo: verified })
 
   const state = issueFirstHandle('state')
   const id = state.selector

@@ -4,17 +4,16 @@ const FAILURES_TO_OPEN = 5
 const OPEN_MS = 5000
 const MAX_RUNNING = 128
 
+/** Runs `call`, or throws ProviderError `provider_unavailable` without calling it. */
+export type Breaker = <T>(call: () => Promise<T>) => Promise<T>
+
 /**
  * One endpoint's fuse: after five transient failures in a row, calls fail at once for five seconds, then one
  * goes first and decides; and no more than 128 calls run at a time (F-12).
  *
  * @param now the clock, in milliseconds.
- * @returns a function that runs `call`, or throws ProviderError `provider_unavailable` without calling it.
  */
-export function createBreaker(
-  endpoint: string,
-  now: () => number,
-): <T>(call: () => Promise<T>) => Promise<T> {
+export function createBreaker(endpoint: string, now: () => number): Breaker {
   let failures = 0
   let openUntil = 0
   let running = 0

@@ -3,15 +3,9 @@ import { formatForm } from '../../oauth/form.ts'
 import type { ConfigProblem } from '../../options/config-error.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'
 import { createClientAuthentication } from '../client-authentication.ts'
-import { createBreaker } from './breaker.ts'
+import { type Breaker, createBreaker } from './breaker.ts'
 import { errorCode, type ProviderDispatcher } from './network.ts'
-import {
-  type EndpointName,
-  endpointNames,
-  type ProviderRequest,
-  type ProviderResponse,
-  sendRequest,
-} from './request.ts'
+import { type EndpointName, type ProviderRequest, type ProviderResponse, sendRequest } from './request.ts'
 import { type JsonObject, readResponse } from './response.ts'
 import { type Pause, type RetryRule, withRetries } from './retry.ts'
 
@@ -46,27 +40,54 @@ export function causeOf(error: unknown): string {
   return error.cause instanceof Error ? error.cause.message : error.reason
 }
 
-/** @see Calls */
+/** No such address, or another use of it (RFC 9110 §15.5.5, §15.5.6): so answers an endpoint that has moved. */
+const MOVED = [404, 405]
+
+/**
+ * @see Calls
+ * @param suspectMove is told of a failure of an endpoint by which it may have moved: 404, 405, or no connection.
+ */
 export function createCalls(options: {
   provider: ResolvedProvider
   dispatcher: ProviderDispatcher
   log: ProviderLog
   now: () => number
   pause: Pause
+  suspectMove: () => void
 }): Calls {
-  const { provider, dispatcher, log, now, pause } = options
+  const { provider, dispatcher, log, now, pause, suspectMove } = options
   const authenticate = createClientAuthentication(provider)
-  const breakers = new Map(endpointNames.map((endpoint) => [endpoint, createBreaker(endpoint, now)]))
+  const breakers = new Map<EndpointName, { readonly address: string; readonly run: Breaker }>()
 
   function send(
     endpoint: EndpointName,
     rule: RetryRule,
     request: ProviderRequest,
   ): Promise<ProviderResponse> {
-    const guarded = breakers.get(endpoint)!
-    return guarded(() =>
-      withRetries(rule, pause, () => sendRequest(endpoint, dispatcher, provider.timeouts, request)),
-    )
+    const call = () => sendRequest(endpoint, dispatcher, provider.timeouts, request)
+    // It has a pace of its own. A breaker besides would keep out the first login after an outage (M-06).
+    if (endpoint === 'discovery') return withRetries(rule, pause, call)
+    return breakerAt(endpoint, request.url)(() => withRetries(rule, pause, () => watched(call)))
+  }
+
+  /** An endpoint that has moved begins anew: the failures were those of its old address. */
+  function breakerAt(endpoint: EndpointName, { href }: URL): Breaker {
+    const known = breakers.get(endpoint)
+    if (known?.address === href) return known.run
+    const run = createBreaker(endpoint, now)
+    breakers.set(endpoint, { address: href, run })
+    return run
+  }
+
+  async function watched(call: () => Promise<ProviderResponse>): Promise<ProviderResponse> {
+    try {
+      const response = await call()
+      if (MOVED.includes(response.status)) suspectMove()
+      return response
+    } catch (error) {
+      if (error instanceof ProviderError && error.unsent) suspectMove()
+      throw error
+    }
   }
 
   return {

@@ -21,10 +21,8 @@ const EVERY_REQUEST = {
   'user-agent': 'fastify-pkce',
 }
 
-/** The provider's endpoints as they are called, each with its own limit and breaker. */
+/** The provider's endpoints as they are called, each with its own limit, and all but discovery with a breaker. */
 export type EndpointName = keyof typeof MAX_BYTES
-/** @see EndpointName */
-export const endpointNames = Object.keys(MAX_BYTES) as EndpointName[]
 
 /** One request: a GET, or a POST if there is a body. */
 export interface ProviderRequest {

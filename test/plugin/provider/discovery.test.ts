@@ -191,7 +191,7 @@ t.test('discovery', async (t) => {
     pauses[1]!.go()
     while (!provider.ready) await settled()
     t.same(
-      pauses.map(({ ms }) => ms),
+      pauses.slice(0, 2).map(({ ms }) => ms),
       [500, 1000],
       'the pauses double',
     )
