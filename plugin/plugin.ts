@@ -11,6 +11,7 @@ import { userinfoRoute } from './endpoints/userinfo.ts'
 import { Audit } from './grant/audit.ts'
 import { Credentials } from './grant/credentials.ts'
 import { Grants } from './grant/grants.ts'
+import { isRelayedTokenInUse } from './grant/relayed-tokens.ts'
 import { Seals } from './grant/seals.ts'
 import { Transactions } from './grant/transactions.ts'
 import { Cors } from './http/cors.ts'
@@ -88,6 +89,7 @@ function build(app: FastifyInstance, options: ResolvedOptions): Services {
   const { store, lifetimes, limits, callbackUrl } = options
   const grants = new Grants(store, options.provider.issuer, lifetimes)
   const seals = new Seals(new Sealing(options.secrets))
+  const relaysTokens = options.tokens === 'relay'
   return {
     options,
     grants,
@@ -96,7 +98,9 @@ function build(app: FastifyInstance, options: ResolvedOptions): Services {
     provider: createProvider({
       provider: options.provider,
       callbackUrl,
-      relaysTokens: options.tokens === 'relay',
+      relaysTokens,
+      // A handle of ours stands for provider tokens of its own; a relayed token may be several grants'.
+      ...(relaysTokens && { isTokenInUse: (token: string) => isRelayedTokenInUse(grants, token) }),
       log: app.log,
     }),
     sessions: new SessionResolver(options, grants, seals),

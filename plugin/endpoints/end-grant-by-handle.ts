@@ -17,7 +17,8 @@ export interface PresentedHandle {
  * Ends an active grant because of a handle that was presented: here first, and at the provider afterwards.
  *
  * The record is the only place where the provider's tokens are, and it may be gone although the store has not
- * said so. So they are taken back then too: whoever wanted the end asks again, and finds nothing to open.
+ * said so. So they are taken back then too: whoever wanted the end asks again, and finds nothing to open. A relayed
+ * token that a session still lives on is left alone (D-11).
  *
  * @throws StoreError
  */

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type Grants, isActive } from '../grant/grants.ts'
 import { relayedTokenIndex } from '../grant/indexes.ts'
+import { accessTokenOf } from '../grant/relayed-tokens.ts'
 import { narrowCors } from '../http/cors.ts'
 import { formRoute } from '../http/route.ts'
 import { revokeSchema } from '../http/schemas.ts'
@@ -31,41 +32,41 @@ export function revokeRoute(scope: FastifyInstance, services: Services): void {
         client,
         options.tokens === 'relay',
       )
-      if (presented) await endGrantByHandle(services, request, presented, 'revoked')
+      // Together: what they share is revoked at the provider only when all of them are over.
+      await Promise.all(presented.map((one) => endGrantByHandle(services, request, one, 'revoked')))
       return {}
     },
   })
 }
 
 /**
- * The client's live grant behind an access or refresh token, by what the token is; the hint is not needed
- * (RFC 7009 §2.1). A provider may give one token to several grants of a user, and only one of them is this client's.
+ * The client's live grants behind an access or refresh token, by what the token is; the hint is not needed
+ * (RFC 7009 §2.1). There is one, but for relayed tokens: a provider may give one token to several logins. Those of
+ * the client end with it, and those of other clients are not this client's to end.
  */
 async function findPresented(
   grants: Grants,
   token: string,
   { clientId }: RegisteredClient,
   relayed: boolean,
-): Promise<PresentedHandle | null> {
+): Promise<PresentedHandle[]> {
   const refresh = parseHandle('refresh', token)
   if (refresh) {
     const stored = await grants.read(refresh.selector)
-    if (!isActive(stored) || stored.grant.clientId !== clientId) return null
+    if (!isActive(stored) || stored.grant.clientId !== clientId) return []
     const record = stored.grant.refreshToken
     // Any generation of the family: whoever holds one may end the grant, and a stolen one cannot do more.
-    if (!record || !sameHash(record.familyHash, hashFamily(refresh))) return null
-    return { stored, holder: 'refresh', secret: familyOf(refresh), key: record.key }
+    if (!record || !sameHash(record.familyHash, hashFamily(refresh))) return []
+    return [{ stored, holder: 'refresh', secret: familyOf(refresh), key: record.key }]
   }
   const access = parseHandle('access', token)
-  if (!access && !relayed) return null
+  if (!access && !relayed) return []
   const hash = hashCredential(token)
   const grantIds = access ? [access.selector] : await grants.readIndex(relayedTokenIndex(hash))
-  for (const grantId of grantIds) {
-    const stored = await grants.read(grantId)
-    if (!isActive(stored) || stored.grant.clientId !== clientId) continue
-    const record = stored.grant.accessTokens.find((candidate) => sameHash(candidate.hash, hash))
-    if (record)
-      return { stored, holder: 'access', secret: access?.secret ?? Buffer.from(token), key: record.key }
-  }
-  return null
+  const found = await Promise.all(grantIds.map((grantId) => grants.read(grantId)))
+  return found.filter(isActive).flatMap((stored) => {
+    const record = stored.grant.clientId === clientId && accessTokenOf(stored.grant, hash)
+    if (!record) return []
+    return [{ stored, holder: 'access', secret: access?.secret ?? Buffer.from(token), key: record.key }]
+  })
 }

@@ -149,6 +149,11 @@ export interface SuccessorSecrets {
   readonly refreshToken: string
 }
 
+/** The subject of a grant whose provider does not tell who signed in: nobody else's, and not known to be a person's. */
+export function subjectOfItsOwn(grantId: string): string {
+  return `grant:${grantId}`
+}
+
 const validators = {
   authorizing: Compile(Authorizing),
   authorized: Compile(Authorized),

@@ -23,6 +23,8 @@ export interface ProviderClientOptions {
   readonly callbackUrl: string
   /** `tokens: relay`: one that could not be presented here is refused. */
   readonly relaysTokens?: boolean
+  /** True for an access token that a session lives on, which is not revoked. By default there is none. */
+  readonly isTokenInUse?: ((accessToken: string) => Promise<boolean>) | undefined
   readonly log: ProviderLog
   /** In place of connections of our own; only `dispatch()` is called, and it is not closed. */
   readonly dispatcher?: ProviderDispatcher
@@ -56,7 +58,9 @@ export function createProvider(options: ProviderClientOptions): Provider {
   })
   const discovery = createDiscovery({ provider, calls, log, now: elapsed, random, sleep })
   const metadata = () => discovery.metadata
-  const revocation = createRevocation({ calls, metadata, log, pause: pause(500, 5000) })
+  const revocation = createRevocation({
+    ...{ calls, metadata, log, pause: pause(500, 5000), isInUse: options.isTokenInUse },
+  })
   const { revoke } = revocation
   const parametersOf = createAuthorizationParameters(provider, callbackUrl)
   let keys: { readonly address: string; readonly set: KeySet } | undefined

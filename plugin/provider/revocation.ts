@@ -20,6 +20,8 @@ export interface Revocation {
  * Runs revocations in the background: three tries each, 256 at a time and no more. A token that stays valid is
  * logged, without itself.
  *
+ * @param isInUse tells of an access token that a session lives on: that is not revoked, nor is the refresh token with
+ *   it, which would take it along (RFC 7009 §2.1, D-11). Where it cannot be told, it is revoked.
  * @param metadata as accepted, or undefined before that: nothing can be revoked that nobody issued.
  */
 export function createRevocation(options: {
@@ -27,8 +29,9 @@ export function createRevocation(options: {
   metadata: () => Metadata | undefined
   pause: Pause
   log: ProviderLog
+  isInUse?: ((accessToken: string) => Promise<boolean>) | undefined
 }): Revocation {
-  const { calls, metadata, pause, log } = options
+  const { calls, metadata, pause, log, isInUse } = options
   const running = new Set<Promise<void>>()
 
   return {
@@ -39,7 +42,9 @@ export function createRevocation(options: {
       }
       const token = refreshToken ?? accessToken
       const token_type_hint = refreshToken === undefined ? 'access_token' : 'refresh_token'
-      const one = withRetries(THREE_TRIES, pause, () => request({ token, token_type_hint }))
+      const one = unlessInUse(accessToken, () =>
+        withRetries(THREE_TRIES, pause, () => request({ token, token_type_hint })),
+      )
         .catch((error: unknown) => lost(causeOf(error)))
         .finally(() => running.delete(one))
       running.add(one)
@@ -49,6 +54,10 @@ export function createRevocation(options: {
       // They never reject: what is caught is the end of our patience.
       await within(withinMs, Promise.all(running)).catch(() => {})
     },
+  }
+
+  async function unlessInUse(accessToken: string, send: () => Promise<void>): Promise<void> {
+    if (!(await isInUse?.(accessToken).catch(() => false))) await send()
   }
 
   async function request(parameters: Record<string, string>): Promise<void> {

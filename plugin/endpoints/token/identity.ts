@@ -1,3 +1,4 @@
+import { subjectOfItsOwn } from '../../grant/grant.ts'
 import type { RegisteredClient } from '../../oauth/client.ts'
 import { ProviderError } from '../../oauth/errors.ts'
 import type { Claims, ProviderTokens } from '../../provider/provider.ts'
@@ -31,7 +32,7 @@ export async function identify(
     claims = { ...(await readUserinfo(request, tokens.accessToken, known)), ...claims }
   }
   return {
-    subject: typeof claims.sub === 'string' ? claims.sub : ownSubject(grantId),
+    subject: typeof claims.sub === 'string' ? claims.sub : subjectOfItsOwn(grantId),
     claims: selectClaims(client, claims),
   }
 }
@@ -55,11 +56,6 @@ async function readUserinfo(
     request.log.warn({ err: error }, 'userinfo of the provider failed; the login goes on without its claims')
     return {}
   }
-}
-
-/** The subject of a grant whose provider tells no identity. */
-export function ownSubject(grantId: string): string {
-  return `grant:${grantId}`
 }
 
 /** The claims that a client may see. */

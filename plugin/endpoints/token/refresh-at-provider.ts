@@ -1,4 +1,4 @@
-import type { ActiveGrant, ProviderSecrets } from '../../grant/grant.ts'
+import { type ActiveGrant, type ProviderSecrets, subjectOfItsOwn } from '../../grant/grant.ts'
 import { isActive, type StoredGrant } from '../../grant/grants.ts'
 import { lease, release } from '../../grant/transitions.ts'
 import { OAuthError, ProviderError } from '../../oauth/errors.ts'
@@ -9,7 +9,7 @@ import { randomBytes } from '../../secrets/random.ts'
 import { StoreError } from '../../stores/store.ts'
 import { within } from '../../stores/within.ts'
 import type { Services } from '../services.ts'
-import { ownSubject, warnOfLostScopes } from './identity.ts'
+import { warnOfLostScopes } from './identity.ts'
 import { commitRefreshToken, readClaims, takeBack } from './provider-answer.ts'
 import { rotateGrant } from './rotate-grant.ts'
 import type { TokenRequest } from './token-request.ts'
@@ -50,7 +50,7 @@ export async function refreshAtProvider(
     const { id, subject } = leased.grant
     answer = await provider.refresh({
       refreshToken: secrets.refreshToken,
-      subject: subject === ownSubject(id) ? undefined : subject,
+      subject: subject === subjectOfItsOwn(id) ? undefined : subject,
     })
   } catch (error) {
     await settleProviderFailure(request, leased, error)

@@ -57,6 +57,27 @@ t.test('revocation', async (t) => {
     await settled(10)
   })
 
+  t.test('a token in use is left alone; where it cannot be told, it is revoked (D-11)', async (t) => {
+    const sent: unknown[] = []
+    const calls = {
+      post: async (...[, , , { token }]: Parameters<Calls['post']>) => {
+        sent.push(token)
+        return { status: 200 }
+      },
+    } as unknown as Calls
+    const { revoke, settled } = createRevocation({
+      ...{ calls, metadata: () => readMetadata(metadata), pause: async () => {}, log: recordingLog().log },
+      isInUse: async (accessToken) => {
+        if (accessToken === 'unknown') throw new Error('the store is down')
+        return accessToken === 'used'
+      },
+    })
+    for (const accessToken of ['used', 'unused', 'unknown']) revoke({ accessToken })
+    revoke({ accessToken: 'used', refreshToken: 'of-the-used-one' })
+    await settled(1000)
+    t.same(sent, ['unused', 'unknown'])
+  })
+
   t.test('without an endpoint nothing is sent', async (t) => {
     const { provider } = await readyProvider(t, {}, { revocation_endpoint: undefined })
     provider.revoke({ accessToken: 'at', refreshToken: 'rt' })
