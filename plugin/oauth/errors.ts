@@ -201,6 +201,7 @@ const responses = {
   token_expired: INVALID_TOKEN,
   token_client_disabled: INVALID_TOKEN,
   token_sealed: INVALID_TOKEN,
+  token_subject_mismatch: INVALID_TOKEN,
   scope_insufficient: {
     status: 403,
     error: 'insufficient_scope',

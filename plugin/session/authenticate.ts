@@ -1,6 +1,6 @@
 import type { Audit, AuditedRequest } from '../grant/audit.ts'
 import { bearerToken, challenge } from '../oauth/bearer.ts'
-import { OAuthError } from '../oauth/errors.ts'
+import { OAuthError, type Reason } from '../oauth/errors.ts'
 import { StoreError } from '../stores/store.ts'
 import type { SessionResolver } from './resolver.ts'
 import type { Session } from './session.ts'
@@ -18,6 +18,8 @@ export type Authenticate = (
 ) => Session | Promise<Session>
 
 const NO_SCOPES: readonly string[] = []
+/** No caller can bring these about: a server secret is gone, or one provider token stands for two subjects. */
+const ALARMING = new Set<Reason>(['token_sealed', 'token_subject_mismatch'])
 
 /**
  * The check before every protected resource: one credential, a live session, and the scopes. Whatever it refuses it
@@ -62,7 +64,7 @@ export function createAuthenticate(
     }
     if (!(error instanceof OAuthError) || error.statusCode >= 500) return error
     const { reason, cause, message: description } = error
-    if (reason === 'token_sealed') audit.record('session.unreadable', { request, reason })
+    if (ALARMING.has(reason)) audit.record('session.unreadable', { request, reason })
     audit.record('forward.denied', { request, reason })
     const scope = reason === 'scope_insufficient' ? scopes : undefined
     const header = challenge(realm, { error: error.error, description, scope })

@@ -8,6 +8,8 @@ const AGE_MAX_MS = 5000
 
 interface Entry {
   readonly session: Session
+  /** Whose change makes it void. */
+  readonly grantIds: readonly string[]
   readonly validUntil: number
 }
 
@@ -19,7 +21,7 @@ interface Load {
 
 /**
  * Opened sessions by the hash of their full access token. An entry is dropped by the store's change
- * notification of its grant, and nothing is served while notifications may be lost.
+ * notification of its grant, or of any that share the token, and nothing is served while notifications may be lost.
  */
 export class SessionCache {
   readonly #now: () => number
@@ -34,8 +36,7 @@ export class SessionCache {
     this.#now = now
     this.#entries = new LRUCache({
       max,
-      dispose: ({ session }, hash) => this.#forget(session.grantId, hash),
-      noDisposeOnSet: true,
+      dispose: ({ grantIds }, hash) => this.#unlink(grantIds, hash),
     })
   }
 
@@ -45,20 +46,30 @@ export class SessionCache {
     return entry !== undefined && entry.validUntil > this.#now() ? entry.session : undefined
   }
 
-  /** Announces a read of the grant. `finish` caches its result; `end` must follow in every case. */
-  beginLoad(grantId: string): { finish(hash: string, session: Session): void; end(): void } {
-    // A read that begins in a gap may miss a change whose notification is lost before the gap ends.
-    const load = this.#loads.get(grantId) ?? { readers: 0, changed: !this.#open }
-    load.readers++
-    this.#loads.set(grantId, load)
+  /** Announces a read of the grants. `finish` caches its result; `end` must follow in every case. */
+  beginLoad(...grantIds: readonly string[]): { finish(hash: string, session: Session): void; end(): void } {
+    const loads = grantIds.map((grantId) => {
+      // A read that begins in a gap may miss a change whose notification is lost before the gap ends.
+      const load = this.#loads.get(grantId) ?? { readers: 0, changed: !this.#open }
+      load.readers++
+      this.#loads.set(grantId, load)
+      return { grantId, load }
+    })
     return {
       finish: (hash, session) => {
-        if (this.#open && !load.changed) this.#put(hash, session)
+        if (this.#open && !loads.some(({ load }) => load.changed)) this.#put(hash, session, grantIds)
       },
       end: () => {
-        if (--load.readers === 0 && this.#loads.get(grantId) === load) this.#loads.delete(grantId)
+        for (const { grantId, load } of loads) {
+          if (--load.readers === 0 && this.#loads.get(grantId) === load) this.#loads.delete(grantId)
+        }
       },
     }
+  }
+
+  /** Drops one session: its token has got another grant. */
+  forget(hash: string): void {
+    this.#entries.delete(hash)
   }
 
   onChange(grantId: string): void {
@@ -80,15 +91,20 @@ export class SessionCache {
     this.#open = true
   }
 
-  #put(hash: string, session: Session): void {
-    this.#entries.set(hash, { session, validUntil: Math.min(session.expiresAt, this.#now() + AGE_MAX_MS) })
-    const hashes = this.#byGrant.get(session.grantId) ?? new Set()
-    this.#byGrant.set(session.grantId, hashes.add(hash))
+  #put(hash: string, session: Session, grantIds: readonly string[]): void {
+    const validUntil = Math.min(session.expiresAt, this.#now() + AGE_MAX_MS)
+    this.#entries.set(hash, { session, grantIds, validUntil })
+    for (const grantId of grantIds) {
+      const hashes = this.#byGrant.get(grantId) ?? new Set()
+      this.#byGrant.set(grantId, hashes.add(hash))
+    }
   }
 
-  #forget(grantId: string, hash: string): void {
-    const hashes = this.#byGrant.get(grantId)
-    hashes?.delete(hash)
-    if (hashes?.size === 0) this.#byGrant.delete(grantId)
+  #unlink(grantIds: readonly string[], hash: string): void {
+    for (const grantId of grantIds) {
+      const hashes = this.#byGrant.get(grantId)
+      hashes?.delete(hash)
+      if (hashes?.size === 0) this.#byGrant.delete(grantId)
+    }
   }
 }

@@ -1,15 +1,16 @@
-import type { ActiveGrant } from '../grant/grant.ts'
-import type { Grants } from '../grant/grants.ts'
+import type { AccessTokenRecord, ActiveGrant } from '../grant/grant.ts'
+import { type Grants, isActive } from '../grant/grants.ts'
 import { relayedTokenIndex } from '../grant/indexes.ts'
+import { accessTokenOf, areOfOneSubject } from '../grant/relayed-tokens.ts'
 import type { Seals } from '../grant/seals.ts'
 import { BEARER_TOKEN_MAX } from '../oauth/bearer.ts'
 import { OAuthError, type Reason } from '../oauth/errors.ts'
 import { stillAllowed } from '../oauth/scope.ts'
 import type { ResolvedOptions } from '../options/resolved.ts'
-import { hashCredential, parseHandle, sameHash } from '../secrets/handles.ts'
+import { hashCredential, parseHandle } from '../secrets/handles.ts'
 import { SessionCache } from './cache.ts'
 import { SessionEndings } from './endings.ts'
-import { Session } from './session.ts'
+import { Session, type SessionFields } from './session.ts'
 
 /**
  * Access token → session: hash, cache or store, status, expiry, client. The only place that makes a `Session`.
@@ -31,7 +32,7 @@ export class SessionResolver {
     this.endings = new SessionEndings(grants)
   }
 
-  /** @throws OAuthError 401 `token_unknown`, `token_expired`. @throws StoreError when the store cannot answer. */
+  /** @throws OAuthError 401, with a reason `token_…`. @throws StoreError when the store cannot answer. */
   resolve(token: string): Session | Promise<Session> {
     const relayed = this.#options.tokens === 'relay'
     // Length first: no hash is spent on what cannot be a token (K-03).
@@ -45,53 +46,85 @@ export class SessionResolver {
   async #resolveHandle(token: string, hash: string): Promise<Session> {
     const handle = parseHandle('access', token)
     if (!handle) throw invalidToken('token_unknown')
-    const session = await this.#load(handle.selector, hash, handle.secret)
-    if (!session) throw invalidToken('token_unknown')
-    return session
+    return this.#load([handle.selector], { hash, secret: handle.secret })
   }
 
   async #resolveRelayed(token: string, hash: string): Promise<Session> {
-    for (const grantId of await this.#grants.readIndex(relayedTokenIndex(hash))) {
-      const session = await this.#load(grantId, hash, Buffer.from(token), token)
-      if (session) return session
-    }
-    throw invalidToken('token_unknown')
+    const grantIds = await this.#grants.readIndex(relayedTokenIndex(hash))
+    return this.#load(grantIds, { hash, secret: Buffer.from(token), relayed: token })
   }
 
-  /** Reads the grant and makes the session, unless the token is not one of its own. */
-  async #load(grantId: string, hash: string, secret: Buffer, relayed?: string): Promise<Session | null> {
-    const load = this.cache.beginLoad(grantId)
+  /** Reads the grants that may have the token, and makes its session. A change of any of them makes it void. */
+  async #load(grantIds: readonly string[], presented: PresentedToken): Promise<Session> {
+    const load = this.cache.beginLoad(...grantIds)
     try {
-      const stored = await this.#grants.read(grantId)
-      if (stored?.grant.status !== 'active') return null
-      const session = this.#open(stored.grant, hash, secret, relayed)
-      if (session) load.finish(hash, session)
+      const found = await Promise.all(grantIds.map((grantId) => this.#grants.read(grantId)))
+      const session = this.#open(
+        found.filter(isActive).map(({ grant }) => grant),
+        presented,
+      )
+      load.finish(presented.hash, session)
       return session
     } finally {
       load.end()
     }
   }
 
-  #open(grant: ActiveGrant, hash: string, secret: Buffer, relayed: string | undefined): Session | null {
-    const token = grant.accessTokens.find((candidate) => sameHash(candidate.hash, hash))
-    if (!token) return null
-    if (token.expiresAt <= this.#grants.now()) throw invalidToken('token_expired')
+  /**
+   * The session of a token out of the grants that share it: one, but for relayed tokens that the provider gave out
+   * twice. The grant that was activated first gives it all but the scopes, which are those that all of them have. A
+   * grant that has expired, does not open, or whose client is disabled counts as absent. Grants of different subjects
+   * are no session: nobody knows whose token it is.
+   */
+  #open(grants: readonly ActiveGrant[], presented: PresentedToken): Session {
+    const held = grants.flatMap((grant) => {
+      const token = accessTokenOf(grant, presented.hash)
+      return token ? [{ grant, token }] : []
+    })
+    const now = this.#grants.now()
+    const live = held.filter(({ token }) => token.expiresAt > now)
+    if (live.length === 0) throw invalidToken(held.length > 0 ? 'token_expired' : 'token_unknown')
+    if (!areOfOneSubject(live.map(({ grant }) => grant))) throw invalidToken('token_subject_mismatch')
+
+    const opened = live
+      .sort((a, b) => a.grant.activatedAt - b.grant.activatedAt || (a.grant.id < b.grant.id ? -1 : 1))
+      .map(({ grant, token }) => this.#openGrant(grant, token, presented))
+    const [first, ...others] = opened.filter((one) => typeof one !== 'string')
+    if (!first) throw invalidToken(opened.find((one) => typeof one === 'string')!)
+    const scope = first.scope.filter((name) => others.every((other) => other.scope.includes(name)))
+    return new Session({ ...first, scope: Object.freeze(scope) })
+  }
+
+  /** What the session would be if the grant were the only one, or why it gives none. */
+  #openGrant(
+    grant: ActiveGrant,
+    token: AccessTokenRecord,
+    { hash, secret, relayed }: PresentedToken,
+  ): SessionFields | Reason {
     const client = this.#options.clients.get(grant.clientId)
-    if (!client?.enabled) throw invalidToken('token_client_disabled')
+    if (!client?.enabled) return 'token_client_disabled'
     const dataKey = this.#seals.unwrapDataKey(grant, 'access', secret, token.key)
     const provider = dataKey && this.#seals.openProviderSecrets(grant, dataKey)
-    if (!provider) throw invalidToken('token_sealed')
-    return new Session({
+    if (!provider) return 'token_sealed'
+    return {
       grantId: grant.id,
       clientId: grant.clientId,
       subject: grant.subject,
-      scope: Object.freeze(stillAllowed(token.scope, client.scopes)),
+      scope: stillAllowed(token.scope, client.scopes),
       claims: Object.freeze({ ...grant.claims, sub: grant.subject }),
       expiresAt: token.expiresAt,
       tokenHash: hash,
       providerAuthorization: `${authorizationScheme(provider.tokenType)} ${relayed ?? provider.accessToken}`,
-    })
+    }
   }
+}
+
+/** An access token as presented, and what opens its grants. */
+interface PresentedToken {
+  readonly hash: string
+  readonly secret: Buffer
+  /** The provider's token itself. */
+  readonly relayed?: string
 }
 
 /** `bearer` and `BEARER` are the same type (RFC 6749 §5.1); upstreams expect the registered spelling. */

@@ -1,19 +1,21 @@
 import type { ActiveGrant, ProviderSecrets, RedeemingGrant } from '../../grant/grant.ts'
 import type { StoredGrant } from '../../grant/grants.ts'
-import { relayedTokenIndex, subjectIndex } from '../../grant/indexes.ts'
+import { subjectIndex } from '../../grant/indexes.ts'
 import { activate } from '../../grant/transitions.ts'
-import { OAuthError } from '../../oauth/errors.ts'
+import { OAuthError, ProviderError } from '../../oauth/errors.ts'
 import { stillAllowed } from '../../oauth/scope.ts'
 import { type TokenResponse, tokenResponse } from '../../oauth/token.ts'
 import type { ProviderTokens } from '../../provider/provider.ts'
 import { type Identity, narrowByProvider, warnOfLostScopes } from './identity.ts'
+import { shareToken } from './share-token.ts'
 import type { TokenRequest } from './token-request.ts'
 
 /**
  * `redeeming` → `active`, by one swap: every handle and sealed token, and only then the 200 (C-18). What the
  * provider issued is revoked if the swap fails or loses against a logout.
  *
- * @throws OAuthError `commit_failed`, `grant_ended`.
+ * @throws OAuthError `commit_failed`, `grant_ended`. @throws ProviderError `provider_subject_mismatch` for an access
+ *   token that a live session of another subject has (`tokens: relay`).
  */
 export async function activateGrant(
   request: TokenRequest,
@@ -58,18 +60,23 @@ export async function activateGrant(
   let active: StoredGrant<ActiveGrant> | null
   try {
     // The indexes first: a logout by subject meanwhile then finds the grant, active or about to be (G-10).
-    await Promise.all([
-      grants.addToIndex(subjectIndex(grant.provider, identity.subject), id, expiresAt),
-      options.tokens === 'relay' &&
-        grants.addToIndex(relayedTokenIndex(access.record.hash), id, access.record.expiresAt),
-    ])
+    await grants.addToIndex(subjectIndex(grant.provider, identity.subject), id, expiresAt)
+    if (options.tokens === 'relay') await shareToken(request.services, next, access.record)
     active = await grants.replace(redeeming, next)
   } catch (cause) {
-    provider.revoke(secrets)
+    if (cause instanceof ProviderError) {
+      request.record('provider.error', id, cause.reason)
+      // Nothing is revoked at the provider: that would end the other subject's session.
+      await grants.end(redeeming, 'provider_subject_mismatch').catch(() => {})
+      throw cause
+    }
     request.record('store.unavailable', id, 'commit_failed')
-    // The write may have happened. Nobody holds its handles, so the grant is ended. Not
+    // The write may have happened. Nobody holds its handles, so the grant is ended, and then its tokens. Not
     // awaited: the store has had its second, and the app gets its response (G-11).
-    void grants.end(redeeming, 'exchange_failed').catch(() => {})
+    void grants
+      .end(redeeming, 'exchange_failed')
+      .catch(() => {})
+      .then(() => provider.revoke(secrets))
     throw new OAuthError('commit_failed', { cause }).final()
   }
   if (!active) {

@@ -71,6 +71,10 @@ export async function refreshAtProvider(
   const rotated = await rotateGrant(request, presented, leased, {
     ...step,
     provider: { tokens, secrets: renewed, onLost },
+  }).catch(async (error: unknown) => {
+    // The access token of somebody else's session: what was proved is another subject.
+    if (error instanceof ProviderError) await settleProviderFailure(request, leased, error)
+    throw error
   })
   if (!rotated) return null
   warnOfLostScopes(request, leased.grant.scope, tokens)

@@ -1,13 +1,13 @@
 import { commitRefresh } from '../../grant/commit.ts'
 import type { ActiveGrant, ProviderSecrets, SuccessorSecrets } from '../../grant/grant.ts'
 import type { StoredGrant } from '../../grant/grants.ts'
-import { relayedTokenIndex } from '../../grant/indexes.ts'
 import { rotate } from '../../grant/transitions.ts'
 import { OAuthError } from '../../oauth/errors.ts'
 import { type TokenResponse, tokenResponse } from '../../oauth/token.ts'
 import type { ProviderTokens } from '../../provider/provider.ts'
 import { type Handle, hashCredential } from '../../secrets/handles.ts'
 import { narrowByProvider } from './identity.ts'
+import { shareToken } from './share-token.ts'
 import type { TokenRequest } from './token-request.ts'
 
 /** What the provider's response to a refresh has brought. */
@@ -24,6 +24,7 @@ export interface RefreshedProvider {
  *
  * @param presented the refresh handle that is current. @param step `provider`, if it was asked.
  * @returns null if another request was first. @throws StoreError
+ * @throws ProviderError `provider_subject_mismatch` for an access token of another subject (`tokens: relay`).
  */
 export async function rotateGrant(
   request: TokenRequest,
@@ -81,9 +82,7 @@ export async function rotateGrant(
     }),
   })
   const write = async () => {
-    if (options.tokens === 'relay') {
-      await grants.addToIndex(relayedTokenIndex(access.record.hash), grant.id, access.record.expiresAt)
-    }
+    if (options.tokens === 'relay') await shareToken(request.services, next, access.record)
     return (await grants.replace(current, next)) !== null
   }
   // It may have been followed by the next one: somebody else has been given it meanwhile (D-05).

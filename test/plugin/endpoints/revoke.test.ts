@@ -8,12 +8,10 @@ import {
   startPluginApp,
   type Tokens,
 } from '../../support/plugin-app.ts'
+import { revokedAtProvider, SHARED, startSharingApp } from '../../support/relayed-tokens.ts'
 import { refused, revoke } from '../../support/revoke-requests.ts'
 import { json } from '../../support/stub-provider.ts'
 import { until } from '../../support/wait.ts'
-
-const revokedAtProvider = (plugin: PluginApp) =>
-  plugin.provider.requests.filter(({ path }) => path === '/revoke').map(({ form }) => form.get('token'))
 
 function emptyObject(t: Test, response: LightMyRequestResponse): void {
   t.equal(response.statusCode, 200)
@@ -75,26 +73,6 @@ t.test(
       refused(t, await plugin.refresh(plugin.tokens.refresh_token), 400, 'invalid_grant')
     })
 
-    t.test(
-      'a relayed access token that the provider gave to two clients: each ends its own grant',
-      async (t) => {
-        const plugin = await startPluginApp(t, { tokens: 'relay' })
-        plugin.provider.behave.token = (_request, response) =>
-          json(response, 200, {
-            access_token: 'same',
-            refresh_token: 'r',
-            token_type: 'Bearer',
-            expires_in: 3600,
-          })
-        const first = await plugin.login()
-        const second = await plugin.login({ client_id: 'other' })
-        emptyObject(t, await plugin.post('revoke', { token: 'same', client_id: 'other' }))
-        const refresh = await plugin.refresh(second.refresh_token, { client_id: 'other' })
-        refused(t, refresh, 400, 'invalid_grant')
-        t.equal((await plugin.refresh(first.refresh_token)).statusCode, 200)
-      },
-    )
-
     t.test('without a refresh token of the provider its access token is revoked there', async (t) => {
       const plugin = await startPluginApp(t)
       plugin.provider.behave.token = (_request, response) =>
@@ -103,6 +81,72 @@ t.test(
       emptyObject(t, await revoke(plugin, access_token))
       await until(() => revokedAtProvider(plugin).length === 1)
       t.same(revokedAtProvider(plugin), ['alone'])
+    })
+  },
+)
+
+t.test(
+  'a provider token behind two logins lives until both are over (RFC 7009 §2.1, E-03, D-11)',
+  async (t) => {
+    t.test("another client's grant is not this client's to end, nor is its token (E-02)", async (t) => {
+      const plugin = await startSharingApp(t)
+      const first = await plugin.login()
+      const second = await plugin.login({ client_id: 'other' })
+      emptyObject(t, await revoke(plugin, SHARED, { client_id: 'other' }))
+      const refresh = await plugin.refresh(second.refresh_token, { client_id: 'other' })
+      refused(t, refresh, 400, 'invalid_grant')
+      t.equal((await plugin.call(SHARED)).statusCode, 200)
+      t.equal((await plugin.refresh(first.refresh_token)).statusCode, 200)
+      await plugin.app.close()
+      t.same(revokedAtProvider(plugin), [])
+    })
+
+    t.test('the token itself ends all grants of the client, and is revoked', async (t) => {
+      const plugin = await startSharingApp(t)
+      const logins = [await plugin.login(), await plugin.login()]
+      emptyObject(t, await revoke(plugin, SHARED))
+      t.equal((await plugin.call(SHARED)).statusCode, 401)
+      for (const { refresh_token } of logins) {
+        refused(t, await plugin.refresh(refresh_token), 400, 'invalid_grant')
+      }
+      await plugin.app.close()
+      t.same(new Set(revokedAtProvider(plugin)), new Set(['refresh-1', 'refresh-2']))
+    })
+
+    t.test('a refresh token ends its own grant; the provider is told at the last one', async (t) => {
+      const plugin = await startSharingApp(t)
+      const logins = [await plugin.login(), await plugin.login()]
+      emptyObject(t, await revoke(plugin, logins[0]!.refresh_token))
+      t.equal((await plugin.call(SHARED)).statusCode, 200)
+      t.equal((await plugin.refresh(logins[0]!.refresh_token)).statusCode, 400)
+      emptyObject(t, await revoke(plugin, logins[1]!.refresh_token))
+      t.equal((await plugin.call(SHARED)).statusCode, 401)
+      await plugin.app.close()
+      t.same(revokedAtProvider(plugin), ['refresh-2'])
+    })
+
+    t.test('a login under way counts as one: its token is not revoked under its hands', async (t) => {
+      const plugin = await startSharingApp(t)
+      const first = await plugin.login()
+      const { code } = await plugin.code()
+      const listed = plugin.store.hold('readIndex')
+      const second = plugin.redeem(code)
+      await listed.reached
+      emptyObject(t, await revoke(plugin, first.refresh_token))
+      listed.release()
+      t.equal((await second).statusCode, 200)
+      t.equal((await plugin.call(SHARED)).statusCode, 200)
+      await plugin.app.close()
+      t.same(revokedAtProvider(plugin), [])
+    })
+
+    t.test('a store that cannot tell -> the token is revoked: whoever logs out is logged out', async (t) => {
+      const plugin = await startSharingApp(t)
+      const first = await plugin.login()
+      plugin.store.fail('readIndex', 1)
+      emptyObject(t, await revoke(plugin, first.refresh_token))
+      await plugin.app.close()
+      t.same(revokedAtProvider(plugin), ['refresh-1'])
     })
   },
 )

@@ -162,6 +162,34 @@ t.test('the cache by itself (G-17, K-05)', async (t) => {
     for (const hash of ['a', 'b', 'c', 'd']) t.equal(cache.get(hash), undefined)
   })
 
+  t.test('a session of several grants is dropped by a change of any of them', async (t) => {
+    const cache = new SessionCache(() => 0)
+    cache.onResume()
+    const putShared = (...grantIds: string[]) => {
+      const load = cache.beginLoad(...grantIds)
+      load.finish('h', session('a'))
+      load.end()
+    }
+    for (const changed of ['a', 'b']) {
+      putShared('a', 'b')
+      t.ok(cache.get('h'))
+      cache.onChange(changed)
+      t.equal(cache.get('h'), undefined)
+    }
+    putShared('a', 'b')
+    putShared('a')
+    cache.onChange('b')
+    t.ok(cache.get('h'), 'no longer one of them')
+    cache.forget('h')
+    t.equal(cache.get('h'), undefined)
+
+    const load = cache.beginLoad('a', 'b')
+    cache.onChange('b')
+    load.finish('h', session('a'))
+    load.end()
+    t.equal(cache.get('h'), undefined, 'nor is it kept if one of them changes meanwhile')
+  })
+
   t.test('of two reads under way, one before and one after a change, only the later is kept', async (t) => {
     const cache = new SessionCache(() => 0)
     cache.onResume()
