@@ -5,7 +5,7 @@ import {
   hashCredential,
   hashFamily,
   issueHandle,
-  issueRefreshHandle,
+  issueNextRefreshHandle,
 } from '../secrets/handles.ts'
 import type { AccessTokenRecord, ProviderSecrets, RefreshTokenRecord } from './grant.ts'
 import type { SealOwner, Seals } from './seals.ts'
@@ -23,6 +23,12 @@ export interface IssuedRefreshToken {
   readonly record: RefreshTokenRecord
 }
 
+/** What makes the handles in the answer to a code: 32 bytes each. */
+export interface AnswerSecrets {
+  readonly accessToken: Buffer
+  readonly refreshToken: Buffer
+}
+
 /** Issues access and refresh tokens, each with the grant's data key wrapped for its holder. */
 export class Credentials {
   readonly #seals: Seals
@@ -34,21 +40,42 @@ export class Credentials {
   }
 
   /**
+   * Derives the secrets of both handles from the secret of the code: the same again at every call, and nothing is
+   * stored for it (C-25).
+   *
+   * @param key the grant's data key as it was wrapped for the code. @returns undefined if its server secret is gone.
+   */
+  deriveAnswer(owner: SealOwner, codeSecret: Buffer, key: string): AnswerSecrets | undefined {
+    const derive = (purpose: 'access_token' | 'refresh_token') => {
+      const secret = this.#seals.derive(owner, purpose, codeSecret, this.#seals.serverSecretOf(key))
+      return secret === null ? undefined : Buffer.from(secret, 'base64url')
+    }
+    const [accessToken, refreshToken] = [derive('access_token'), derive('refresh_token')]
+    return accessToken && refreshToken && { accessToken, refreshToken }
+  }
+
+  /**
    * Issues the access token of the configured mode: a handle of ours, or the provider's token itself, which then
    * is its own secret. It never outlives the provider token behind it (D-17).
    *
-   * @param terms times in milliseconds of the store's clock.
+   * @param terms times in milliseconds of the store's clock. `secret`, 32 bytes: of the handle, in place of random ones.
    */
   issueAccessToken(
     owner: SealOwner,
     dataKey: Buffer,
     provider: ProviderSecrets,
-    terms: { scope: readonly string[]; now: number; providerExpiresAt: number; grantExpiresAt: number },
+    terms: {
+      scope: readonly string[]
+      now: number
+      providerExpiresAt: number
+      grantExpiresAt: number
+      secret?: Buffer | undefined
+    },
   ): IssuedAccessToken {
     const { tokens, lifetimes } = this.#options
     const providerEnd = Math.min(terms.providerExpiresAt, terms.grantExpiresAt)
     const relay = tokens === 'relay'
-    const handle = relay ? undefined : issueHandle('access', owner.id)
+    const handle = relay ? undefined : issueHandle('access', owner.id, terms.secret)
     const value = handle?.value ?? provider.accessToken
     const secret = handle?.secret ?? Buffer.from(value)
     return {
@@ -68,15 +95,17 @@ export class Credentials {
   /**
    * Issues a refresh token: the first of a family, or the next generation of the given one.
    *
-   * @param terms times in milliseconds of the store's clock.
+   * @param terms times in milliseconds of the store's clock. `secret`, 32 bytes: of the first one, in place of random
+   *   ones.
    */
   issueRefreshToken(
     owner: SealOwner,
     dataKey: Buffer,
-    terms: { now: number; grantExpiresAt: number; previous?: Handle },
+    terms: { now: number; grantExpiresAt: number; previous?: Handle; secret?: Buffer | undefined },
   ): IssuedRefreshToken {
     const { refreshIdleSeconds } = this.#options.lifetimes
-    const handle = issueRefreshHandle(owner.id, terms.previous && familyOf(terms.previous))
+    const { previous, secret } = terms
+    const handle = previous ? issueNextRefreshHandle(previous) : issueHandle('refresh', owner.id, secret)
     return {
       value: handle.value,
       record: {

@@ -98,6 +98,11 @@ const Active = record({
   code: Type.Optional(UsedCode),
   accessTokens: Type.Array(AccessToken),
   refreshToken: Type.Optional(RefreshToken),
+  /**
+   * Hash of the access token that was issued last, while nobody has presented it or its refresh token: the answer that
+   * brought it may have been lost, and is given again (C-25, D-05).
+   */
+  unpresented: Type.Optional(hash),
   expiresAt: time,
   /** `ProviderSecrets`, under the data key, which every live handle can unwrap. */
   sealed: text,

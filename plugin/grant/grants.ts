@@ -114,8 +114,19 @@ export class Grants {
     return true
   }
 
-  /** Resolves at the next change of the grant, or after `timeoutMs`: whoever waits looks again either way. */
-  nextChange(grantId: string, timeoutMs: number): Promise<void> {
+  /**
+   * Resolves when the grant is not as it was read any more, or after `timeoutMs`: whoever waits looks again either way.
+   *
+   * @throws StoreError
+   */
+  async changeSince({ grant, version }: StoredGrant, timeoutMs: number): Promise<void> {
+    const change = this.#nextChange(grant.id, timeoutMs)
+    // It may have come since the read.
+    const latest = await this.read(grant.id)
+    if (latest?.version === version) await change
+  }
+
+  #nextChange(grantId: string, timeoutMs: number): Promise<void> {
     return new Promise((resolve) => {
       const waiting = this.#waiting.get(grantId) ?? new Set()
       this.#waiting.set(grantId, waiting)

@@ -10,8 +10,8 @@ export interface SealOwner {
   readonly clientId: string
 }
 
-/** What the holder of a state can derive. */
-export type Derived = 'nonce' | 'code_verifier'
+/** What the holder of a state can derive, and what the holder of a code can. */
+export type Derived = 'nonce' | 'code_verifier' | 'access_token' | 'refresh_token'
 
 /**
  * What a grant seals, for whom, and under which context: nothing opens in the place of something else, in another
@@ -27,6 +27,11 @@ export class Seals {
   /** Names the server secret that is used now. */
   get serverSecret(): string {
     return this.#sealing.current
+  }
+
+  /** Names the server secret that a data key was wrapped with. */
+  serverSecretOf(key: string): string {
+    return key.split('.', 1)[0]!
   }
 
   /** A fresh data key: 32 bytes. One for the life of a grant. */

@@ -56,9 +56,11 @@ export function activate(
     codeForgottenAt: number
     accessToken: AccessTokenRecord
     refreshToken: RefreshTokenRecord | undefined
+    /** The same answer is given again, should it be lost (C-25). */
+    repeatable?: boolean
   },
 ): ActiveGrant {
-  const { accessToken, refreshToken, codeForgottenAt, ...fields } = step
+  const { accessToken, refreshToken, codeForgottenAt, repeatable, ...fields } = step
   return {
     v: 1,
     id: grant.id,
@@ -76,13 +78,20 @@ export function activate(
     },
     accessTokens: [accessToken],
     ...(refreshToken && { refreshToken }),
+    ...(repeatable && { unpresented: accessToken.hash }),
   }
+}
+
+/** Somebody has the answer that was given last: one of its tokens has been presented. */
+export function present(grant: ActiveGrant): ActiveGrant {
+  const { unpresented: _, ...kept } = grant
+  return kept
 }
 
 /** Takes the right to call the provider. The predecessor's grace ends: its successor has now been presented. */
 export function lease(grant: ActiveGrant, owner: string, until: number): ActiveGrant {
   const { predecessor: _, ...refreshToken } = grant.refreshToken!
-  return { ...grant, refreshToken, lease: { owner, until } }
+  return { ...present(grant), refreshToken, lease: { owner, until } }
 }
 
 /** Gives the lease back: the provider was asked in vain, and the grant is as it was. */
@@ -112,12 +121,15 @@ export function rotate(
 ): ActiveGrant {
   const { now, accessToken, ...fields } = step
   const alive = grant.accessTokens.filter((token) => token.expiresAt > now && token.hash !== accessToken.hash)
-  const { code, ...kept } = release(grant)
+  // One that a provider gives out again (`tokens: relay`) tells nothing when it is presented.
+  const isNew = grant.accessTokens.every((token) => token.hash !== accessToken.hash)
+  const { code, ...kept } = release(present(grant))
   return {
     ...kept,
     ...fields,
     ...(code && code.forgottenAt > now && { code }),
     accessTokens: [...alive, accessToken].slice(-ACCESS_TOKENS_MAX),
+    ...(isNew && { unpresented: accessToken.hash }),
   }
 }
 

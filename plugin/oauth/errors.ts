@@ -162,6 +162,7 @@ const responses = {
   code_expired: INVALID_GRANT,
   code_verifier_mismatch: INVALID_GRANT,
   code_in_use: INVALID_GRANT,
+  code_busy: UNAVAILABLE,
   code_replayed: INVALID_GRANT,
   refresh_unknown: INVALID_GRANT,
   refresh_client_mismatch: INVALID_GRANT,

@@ -15,6 +15,7 @@ export type ResolvedProvider = Readonly<
       Provider,
       | 'clientSecret'
       | 'privateKey'
+      | 'defaultTokenSeconds'
       | 'authorizationEndpoint'
       | 'tokenEndpoint'
       | 'revocationEndpoint'

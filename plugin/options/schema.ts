@@ -62,6 +62,12 @@ export const ProviderSchema = Type.Object(
         description: "By how much the provider's clock and ours may differ, where an id_token is dated.",
       }),
     ),
+    defaultTokenSeconds: Type.Optional(
+      Type.Union([Type.Integer({ minimum: 1, maximum: 31_536_000 }), Type.Literal('never')], {
+        description:
+          'Life of an access token without expires_in; never: as long as the session. Without this option: 300 s, and never where no refresh token came with it.',
+      }),
+    ),
     authorizationParams: Type.Optional(
       Type.Record(Type.String(), Type.String(), {
         default: {},
@@ -149,6 +155,13 @@ export const ClientSchema = Type.Object(
       'Authorization parameters of the app that the provider gets: prompt, login_hint, ui_locales, max_age, acr_values.',
     ),
     allowedOrigins: strings('Exact origins of browser clients (CORS).'),
+    repeatableExchange: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          'Within `duplicateSeconds` the same code, proved again, gets the same answer, until one of its tokens has been used. RFC 6749 §4.1.2 says to refuse it.',
+      }),
+    ),
   },
   closed,
 )
@@ -225,7 +238,7 @@ export const OptionsSchema = Type.Object(
           ),
           refreshGraceSeconds: seconds(
             15,
-            'How long the immediate predecessor still gets the same successor; 0: off.',
+            'How long the predecessor gets the same successor again although its access token has been used; unused ones have no limit.',
           ),
           refreshIdleSeconds: seconds(2_592_000, 'A grant not refreshed for so long has ended.'),
           sessionSeconds: seconds(7_776_000, 'Absolute life of a grant.'),

@@ -68,7 +68,7 @@ export function createProvider(options: ProviderClientOptions): Provider {
   const signed = { trusted: provider, keys: findKey, now }
   const idTokens = createIdTokens(signed)
   const tokenEndpoint = createTokenEndpoint({
-    ...{ calls, callbackUrl, accepted, idTokens, revoke },
+    ...{ provider, calls, log, callbackUrl, accepted, idTokens, revoke },
     relaysTokens: options.relaysTokens ?? false,
   })
 

@@ -83,7 +83,7 @@ export interface ProviderTokens {
   accessToken: string
   /** As the provider spells it, e.g. `Bearer`. */
   tokenType: string
-  /** From receipt; a missing value is 300, a nonsensical one is clamped (D-15). */
+  /** From receipt; see `tokenSeconds` (D-15). */
   expiresInSeconds: number
   refreshToken?: string
   /** As answered; absent where the provider did not say. */

@@ -1,16 +1,16 @@
 import { isBearerToken } from '../oauth/bearer.ts'
 import { ProviderError } from '../oauth/errors.ts'
+import type { ResolvedProvider } from '../options/resolved.ts'
 import type { Metadata } from './endpoints.ts'
 import type { IdTokens } from './openid/id-token.ts'
 import type { Provider, ProviderRefresh, ProviderTokens } from './provider.ts'
-import type { Calls } from './transport/calls.ts'
+import { createOfflineAccessWarning, tokenSeconds } from './token-life.ts'
+import type { Calls, ProviderLog } from './transport/calls.ts'
 import type { JsonObject } from './transport/response.ts'
 import { IF_UNSENT, ONCE, type RetryRule } from './transport/retry.ts'
 
 const ACCESS_TOKEN = /^[\x21-\x7e]{1,16384}$/
 const REFRESH_TOKEN = /^[\x20-\x7e]{1,16384}$/
-const DEFAULT_SECONDS = 300
-const MAX_SECONDS = 31_536_000
 
 /**
  * The provider's token endpoint: token exchange (RFC 6749 §4.1.3) and refresh (§6).
@@ -20,14 +20,17 @@ const MAX_SECONDS = 31_536_000
  * @param revoke takes back what was issued and then refused here.
  */
 export function createTokenEndpoint(options: {
+  provider: ResolvedProvider
   calls: Calls
+  log: ProviderLog
   callbackUrl: string
   relaysTokens: boolean
   accepted: () => Metadata
   idTokens: IdTokens
   revoke: Provider['revoke']
 }): Pick<Provider, 'redeemCode' | 'refresh'> {
-  const { calls, callbackUrl, relaysTokens, accepted, idTokens, revoke } = options
+  const { provider, calls, log, callbackUrl, relaysTokens, accepted, idTokens, revoke } = options
+  const warnOfMissingRefreshToken = createOfflineAccessWarning(provider, log)
 
   return {
     async redeemCode({ code, codeVerifier, nonce, maxAge }) {
@@ -38,11 +41,12 @@ export function createTokenEndpoint(options: {
         ...(codeVerifier !== undefined && { code_verifier: codeVerifier }),
       })
       try {
-        const tokens = readTokens(response, relaysTokens)
+        const tokens = read(response, response.refresh_token !== undefined)
         const idToken = readIdToken(response.id_token)
         if (idToken === undefined && (nonce !== undefined || maxAge !== undefined)) {
           throw new ProviderError('provider_id_token_invalid', 'token', { cause: new Error('there is none') })
         }
+        warnOfMissingRefreshToken(tokens)
         if (idToken === undefined || !isOpenIdConnect()) return tokens
         const { accessToken } = tokens
         return {
@@ -82,9 +86,14 @@ export function createTokenEndpoint(options: {
     return accepted().jwks_uri !== undefined
   }
 
+  function read(response: JsonObject, isRenewable: boolean): ProviderTokens {
+    const expiresInSeconds = tokenSeconds(response.expires_in, isRenewable, provider)
+    return { ...readTokens(response, relaysTokens), expiresInSeconds }
+  }
+
   function readRefreshedTokens(response: JsonObject): ProviderRefresh['tokens'] {
     try {
-      return readTokens(response, relaysTokens)
+      return read(response, true)
     } catch (error) {
       if (error instanceof ProviderError) return error
       throw error
@@ -108,7 +117,7 @@ export function createTokenEndpoint(options: {
  * @param relayed the app will get the access token itself, and must be able to present it to us.
  * @throws ProviderError `provider_answer_invalid`, naming the member.
  */
-function readTokens(body: JsonObject, relayed: boolean): ProviderTokens {
+function readTokens(body: JsonObject, relayed: boolean): Omit<ProviderTokens, 'expiresInSeconds'> {
   const { access_token, token_type = 'Bearer', refresh_token, scope } = body
   if (!matches(access_token, ACCESS_TOKEN) || (relayed && !isBearerToken(access_token))) {
     throw invalid('access_token')
@@ -119,7 +128,6 @@ function readTokens(body: JsonObject, relayed: boolean): ProviderTokens {
   return {
     accessToken: access_token,
     tokenType: token_type,
-    expiresInSeconds: expiresIn(body.expires_in),
     ...(refresh_token !== undefined && { refreshToken: refresh_token }),
     ...(scope !== undefined && { scope: readScope(scope) }),
   }
@@ -135,14 +143,6 @@ function readScope(scope: unknown): string[] {
   const values = [scope].flat().filter((value) => value !== null)
   if (!values.every((value) => typeof value === 'string' || typeof value === 'number')) throw invalid('scope')
   return values.join(' ').split(' ').filter(Boolean)
-}
-
-/** Whole seconds (D-15). What is not a positive number says nothing, and nothing means 300. */
-function expiresIn(value: unknown): number {
-  const seconds = Math.floor(
-    typeof value === 'string' ? Number(value) : typeof value === 'number' ? value : NaN,
-  )
-  return seconds >= 1 ? Math.min(seconds, MAX_SECONDS) : DEFAULT_SECONDS
 }
 
 function matches(value: unknown, pattern: RegExp): value is string {

@@ -27,15 +27,19 @@ export function issueFirstHandle(type: HandleType): Handle {
   return handleOf(type, randomBytes(SELECTOR_BYTES + SECRET_BYTES))
 }
 
-/** Issues another handle, with 256 random bits, for the grant `selector`. */
-export function issueHandle(type: HandleType, selector: string): Handle {
-  return handleOf(type, Buffer.concat([Buffer.from(selector, 'base64url'), randomBytes(SECRET_BYTES)]))
+/** Issues another handle for the grant `selector`: with 256 random bits, unless a secret of 32 bytes is given. */
+export function issueHandle(
+  type: HandleType,
+  selector: string,
+  secret: Buffer = randomBytes(SECRET_BYTES),
+): Handle {
+  return handleOf(type, Buffer.concat([Buffer.from(selector, 'base64url'), secret]))
 }
 
-/** Issues a refresh handle: the next generation of `family`, or the first of a new one. */
-export function issueRefreshHandle(selector: string, family: Buffer = randomBytes(FAMILY_BYTES)): Handle {
+/** Issues the next generation of a refresh handle: 128 random bits. */
+export function issueNextRefreshHandle(previous: Handle): Handle {
   const generation = randomBytes(SECRET_BYTES - FAMILY_BYTES)
-  return handleOf('refresh', Buffer.concat([Buffer.from(selector, 'base64url'), family, generation]))
+  return issueHandle('refresh', previous.selector, Buffer.concat([familyOf(previous), generation]))
 }
 
 /**

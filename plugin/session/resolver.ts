@@ -1,13 +1,14 @@
 import type { AccessTokenRecord, ActiveGrant } from '../grant/grant.ts'
-import { type Grants, isActive } from '../grant/grants.ts'
+import { type Grants, isActive, type StoredGrant } from '../grant/grants.ts'
 import { relayedTokenIndex } from '../grant/indexes.ts'
 import { accessTokenOf, areOfOneSubject } from '../grant/relayed-tokens.ts'
 import type { Seals } from '../grant/seals.ts'
+import { present } from '../grant/transitions.ts'
 import { BEARER_TOKEN_MAX } from '../oauth/bearer.ts'
 import { OAuthError, type Reason } from '../oauth/errors.ts'
 import { stillAllowed } from '../oauth/scope.ts'
 import type { ResolvedOptions } from '../options/resolved.ts'
-import { hashCredential, parseHandle } from '../secrets/handles.ts'
+import { hashCredential, parseHandle, sameHash } from '../secrets/handles.ts'
 import { SessionCache } from './cache.ts'
 import { SessionEndings } from './endings.ts'
 import { Session, type SessionFields } from './session.ts'
@@ -58,9 +59,12 @@ export class SessionResolver {
   async #load(grantIds: readonly string[], presented: PresentedToken): Promise<Session> {
     const load = this.cache.beginLoad(...grantIds)
     try {
-      const found = await Promise.all(grantIds.map((grantId) => this.#grants.read(grantId)))
+      const found = (await Promise.all(grantIds.map((grantId) => this.#grants.read(grantId)))).filter(
+        isActive,
+      )
+      for (const stored of found) this.#notePresented(stored, presented)
       const session = this.#open(
-        found.filter(isActive).map(({ grant }) => grant),
+        found.map(({ grant }) => grant),
         presented,
       )
       load.finish(presented.hash, session)
@@ -68,6 +72,16 @@ export class SessionResolver {
     } finally {
       load.end()
     }
+  }
+
+  /**
+   * Notes, while the request goes on, that somebody has the answer that brought this token: it need not be given again
+   * (C-25, D-05). If it cannot be written now, the next look at the store tries again.
+   */
+  #notePresented(stored: StoredGrant<ActiveGrant>, { hash }: PresentedToken): void {
+    const { unpresented } = stored.grant
+    if (unpresented === undefined || !sameHash(unpresented, hash)) return
+    void this.#grants.replace(stored, present(stored.grant)).catch(() => {})
   }
 
   /**

@@ -85,6 +85,7 @@ const browserClient: RegisteredClient = {
   claims: [],
   passThrough: [],
   allowedOrigins: [ALLOWED_ORIGIN],
+  repeatableExchange: false,
 }
 
 let features: NodeFeatures = ALL_FEATURES

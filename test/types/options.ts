@@ -84,6 +84,7 @@ export const clientFields: Record<keyof Static<typeof ClientSchema>, keyof Regis
   interaction: 'interaction',
   passThrough: 'passThrough',
   allowedOrigins: 'allowedOrigins',
+  repeatableExchange: 'repeatableExchange',
 }
 
 declare const route: UpstreamRoute
@@ -118,6 +119,7 @@ export const verified: VerifiedAuthorizationRequest = {
     claims: [],
     passThrough: [],
     allowedOrigins: [],
+    repeatableExchange: false,
   },
   redirectUri: 'com.example.app:/callback',
   codeChallenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',

@@ -11,8 +11,8 @@ import {
 } from '../../oauth/token.ts'
 import { clientOf } from '../client.ts'
 import type { Services } from '../services.ts'
-import { redeemCode } from './redeem-code.ts'
-import { refreshGrant } from './refresh-grant.ts'
+import { redeemCode } from './code/redeem-code.ts'
+import { refreshGrant } from './refresh/refresh-grant.ts'
 import { TokenRequest } from './token-request.ts'
 
 /**

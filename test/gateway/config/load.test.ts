@@ -36,6 +36,7 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
           claims: [],
           passThrough: [],
           allowedOrigins: [],
+          repeatableExchange: false,
         },
       ],
       resourceServers: [],

@@ -51,6 +51,7 @@ t.test('the defaults are secure, and change by intention only (SC-06)', async (t
         claims: [],
         passThrough: [],
         allowedOrigins: [],
+        repeatableExchange: false,
       },
     ],
   )

@@ -79,7 +79,7 @@ t.test('code exchange', async (t) => {
         { accessToken: 'at', refreshToken: undefined },
       ],
       [{ ...TOKENS, refresh_token: '' }, 'application/json; charset=utf-8', { refreshToken: undefined }],
-      [{ access_token: 'at' }, 'application/json', { tokenType: 'Bearer', expiresInSeconds: 300 }],
+      [{ access_token: 'at' }, 'application/json', { tokenType: 'Bearer', expiresInSeconds: 31_536_000 }],
       [{ ...TOKENS, token_type: 'bearer' }, 'APPLICATION/JSON', { tokenType: 'bearer' }],
       [
         'access_token=at&scope=&token_type=bearer&expires_in=60',
@@ -232,10 +232,47 @@ t.test('code exchange', async (t) => {
     for (const [expiresIn, seconds] of cases) {
       post('/token', EXCHANGE).reply(
         200,
-        `{"access_token":"at","refresh_expires_in":0,"expires_in":${expiresIn}}`,
+        `{"access_token":"at","refresh_token":"rt","refresh_expires_in":0,"expires_in":${expiresIn}}`,
         JSON_TYPE,
       )
       t.equal((await provider.redeemCode(exchange)).expiresInSeconds, seconds, expiresIn)
+    }
+  })
+
+  t.test('a missing expires_in: defaultTokenSeconds, or by whether it can be renewed (D-15)', async (t) => {
+    for (const [defaultTokenSeconds, renewable, seconds] of [
+      [undefined, true, 300],
+      [undefined, false, 31_536_000],
+      [28_800, true, 28_800],
+      [28_800, false, 28_800],
+      ['never', true, 31_536_000],
+    ] as const) {
+      const { provider, post } = await readyProvider(t, defaultTokenSeconds && { defaultTokenSeconds })
+      post('/token', EXCHANGE).reply(
+        200,
+        { access_token: 'at', ...(renewable && { refresh_token: 'rt' }) },
+        JSON_TYPE,
+      )
+      t.equal((await provider.redeemCode(exchange)).expiresInSeconds, seconds)
+    }
+  })
+
+  t.test('no refresh token: told once, with what ends when and what asks for one (D-15)', async (t) => {
+    const without = { access_token: 'at', token_type: 'Bearer', expires_in: 28_800 }
+    for (const [options, words] of [
+      [{ scope: 'openid offline_access' }, 'although offline access was asked for: such sessions end'],
+      [{ authorizationParams: { access_type: 'offline' } }, 'although offline access was asked for: such'],
+      [{ scope: 'openid' }, 'no refresh token: such sessions end with its access token, after 28800 s'],
+    ] as const) {
+      const { provider, post, lines } = await readyProvider(t, options)
+      for (const answer of [without, without, TOKENS]) {
+        post('/token', EXCHANGE).reply(200, answer, JSON_TYPE)
+        await provider.redeemCode(exchange)
+      }
+      const told = lines.filter(({ level, message }) => level === 'warn' && /refresh token/.test(message))
+      t.equal(told.length, 1)
+      t.match(told[0]!.message, words)
+      t.match(told[0]!.message, /offline_access.*access_type=offline and prompt=consent/)
     }
   })
 })

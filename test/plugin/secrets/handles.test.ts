@@ -7,7 +7,7 @@ import {
   hashFamily,
   issueFirstHandle,
   issueHandle,
-  issueRefreshHandle,
+  issueNextRefreshHandle,
   parseHandle,
   sameHash,
 } from '../../../plugin/secrets/handles.ts'
@@ -57,9 +57,9 @@ t.test('handles have one spelling, one type and 256 random bits (C-24, G-01, P-8
   t.test('the hash of one type never matches another, and a family is bound to its grant', async (t) => {
     const access = issueFirstHandle('access')
     t.notOk(sameHash(hashCredential(access.value), hashCredential(access.value.replace('pka_', 'pkr_'))))
-    const first = issueRefreshHandle(issueFirstHandle('state').selector)
-    const second = issueRefreshHandle(first.selector, familyOf(first))
-    const elsewhere = issueRefreshHandle(issueFirstHandle('state').selector, familyOf(first))
+    const first = issueFirstHandle('refresh')
+    const second = issueNextRefreshHandle(first)
+    const elsewhere = issueHandle('refresh', issueFirstHandle('state').selector, first.secret)
     t.equal(hashFamily(first), hashFamily(second))
     t.not(first.value, second.value)
     t.not(hashFamily(first), hashFamily(elsewhere))

@@ -1,10 +1,10 @@
-import type { ActiveGrant, SuccessorSecrets } from '../../grant/grant.ts'
-import { isActive, type StoredGrant } from '../../grant/grants.ts'
-import { OAuthError } from '../../oauth/errors.ts'
-import { type TokenResponse, tokenResponse } from '../../oauth/token.ts'
-import { familyOf, type Handle, hashCredential, hashFamily, sameHash } from '../../secrets/handles.ts'
-import type { Services } from '../services.ts'
-import type { TokenRequest } from './token-request.ts'
+import type { ActiveGrant, SuccessorSecrets } from '../../../grant/grant.ts'
+import { isActive, type StoredGrant } from '../../../grant/grants.ts'
+import { OAuthError } from '../../../oauth/errors.ts'
+import { type TokenResponse, tokenResponse } from '../../../oauth/token.ts'
+import { familyOf, type Handle, hashCredential, hashFamily, sameHash } from '../../../secrets/handles.ts'
+import type { Services } from '../../services.ts'
+import type { TokenRequest } from '../token-request.ts'
 
 /** A refresh handle that is current, or the response that its successor was. */
 export type RefreshVerdict =
@@ -12,9 +12,9 @@ export type RefreshVerdict =
   | { readonly successor: TokenResponse }
 
 /**
- * Tells what a refresh handle is: current; the immediate predecessor within its grace, which gets the same
- * successor again; or an older one of the family, whose reuse ends the grant. A wrong family part, or another
- * client's, has no effect at all (D-01, D-04, D-05, D-12).
+ * Tells what a refresh handle is: current; the immediate predecessor, which gets the same successor again within its
+ * grace, and for as long as nobody has presented the successor; or an older one of the family, whose reuse ends the
+ * grant. A wrong family part, or another client's, has no effect at all (D-01, D-04, D-05, D-12).
  *
  * @param first false when this request looks again, having found its handle current before: if the app has gone
  *   on with the successor meanwhile, that was a slow request and not a reuse.
@@ -43,7 +43,8 @@ export async function judgeRefresh(
   if (sameHash(refreshToken.hash, hash)) return { current: stored }
 
   const { predecessor } = refreshToken
-  if (predecessor && sameHash(predecessor.hash, hash) && predecessor.graceEndsAt > now) {
+  const mayBeLost = stored.grant.unpresented !== undefined
+  if (predecessor && sameHash(predecessor.hash, hash) && (mayBeLost || predecessor.graceEndsAt > now)) {
     return { successor: repeatSuccessor(request.services, stored.grant, handle, predecessor) }
   }
   if (!first) throw new OAuthError('refresh_overtaken')

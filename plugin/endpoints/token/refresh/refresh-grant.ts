@@ -1,17 +1,18 @@
-import type { ActiveGrant } from '../../grant/grant.ts'
-import type { StoredGrant } from '../../grant/grants.ts'
-import { OAuthError } from '../../oauth/errors.ts'
-import { narrowScope, stillAllowed } from '../../oauth/scope.ts'
-import type { TokenResponse } from '../../oauth/token.ts'
-import { familyOf, type Handle, parseHandle } from '../../secrets/handles.ts'
-import type { Services } from '../services.ts'
+import type { ActiveGrant } from '../../../grant/grant.ts'
+import { OAuthError } from '../../../oauth/errors.ts'
+import { narrowScope, stillAllowed } from '../../../oauth/scope.ts'
+import type { TokenResponse } from '../../../oauth/token.ts'
+import { familyOf, type Handle, parseHandle } from '../../../secrets/handles.ts'
+import type { Services } from '../../services.ts'
+import type { TokenRequest } from '../token-request.ts'
 import { judgeRefresh } from './judge-refresh.ts'
 import { refreshAtProvider } from './refresh-at-provider.ts'
 import { rotateGrant } from './rotate-grant.ts'
-import type { TokenRequest } from './token-request.ts'
 
 /** How long a request waits for another one's lease (D-09). */
 const PATIENCE_MS = 5000
+/** And how long it trusts in hearing of a change. */
+const LOOK_AGAIN_MS = 1000
 
 /** What a refresh request presents, its syntax already checked. */
 interface PresentedRefresh {
@@ -47,7 +48,7 @@ export async function refreshGrant(
     }
     if (isLeased(services, current.grant)) {
       if (grants.now() >= giveUpAt) throw busyUntil(current.grant.lease!.until - grants.now())
-      await waitForLease(services, current)
+      await grants.changeSince(current, LOOK_AGAIN_MS)
       continue
     }
     // Whoever comes here again saw somebody else ask in vain; if all of them asked, that would be a storm (D-06).
@@ -57,9 +58,13 @@ export async function refreshGrant(
   }
 }
 
-/** At the provider token's own pace, and early enough for the next access token to live (D-17). */
+/**
+ * At the provider token's own pace, and early enough for the next access token to live (D-17). Never for one that lives
+ * as long as the session: without a refresh token of the provider that is its end (D-15).
+ */
 function needsProvider({ options, grants }: Services, grant: ActiveGrant): boolean {
   if (options.tokens === 'relay') return true
+  if (grant.providerExpiresAt >= grant.expiresAt) return false
   const early = Math.max(30_000, (options.lifetimes.accessTokenSeconds * 1000) / 2)
   return grant.providerExpiresAt - grants.now() < Math.min(early, grant.providerLifetimeMs / 2)
 }
@@ -72,13 +77,6 @@ function isLeased({ grants }: Services, grant: ActiveGrant): boolean {
 function busyUntil(leaseMs: number): OAuthError {
   const seconds = Math.max(1, Math.ceil(leaseMs / 1000))
   return new OAuthError('refresh_busy', { headers: { 'retry-after': String(seconds) } })
-}
-
-/** Waits for the next change of the grant. It may have come since the read, so the waiter looks again first. */
-async function waitForLease(services: Services, current: StoredGrant<ActiveGrant>): Promise<void> {
-  const change = services.grants.nextChange(current.grant.id, 1000)
-  const latest = await services.grants.read(current.grant.id)
-  if (latest?.version === current.version) await change
 }
 
 function openDataKey({ seals }: Services, grant: ActiveGrant, handle: Handle): Buffer {

@@ -1,8 +1,8 @@
 import t, { type Test } from 'tap'
-import { type PluginApp, REDIRECT_URI, startPluginApp } from '../../../support/plugin-app.ts'
-import { NEAR_EXPIRY, refreshes, refused, say, tokensOf } from '../../../support/refresh-requests.ts'
-import { json } from '../../../support/stub-provider.ts'
-import { until } from '../../../support/wait.ts'
+import { type PluginApp, REDIRECT_URI, startPluginApp } from '../../../../support/plugin-app.ts'
+import { NEAR_EXPIRY, refreshes, refused, say, tokensOf } from '../../../../support/refresh-requests.ts'
+import { json } from '../../../../support/stub-provider.ts'
+import { until } from '../../../../support/wait.ts'
 
 const clients = [{ clientId: 'app', redirectUris: [REDIRECT_URI], claims: ['email'] }]
 

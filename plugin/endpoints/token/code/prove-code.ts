@@ -1,10 +1,10 @@
-import type { ActiveGrant, AuthorizedGrant } from '../../grant/grant.ts'
-import type { StoredGrant } from '../../grant/grants.ts'
-import type { RegisteredClient } from '../../oauth/client.ts'
-import { OAuthError, type Reason } from '../../oauth/errors.ts'
-import { verifyCodeVerifier } from '../../oauth/pkce.ts'
-import { type Handle, hashCredential, sameHash } from '../../secrets/handles.ts'
-import type { TokenRequest } from './token-request.ts'
+import type { ActiveGrant, AuthorizedGrant, RedeemingGrant } from '../../../grant/grant.ts'
+import type { StoredGrant } from '../../../grant/grants.ts'
+import type { RegisteredClient } from '../../../oauth/client.ts'
+import { OAuthError, type Reason } from '../../../oauth/errors.ts'
+import { verifyCodeVerifier } from '../../../oauth/pkce.ts'
+import { type Handle, hashCredential, sameHash } from '../../../secrets/handles.ts'
+import type { TokenRequest } from '../token-request.ts'
 
 /** What a token request presents with its code, its syntax already checked. */
 export interface PresentedCode {
@@ -13,6 +13,9 @@ export interface PresentedCode {
   readonly redirectUri: string | undefined
   readonly codeVerifier: string
 }
+
+/** The grant of a proved code. Any but `authorized` is the repetition of a client that may repeat (C-25). */
+export type ProvedGrant = StoredGrant<AuthorizedGrant | RedeemingGrant | ActiveGrant>
 
 /**
  * The code's secret, then client, redirect_uri, expiry and verifier. A wrong secret has no effect; once it
@@ -23,7 +26,7 @@ export async function proveCode(
   presented: PresentedCode,
   handle: Handle,
   stored: StoredGrant,
-): Promise<StoredGrant<AuthorizedGrant>> {
+): Promise<ProvedGrant> {
   const { grant } = stored
   const { grants } = request.services
   switch (grant.status) {
@@ -35,7 +38,7 @@ export async function proveCode(
       if (!sameHash(grant.codeHash, hashCredential(handle.value))) throw new OAuthError('code_unknown')
       const isExpired = grant.codeExpiresAt <= grants.now()
       const mismatch = findMismatch(request.client, presented, grant, isExpired)
-      if (!mismatch) return stored as StoredGrant<AuthorizedGrant>
+      if (!mismatch) return stored as ProvedGrant
       await grants.end(stored, 'code_mismatch')
       const event = mismatch === 'code_verifier_mismatch' ? 'code.verifier_mismatch' : 'code.mismatch'
       request.record(event, grant.id, mismatch)
@@ -43,11 +46,12 @@ export async function proveCode(
     }
     case 'redeeming': {
       if (!sameHash(grant.codeHash, hashCredential(handle.value))) throw new OAuthError('code_unknown')
-      if (!findMismatch(request.client, presented, grant)) throw refuseDuplicate(request, grant.id)
-      throw new OAuthError('code_unknown')
+      if (findMismatch(request.client, presented, grant)) throw new OAuthError('code_unknown')
+      if (request.client.repeatableExchange) return stored as ProvedGrant
+      throw refuseDuplicate(request, grant.id)
     }
     case 'active':
-      throw await refuseReplay(request, presented, handle, stored as StoredGrant<ActiveGrant>)
+      return proveUsedCode(request, presented, handle, stored as StoredGrant<ActiveGrant>)
   }
 }
 
@@ -81,25 +85,30 @@ export function refuseDuplicate(request: TokenRequest, grantId: string): OAuthEr
 /**
  * A used code again. Only one that proves everything, and comes later than the app itself would, ends the grant; the
  * rest would be a way to log others out (C-14).
+ *
+ * @returns the grant, if the client may repeat.
  */
-async function refuseReplay(
+async function proveUsedCode(
   request: TokenRequest,
   presented: PresentedCode,
   handle: Handle,
   stored: StoredGrant<ActiveGrant>,
-): Promise<OAuthError> {
+): Promise<ProvedGrant> {
   const { code, clientId, id, activatedAt } = stored.grant
   const { grants, options } = request.services
   const remembered = code && code.forgottenAt > grants.now() ? code : undefined
-  if (!remembered || !sameHash(remembered.hash, hashCredential(handle.value)))
-    return new OAuthError('code_unknown')
-  if (findMismatch(request.client, presented, { ...remembered, clientId }))
-    return new OAuthError('code_unknown')
-  if (grants.now() < activatedAt + options.lifetimes.duplicateSeconds * 1000)
-    return refuseDuplicate(request, id)
-
+  if (!remembered || !sameHash(remembered.hash, hashCredential(handle.value))) {
+    throw new OAuthError('code_unknown')
+  }
+  if (findMismatch(request.client, presented, { ...remembered, clientId })) {
+    throw new OAuthError('code_unknown')
+  }
+  if (grants.now() < activatedAt + options.lifetimes.duplicateSeconds * 1000) {
+    if (request.client.repeatableExchange) return stored
+    throw refuseDuplicate(request, id)
+  }
   request.record('code.replay', id, 'code_replayed')
   const { key } = remembered
   await request.endGrant({ stored, holder: 'code', secret: handle.secret, key }, 'code_replayed')
-  return new OAuthError('code_replayed')
+  throw new OAuthError('code_replayed')
 }

@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { eventsOf } from '../../../support/logged-in.ts'
+import { eventsOf } from '../../../../support/logged-in.ts'
 import {
   newPair,
   type PluginApp,
   REDIRECT_URI,
   startPluginApp,
   testStore,
-} from '../../../support/plugin-app.ts'
-import { type Behaviour, json } from '../../../support/stub-provider.ts'
-import { burnt, refused, stillGood } from '../../../support/token-requests.ts'
-import { until } from '../../../support/wait.ts'
+} from '../../../../support/plugin-app.ts'
+import { type Behaviour, json } from '../../../../support/stub-provider.ts'
+import { burnt, refused, stillGood } from '../../../../support/token-requests.ts'
+import { until } from '../../../../support/wait.ts'
 
 t.test(
   'Appendix A, step 10: the provider fails; the code is burnt, nothing is retried, nothing is told (C-17)',

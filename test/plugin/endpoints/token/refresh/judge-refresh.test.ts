@@ -1,16 +1,20 @@
 import type { LightMyRequestResponse } from 'fastify'
-import t from 'tap'
-import { parseHandle } from '../../../../plugin/secrets/handles.ts'
-import { eventsOf, loggedIn } from '../../../support/logged-in.ts'
+import t, { type Test } from 'tap'
+import { parseHandle } from '../../../../../plugin/secrets/handles.ts'
+import { eventsOf, loggedIn } from '../../../../support/logged-in.ts'
 import {
   newPair,
   type PluginApp,
   REDIRECT_URI,
   startPluginApp,
   type Tokens,
-} from '../../../support/plugin-app.ts'
-import { NEAR_EXPIRY, refreshes, refused, tokensOf } from '../../../support/refresh-requests.ts'
-import { until } from '../../../support/wait.ts'
+} from '../../../../support/plugin-app.ts'
+import { NEAR_EXPIRY, refreshes, refused, tokensOf } from '../../../../support/refresh-requests.ts'
+import { until } from '../../../../support/wait.ts'
+
+const ids = { clientId: 'api' }
+const secretOf = { clientSecret: 'a-secret-of-the-api' }
+const resourceServer = { client_id: 'api', client_secret: 'a-secret-of-the-api' }
 
 type Options = Parameters<typeof startPluginApp>[1]
 
@@ -19,6 +23,7 @@ t.test(
   async (t) => {
     const plugin = await loggedIn(t)
     const next = tokensOf(await plugin.refresh(plugin.tokens.refresh_token))
+    await used(plugin, next.access_token)
     plugin.store.advance(20)
     refused(t, await plugin.refresh(plugin.tokens.refresh_token), 400, 'invalid_grant')
     t.equal((await plugin.call(next.access_token)).statusCode, 401)
@@ -32,6 +37,90 @@ t.test(
     t.equal(plugin.provider.requests.at(-1)!.form.get('token'), 'provider-refresh-1')
   },
 )
+
+t.test('a lost answer is given again for as long as nobody has presented it (D-05)', async (t) => {
+  for (const seconds of [16, 3600, 86_400]) {
+    t.test(`after ${seconds} s: the same tokens, and the session goes on`, async (t) => {
+      const plugin = await loggedIn(t)
+      const lost = tokensOf(await plugin.refresh(plugin.tokens.refresh_token))
+      plugin.store.advance(seconds)
+      const again = tokensOf(await plugin.refresh(plugin.tokens.refresh_token))
+      t.equal(again.access_token, lost.access_token)
+      t.equal(again.refresh_token, lost.refresh_token)
+      t.ok(Math.abs(again.expires_in - Math.max(0, 600 - seconds)) <= 1, String(again.expires_in))
+      t.equal((await plugin.refresh(again.refresh_token)).statusCode, 200)
+      t.notOk(eventsOf(plugin).includes('refresh.reuse'))
+    })
+  }
+
+  t.test('when the provider was asked, too', async (t) => {
+    const plugin = await loggedIn(t)
+    plugin.store.advance(NEAR_EXPIRY)
+    const lost = tokensOf(await plugin.refresh(plugin.tokens.refresh_token))
+    plugin.store.advance(NEAR_EXPIRY)
+    const again = tokensOf(await plugin.refresh(plugin.tokens.refresh_token))
+    t.equal(again.refresh_token, lost.refresh_token)
+    t.equal(refreshes(plugin), 1)
+  })
+
+  const presentations: Record<string, (plugin: PluginApp, token: string) => Promise<unknown>> = {
+    'a protected route': (plugin, token) => plugin.call(token),
+    userinfo: ({ app }, token) =>
+      app.inject({ url: '/oauth2/userinfo', headers: { authorization: `Bearer ${token}` } }),
+    introspection: ({ post }, token) => post('introspect', { ...resourceServer, token }),
+    'a protected route, expired': (plugin, token) => {
+      plugin.store.advance(601)
+      return plugin.call(token)
+    },
+  }
+  for (const [place, show] of Object.entries(presentations)) {
+    t.test(`the access token was presented at ${place}: reuse after the grace, not within it`, async (t) => {
+      const plugin = await loggedIn(t, { resourceServers: [{ ...ids, ...secretOf }] })
+      const next = tokensOf(await plugin.refresh(plugin.tokens.refresh_token))
+      await used(plugin, next.access_token, show)
+      if (place.endsWith('expired')) return endsAt(t, plugin)
+      t.equal(tokensOf(await plugin.refresh(plugin.tokens.refresh_token)).refresh_token, next.refresh_token)
+      plugin.store.advance(16)
+      await endsAt(t, plugin)
+    })
+  }
+
+  t.test('the access token from before the rotation tells nothing', async (t) => {
+    const plugin = await loggedIn(t)
+    const lost = tokensOf(await plugin.refresh(plugin.tokens.refresh_token))
+    plugin.store.advance(20)
+    t.equal((await plugin.call(plugin.tokens.access_token)).statusCode, 200)
+    t.equal(tokensOf(await plugin.refresh(plugin.tokens.refresh_token)).refresh_token, lost.refresh_token)
+  })
+
+  t.test('a presentation that could not be written is written at the next one', async (t) => {
+    const plugin = await loggedIn(t)
+    const next = tokensOf(await plugin.refresh(plugin.tokens.refresh_token))
+    plugin.store.fail('replace', 1)
+    t.equal((await plugin.call(next.access_token)).statusCode, 200, 'nobody waits for it')
+    plugin.store.heal()
+    plugin.store.advance(6)
+    await used(plugin, next.access_token)
+    plugin.store.advance(16)
+    await endsAt(t, plugin)
+  })
+
+  async function endsAt(t: Test, plugin: PluginApp & { tokens: Tokens }): Promise<void> {
+    refused(t, await plugin.refresh(plugin.tokens.refresh_token), 400, 'invalid_grant')
+    t.ok(eventsOf(plugin).includes('refresh.reuse'))
+  }
+})
+
+/** Presents an access token, and waits until that has been noted. */
+async function used(
+  plugin: PluginApp,
+  token: string,
+  show = (plugin: PluginApp, token: string): Promise<unknown> => plugin.call(token),
+): Promise<void> {
+  const written = plugin.store.written.length
+  await show(plugin, token)
+  await until(() => plugin.store.written.slice(written).some((record) => !record.includes('"unpresented"')))
+}
 
 t.test('what does not prove the family has no effect (D-01, D-04)', async (t) => {
   const rows: [

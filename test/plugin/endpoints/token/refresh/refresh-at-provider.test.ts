@@ -1,6 +1,6 @@
 import t from 'tap'
-import { eventsOf, loggedIn } from '../../../support/logged-in.ts'
-import { REDIRECT_URI, startPluginApp } from '../../../support/plugin-app.ts'
+import { eventsOf, loggedIn } from '../../../../support/logged-in.ts'
+import { REDIRECT_URI, startPluginApp } from '../../../../support/plugin-app.ts'
 import {
   NEAR_EXPIRY,
   refreshes,
@@ -8,9 +8,9 @@ import {
   say,
   slowProvider,
   tokensOf,
-} from '../../../support/refresh-requests.ts'
-import type { Behaviour } from '../../../support/stub-provider.ts'
-import { until } from '../../../support/wait.ts'
+} from '../../../../support/refresh-requests.ts'
+import type { Behaviour } from '../../../../support/stub-provider.ts'
+import { until } from '../../../../support/wait.ts'
 
 t.test('near its expiry the provider token is renewed first (D-17)', async (t) => {
   const plugin = await loggedIn(t)

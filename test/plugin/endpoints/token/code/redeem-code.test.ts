@@ -1,10 +1,10 @@
 import t from 'tap'
-import { codeChallengeS256 } from '../../../../plugin/oauth/pkce.ts'
-import { eventsOf } from '../../../support/logged-in.ts'
-import { CHALLENGE, newPair, REDIRECT_URI, startPluginApp, VERIFIER } from '../../../support/plugin-app.ts'
-import { json } from '../../../support/stub-provider.ts'
-import { refused } from '../../../support/token-requests.ts'
-import { deferred, until } from '../../../support/wait.ts'
+import { codeChallengeS256 } from '../../../../../plugin/oauth/pkce.ts'
+import { eventsOf } from '../../../../support/logged-in.ts'
+import { CHALLENGE, newPair, REDIRECT_URI, startPluginApp, VERIFIER } from '../../../../support/plugin-app.ts'
+import { json } from '../../../../support/stub-provider.ts'
+import { refused } from '../../../../support/token-requests.ts'
+import { deferred, until } from '../../../../support/wait.ts'
 
 t.test('the vector of RFC 7636 Appendix B, end to end (C-08, C-09, C-19)', async (t) => {
   const plugin = await startPluginApp(t)
@@ -243,7 +243,7 @@ t.test('expires_in of any kind makes a sane lifetime (D-15)', async (t) => {
     t.test(`${name} -> ${expected} s`, async (t) => {
       const plugin = await startPluginApp(t)
       plugin.provider.behave.token = (_request, response) =>
-        json(response, 200, { access_token: 'a', token_type: 'Bearer', expires_in })
+        json(response, 200, { access_token: 'a', token_type: 'Bearer', refresh_token: 'r', expires_in })
       const tokens = await plugin.login()
       t.ok(Math.abs(tokens.expires_in - expected) <= 1, String(tokens.expires_in))
     })

@@ -1,35 +1,71 @@
-import type { AuthorizedGrant, RedeemingGrant, TokenExchangeSecrets } from '../../grant/grant.ts'
-import type { StoredGrant } from '../../grant/grants.ts'
-import { redeem } from '../../grant/transitions.ts'
-import { OAuthError, ProviderError } from '../../oauth/errors.ts'
-import type { TokenResponse } from '../../oauth/token.ts'
-import type { ProviderTokens } from '../../provider/provider.ts'
-import { parseHandle } from '../../secrets/handles.ts'
-import { activateGrant } from './activate-grant.ts'
-import { type Identity, identify } from './identity.ts'
+import type { AuthorizedGrant, RedeemingGrant, TokenExchangeSecrets } from '../../../grant/grant.ts'
+import { isActive, type StoredGrant } from '../../../grant/grants.ts'
+import { redeem } from '../../../grant/transitions.ts'
+import { OAuthError, ProviderError } from '../../../oauth/errors.ts'
+import type { TokenResponse } from '../../../oauth/token.ts'
+import type { ProviderTokens } from '../../../provider/provider.ts'
+import { type Handle, parseHandle } from '../../../secrets/handles.ts'
+import { type Identity, identify } from '../identity.ts'
+import type { TokenRequest } from '../token-request.ts'
+import { activateGrant, repeatAnswer } from './activate-grant.ts'
 import { type PresentedCode, proveCode, refuseDuplicate } from './prove-code.ts'
-import type { TokenRequest } from './token-request.ts'
+
+/** How long a repetition waits for the request that was first (C-25), and how long it trusts in hearing of its end. */
+const PATIENCE_MS = 5000
+const LOOK_AGAIN_MS = 1000
 
 /**
  * The authorization code grant (RFC 6749 §4.1.3): prove the code and its verifier, claim it by one swap, redeem
- * the provider's code, and commit before the response. Nobody gets a second try, unless the provider was never asked.
+ * the provider's code, and commit before the response. Nobody gets a second try, unless the provider was never asked;
+ * a client with `repeatableExchange` gets the answer to the first one again.
  */
 export async function redeemCode(request: TokenRequest, presented: PresentedCode): Promise<TokenResponse> {
-  const { grants, seals } = request.services
+  const { grants } = request.services
   const handle = parseHandle('code', presented.code)
-  const stored = handle && (await grants.read(handle.selector))
-  if (!stored) throw new OAuthError('code_unknown')
-  const authorized = await proveCode(request, presented, handle, stored)
+  if (!handle) throw new OAuthError('code_unknown')
+  const giveUpAt = grants.now() + PATIENCE_MS
+  for (;;) {
+    const stored = await grants.read(handle.selector)
+    if (!stored) throw new OAuthError('code_unknown')
+    const proved = await proveCode(request, presented, handle, stored)
+    if (isActive(proved)) {
+      const answer = repeatAnswer(request, proved, handle)
+      if (!answer) throw refuseDuplicate(request, proved.grant.id)
+      request.record('code.duplicate', proved.grant.id)
+      return answer
+    }
+    if (isAuthorized(proved)) {
+      const answer = await redeemAuthorized(request, presented, handle, proved)
+      if (answer) return answer
+      if (!request.client.repeatableExchange) throw refuseDuplicate(request, proved.grant.id)
+    } else {
+      if (grants.now() >= giveUpAt) throw new OAuthError('code_busy')
+      await grants.changeSince(proved, LOOK_AGAIN_MS)
+    }
+  }
+}
 
+/** @returns null if another request was first. */
+async function redeemAuthorized(
+  request: TokenRequest,
+  presented: PresentedCode,
+  handle: Handle,
+  authorized: StoredGrant<AuthorizedGrant>,
+): Promise<TokenResponse | null> {
+  const { grants, seals } = request.services
   const { grant } = authorized
   const dataKey = seals.unwrapDataKey(grant, 'code', handle.secret, grant.key)
   const secrets = dataKey && seals.openTokenExchangeSecrets(grant, dataKey)
   if (!secrets) throw new OAuthError('grant_unreadable')
   const redeeming = await grants.replace(authorized, redeem(grant))
-  if (!redeeming) throw refuseDuplicate(request, grant.id)
+  if (!redeeming) return null
 
   const { tokens, identity } = await redeemAtProvider(request, presented, secrets, { authorized, redeeming })
-  return activateGrant(request, redeeming, { dataKey, tokens, identity })
+  return activateGrant(request, redeeming, { codeSecret: handle.secret, dataKey, tokens, identity })
+}
+
+function isAuthorized(stored: StoredGrant): stored is StoredGrant<AuthorizedGrant> {
+  return stored.grant.status === 'authorized'
 }
 
 /** The grant before and after its code was claimed. */

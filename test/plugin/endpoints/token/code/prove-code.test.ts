@@ -1,6 +1,6 @@
 import type { LightMyRequestResponse } from 'fastify'
 import t from 'tap'
-import { eventsOf } from '../../../support/logged-in.ts'
+import { eventsOf } from '../../../../support/logged-in.ts'
 import {
   CHALLENGE,
   newPair,
@@ -8,8 +8,8 @@ import {
   REDIRECT_URI,
   startPluginApp,
   VERIFIER,
-} from '../../../support/plugin-app.ts'
-import { burnt, INVALID_GRANT, refused, stillGood } from '../../../support/token-requests.ts'
+} from '../../../../support/plugin-app.ts'
+import { burnt, INVALID_GRANT, refused, stillGood } from '../../../../support/token-requests.ts'
 
 t.test('relay PKCE: the proved verifier goes on to the provider, a wrong one does not (C-16)', async (t) => {
   const plugin = await startPluginApp(t, { provider: { pkce: 'relay' } })

@@ -1,9 +1,9 @@
 import t from 'tap'
-import { eventsOf, loggedIn } from '../../../support/logged-in.ts'
-import type { PluginApp } from '../../../support/plugin-app.ts'
-import { NEAR_EXPIRY, refused, say, tokensOf } from '../../../support/refresh-requests.ts'
-import { json } from '../../../support/stub-provider.ts'
-import { until } from '../../../support/wait.ts'
+import { eventsOf, loggedIn } from '../../../../support/logged-in.ts'
+import type { PluginApp } from '../../../../support/plugin-app.ts'
+import { NEAR_EXPIRY, refused, say, tokensOf } from '../../../../support/refresh-requests.ts'
+import { json } from '../../../../support/stub-provider.ts'
+import { until } from '../../../../support/wait.ts'
 
 /** A provider that forgets a refresh token once it has been used, as many do. */
 function rotatingProvider(plugin: PluginApp): { readonly accepted: string[] } {

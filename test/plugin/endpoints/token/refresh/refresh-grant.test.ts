@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
-import { eventsOf, loggedIn } from '../../../support/logged-in.ts'
-import type { PluginApp, Tokens } from '../../../support/plugin-app.ts'
+import { eventsOf, loggedIn } from '../../../../support/logged-in.ts'
+import type { PluginApp, Tokens } from '../../../../support/plugin-app.ts'
 import {
   NEAR_EXPIRY,
   refreshes,
@@ -8,9 +8,9 @@ import {
   say,
   slowProvider,
   tokensOf,
-} from '../../../support/refresh-requests.ts'
-import type { Behaviour } from '../../../support/stub-provider.ts'
-import { until } from '../../../support/wait.ts'
+} from '../../../../support/refresh-requests.ts'
+import type { Behaviour } from '../../../../support/stub-provider.ts'
+import { until } from '../../../../support/wait.ts'
 
 t.test('those who wait for a lease never call the provider (D-06, D-10)', async (t) => {
   t.test('it answers: one successor for all', async (t) => {

@@ -1,14 +1,14 @@
-import { commitRefresh } from '../../grant/commit.ts'
-import type { ActiveGrant, ProviderSecrets, SuccessorSecrets } from '../../grant/grant.ts'
-import type { StoredGrant } from '../../grant/grants.ts'
-import { rotate } from '../../grant/transitions.ts'
-import { OAuthError } from '../../oauth/errors.ts'
-import { type TokenResponse, tokenResponse } from '../../oauth/token.ts'
-import type { ProviderTokens } from '../../provider/provider.ts'
-import { type Handle, hashCredential } from '../../secrets/handles.ts'
-import { narrowByProvider } from './identity.ts'
-import { shareToken } from './share-token.ts'
-import type { TokenRequest } from './token-request.ts'
+import { commitRefresh } from '../../../grant/commit.ts'
+import type { ActiveGrant, ProviderSecrets, SuccessorSecrets } from '../../../grant/grant.ts'
+import type { StoredGrant } from '../../../grant/grants.ts'
+import { rotate } from '../../../grant/transitions.ts'
+import { OAuthError } from '../../../oauth/errors.ts'
+import { type TokenResponse, tokenResponse } from '../../../oauth/token.ts'
+import type { ProviderTokens } from '../../../provider/provider.ts'
+import { type Handle, hashCredential } from '../../../secrets/handles.ts'
+import { narrowByProvider } from '../identity.ts'
+import { shareToken } from '../share-token.ts'
+import type { TokenRequest } from '../token-request.ts'
 
 /** What the provider's response to a refresh has brought. */
 export interface RefreshedProvider {
@@ -66,13 +66,11 @@ export async function rotateGrant(
     accessToken: access.record,
     refreshToken: {
       ...refresh.record,
-      ...(graceMs > 0 && {
-        predecessor: {
-          hash: hashCredential(presented.value),
-          graceEndsAt: now + graceMs,
-          sealed: seals.sealFor(grant, 'predecessor', presented.secret, successor),
-        },
-      }),
+      predecessor: {
+        hash: hashCredential(presented.value),
+        graceEndsAt: now + graceMs,
+        sealed: seals.sealFor(grant, 'predecessor', presented.secret, successor),
+      },
     },
     ...(tokens && {
       providerExpiresAt,

@@ -1,0 +1,150 @@
+import type { ActiveGrant, ProviderSecrets, RedeemingGrant } from '../../../grant/grant.ts'
+import type { StoredGrant } from '../../../grant/grants.ts'
+import { subjectIndex } from '../../../grant/indexes.ts'
+import { accessTokenOf } from '../../../grant/relayed-tokens.ts'
+import { activate } from '../../../grant/transitions.ts'
+import { OAuthError, ProviderError } from '../../../oauth/errors.ts'
+import { stillAllowed } from '../../../oauth/scope.ts'
+import { type TokenResponse, tokenResponse } from '../../../oauth/token.ts'
+import type { ProviderTokens } from '../../../provider/provider.ts'
+import { type Handle, hashCredential, issueHandle } from '../../../secrets/handles.ts'
+import { type Identity, narrowByProvider, warnOfLostScopes } from '../identity.ts'
+import { shareToken } from '../share-token.ts'
+import type { TokenRequest } from '../token-request.ts'
+
+/**
+ * `redeeming` → `active`, by one swap: every handle and sealed token, and only then the 200 (C-18). What the
+ * provider issued is revoked if the swap fails or loses against a logout.
+ *
+ * @throws OAuthError `commit_failed`, `grant_ended`. @throws ProviderError `provider_subject_mismatch` for an access
+ *   token that a live session of another subject has (`tokens: relay`).
+ */
+export async function activateGrant(
+  request: TokenRequest,
+  redeeming: StoredGrant<RedeemingGrant>,
+  step: {
+    readonly codeSecret: Buffer
+    readonly dataKey: Buffer
+    readonly tokens: ProviderTokens
+    readonly identity: Identity
+  },
+): Promise<TokenResponse> {
+  const { options, grants, seals, credentials, provider } = request.services
+  const { client } = request
+  const { codeSecret, dataKey, tokens, identity } = step
+  const { grant } = redeeming
+  const { id } = grant
+  const now = grants.now()
+  const providerLifetimeMs = tokens.expiresInSeconds * 1000
+  const providerExpiresAt = now + providerLifetimeMs
+  const sessionExpiresAt = now + options.lifetimes.sessionSeconds * 1000
+  // What cannot be renewed ends with the provider's token (D-15).
+  const isRenewable = tokens.refreshToken !== undefined
+  const expiresAt = isRenewable ? sessionExpiresAt : Math.min(sessionExpiresAt, providerExpiresAt)
+  const terms = {
+    now,
+    scope: narrowByProvider(stillAllowed(grant.scope, client.scopes), client, tokens),
+    providerExpiresAt,
+    grantExpiresAt: expiresAt,
+  }
+  const secrets: ProviderSecrets = {
+    accessToken: tokens.accessToken,
+    tokenType: tokens.tokenType,
+    ...(tokens.refreshToken !== undefined && { refreshToken: tokens.refreshToken }),
+  }
+  const answer = client.repeatableExchange
+    ? credentials.deriveAnswer(grant, codeSecret, grant.key)
+    : undefined
+  const access = credentials.issueAccessToken(grant, dataKey, secrets, {
+    ...terms,
+    secret: answer?.accessToken,
+  })
+  const refresh =
+    isRenewable || access.record.expiresAt < expiresAt
+      ? credentials.issueRefreshToken(grant, dataKey, { ...terms, secret: answer?.refreshToken })
+      : undefined
+  const next = activate(grant, {
+    activatedAt: now,
+    ...identity,
+    scope: [...terms.scope],
+    expiresAt,
+    sealed: seals.sealProviderSecrets(grant, dataKey, secrets),
+    providerExpiresAt,
+    providerLifetimeMs,
+    codeForgottenAt: now + options.lifetimes.tombstoneSeconds * 1000,
+    accessToken: access.record,
+    refreshToken: refresh?.record,
+    repeatable: answer !== undefined,
+  })
+
+  let active: StoredGrant<ActiveGrant> | null
+  try {
+    // The indexes first: a logout by subject meanwhile then finds the grant, active or about to be (G-10).
+    await grants.addToIndex(subjectIndex(grant.provider, identity.subject), id, expiresAt)
+    if (options.tokens === 'relay') await shareToken(request.services, next, access.record)
+    active = await grants.replace(redeeming, next)
+  } catch (cause) {
+    if (cause instanceof ProviderError) {
+      request.record('provider.error', id, cause.reason)
+      // Nothing is revoked at the provider: that would end the other subject's session.
+      await grants.end(redeeming, 'provider_subject_mismatch').catch(() => {})
+      throw cause
+    }
+    request.record('store.unavailable', id, 'commit_failed')
+    // The write may have happened. Nobody holds its handles, so the grant is ended, and then its tokens. Not
+    // awaited: the store has had its second, and the app gets its response (G-11).
+    void grants
+      .end(redeeming, 'exchange_failed')
+      .catch(() => {})
+      .then(() => provider.revoke(secrets))
+    throw new OAuthError('commit_failed', { cause }).final()
+  }
+  if (!active) {
+    provider.revoke(secrets)
+    throw new OAuthError('grant_ended')
+  }
+  request.record('session.activated', id)
+  warnOfLostScopes(request, grant.scope, tokens)
+  return tokenResponse({
+    accessToken: access.value,
+    tokenType: access.tokenType,
+    expiresInSeconds: (access.record.expiresAt - grants.now()) / 1000,
+    refreshToken: refresh?.value,
+    scope: terms.scope,
+  })
+}
+
+/**
+ * The answer to a code once more, for the app that may not have received it: the handles are derived from the code's
+ * secret again, and the time that has passed is taken off (C-25).
+ *
+ * @param code proved. @returns null once one of its tokens has been presented: then it has been received.
+ */
+export function repeatAnswer(
+  { services }: TokenRequest,
+  { grant }: StoredGrant<ActiveGrant>,
+  code: Handle,
+): TokenResponse | null {
+  const { options, grants, seals, credentials } = services
+  const { id, refreshToken, unpresented } = grant
+  const { key } = grant.code!
+  const answer = unpresented === undefined ? undefined : credentials.deriveAnswer(grant, code.secret, key)
+  if (!answer) return null
+  const dataKey = seals.unwrapDataKey(grant, 'code', code.secret, key)
+  const secrets = dataKey && seals.openProviderSecrets(grant, dataKey)
+  if (!secrets) return null
+  const relay = options.tokens === 'relay'
+  const accessToken = relay ? secrets.accessToken : issueHandle('access', id, answer.accessToken).value
+  const refresh = issueHandle('refresh', id, answer.refreshToken).value
+  const token = accessTokenOf(grant, hashCredential(accessToken))
+  // Of a later answer nothing is known here.
+  if (!token || token.hash !== unpresented) return null
+  if (refreshToken && refreshToken.hash !== hashCredential(refresh)) return null
+  return tokenResponse({
+    accessToken,
+    tokenType: relay ? secrets.tokenType : 'Bearer',
+    expiresInSeconds: (token.expiresAt - grants.now()) / 1000,
+    refreshToken: refreshToken && refresh,
+    scope: token.scope,
+  })
+}
