@@ -1,6 +1,7 @@
+import { isDeepStrictEqual } from 'node:util'
 import { type ActiveGrant, type ProviderSecrets, subjectOfItsOwn } from '../../../grant/grant.ts'
 import { isActive, type StoredGrant } from '../../../grant/grants.ts'
-import { lease, release } from '../../../grant/transitions.ts'
+import { lease, present, release } from '../../../grant/transitions.ts'
 import { OAuthError, ProviderError } from '../../../oauth/errors.ts'
 import type { TokenResponse } from '../../../oauth/token.ts'
 import type { ProviderRefresh } from '../../../provider/provider.ts'
@@ -95,7 +96,15 @@ async function takeLease(
 ): Promise<StoredGrant<ActiveGrant> | null> {
   const { grants } = services
   try {
-    return await grants.replace(current, lease(current.grant, owner, grants.now() + leaseMs(services)))
+    const leased = await grants.replace(
+      current,
+      lease(current.grant, owner, grants.now() + leaseMs(services)),
+    )
+    if (leased || current.grant.unpresented === undefined) return leased
+    // Its access token may have been presented just now. To have noted that is no other request (D-05).
+    const noted = await grants.read(current.grant.id)
+    const isNoted = isActive(noted) && isDeepStrictEqual(noted.grant, present(current.grant))
+    return isNoted ? await takeLease(services, noted, owner) : null
   } catch (error) {
     if (!(error instanceof StoreError)) throw error
     const stored = await within(READ_BACK_MS, grants.read(current.grant.id)).catch(() => null)

@@ -58,6 +58,24 @@ t.test('who waits for another refresh waits 5 s, and is told how long its lease 
   t.equal(refreshes(plugin), 1)
 })
 
+t.test(
+  'the access token is presented while its refresh begins: both are answered (D-05, D-09)',
+  async (t) => {
+    const plugin = await loggedIn(t)
+    const next = tokensOf(await plugin.refresh(plugin.tokens.refresh_token))
+    plugin.store.advance(NEAR_EXPIRY)
+    const held = plugin.store.hold('read')
+    const refreshing = plugin.refresh(next.refresh_token)
+    await held.reached
+    const writes = plugin.store.written.length
+    await plugin.call(next.access_token)
+    await until(() => plugin.store.written.length > writes)
+    held.release()
+    t.equal((await refreshing).statusCode, 200)
+    t.equal(refreshes(plugin), 1)
+  },
+)
+
 t.test('for scopes that were passed on, the provider narrows (F-16)', async (t) => {
   const clients = [
     {
