@@ -30,6 +30,8 @@ async function obey(message: ToWorker): Promise<void> {
       return start(message.config).catch(fail)
     case 'readiness':
       return tell({ type: 'readiness', readiness: (await service?.readiness()) ?? CHECK_FAILED })
+    case 'ping':
+      return tell({ type: 'pong' })
     case 'reload':
       return listening?.reload?.()
     case 'stop':

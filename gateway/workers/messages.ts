@@ -9,6 +9,8 @@ export type ToWorker =
   | { readonly type: 'start'; readonly config: GatewayConfig }
   /** Asks for a `readiness`. */
   | { readonly type: 'readiness' }
+  /** Asks for a `pong`. */
+  | { readonly type: 'ping' }
   /** The certificate's files may have changed. */
   | { readonly type: 'reload' }
   /** Let the requests in flight finish, and end. */
@@ -22,6 +24,8 @@ export type ToPrimary =
   /** Instead: it ends now. */
   | { readonly type: 'failed'; readonly failure: Failure }
   | { readonly type: 'readiness'; readonly readiness: Readiness }
+  /** Its event loop turns. */
+  | { readonly type: 'pong' }
 
 /** What kept a worker from listening: an error as plain data. */
 export type Failure =

@@ -8,7 +8,7 @@ import { CHECK_FAILED } from '../operations/admin.ts'
 import { type LogStream, processLog } from '../operations/log.ts'
 import { explainedStoreError } from '../operations/start-error.ts'
 import type { Service } from '../serve.ts'
-import { GatewayWorker } from './worker.ts'
+import { GatewayWorker, type WorkerEnd } from './worker.ts'
 
 /** What a worker runs: the source or what is made of it, as this file is. */
 const WORKER_FILE = fileURLToPath(new URL(`main${extname(import.meta.url)}`, import.meta.url))
@@ -36,6 +36,7 @@ export async function serveByWorkers(config: GatewayConfig, logStream?: LogStrea
   const kill = () => {
     for (const worker of workers) worker.kill()
   }
+  const listening = () => [...workers].filter(({ listens }) => listens)
   // They would end by themselves, but for one that hangs.
   process.on('exit', kill)
   // Its policy stays the round robin: left to the kernel, most of the connections that are kept end up with a few.
@@ -46,9 +47,8 @@ export async function serveByWorkers(config: GatewayConfig, logStream?: LogStrea
     warnings,
     /** Of those that listen, for each gets its share of the connections. */
     async readiness() {
-      const listening = [...workers].filter(({ listens }) => listens)
       const answers = await Promise.all(
-        listening.map((worker) => worker.readiness().catch(() => CHECK_FAILED)),
+        listening().map((worker) => worker.readiness().catch(() => CHECK_FAILED)),
       )
       if (answers.length < needed) {
         return { ...CHECK_FAILED, workers: `${answers.length} of ${config.workers} listen` }
@@ -82,9 +82,7 @@ export async function serveByWorkers(config: GatewayConfig, logStream?: LogStrea
 
     async close() {
       stopping.abort()
-      const ending = [...workers]
-      for (const worker of ending) worker.stop()
-      await Promise.all(ending.map(({ ended }) => ended))
+      await Promise.all([...workers].map(end))
       process.off('exit', kill)
     },
   }
@@ -96,30 +94,39 @@ export async function serveByWorkers(config: GatewayConfig, logStream?: LogStrea
     return worker
   }
 
+  async function end(worker: GatewayWorker): Promise<void> {
+    worker.stop()
+    const ended = await worker.ended
+    if (ended.code !== 0) log.error({ worker: worker.pid, ...ended }, 'a worker ended before its requests')
+  }
+
   /** Keeps one place filled, ever more slowly while those who fill it do not live long. */
   async function keep(first: GatewayWorker): Promise<void> {
     let shortLives = 0
     for (let worker: GatewayWorker | undefined = first; ; worker = undefined) {
       const from = performance.now()
-      await lifeOf(worker)
+      const life = await lifeOf(worker)
       if (stopping.signal.aborted) return
       shortLives = performance.now() - from < LONG_LIFE_MS ? shortLives + 1 : 0
       const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** shortLives, LONGEST_PAUSE_MS)
+      const line = { ...life, left: listening().length, nextStartMs: pauseMs }
+      if ('err' in life) log.error(line, 'a worker could not start, trying again')
+      else log.fatal(line, 'a worker ended, starting another')
       await sleep(pauseMs, undefined, { signal: stopping.signal }).catch(() => {})
       if (stopping.signal.aborted) return
     }
   }
 
-  /** Resolves when it is over, whatever became of it. */
-  async function lifeOf(given: GatewayWorker | undefined): Promise<void> {
+  /** Resolves when it is over, with what is to be said of it. */
+  async function lifeOf(
+    given: GatewayWorker | undefined,
+  ): Promise<(WorkerEnd & { worker: number | undefined }) | { err: unknown }> {
     try {
       const worker = given ?? fork()
       await worker.listening
-      const end = await worker.ended
-      if (!stopping.signal.aborted)
-        log.fatal({ worker: worker.pid, ...end }, 'a worker ended, starting another')
+      return { worker: worker.pid, ...(await worker.ended) }
     } catch (err) {
-      if (!stopping.signal.aborted) log.error({ err }, 'a worker could not start, trying again')
+      return { err }
     }
   }
 }

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import cluster, { type Worker } from 'node:cluster'
 import { EventEmitter, once } from 'node:events'
 import type { GatewayConfig } from '../config/schemas/gateway.ts'
@@ -5,14 +6,29 @@ import type { Readiness } from '../operations/admin.ts'
 import { StartError } from '../operations/start-error.ts'
 import { errorOf, type ToPrimary, type ToWorker } from './messages.ts'
 
-/** How a worker came to its end: one of the two, or neither where no process could be made. */
+/** How a worker came to its end: a status or a signal, or neither where no process could be made. */
 export interface WorkerEnd {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
+  /** Why it was ended by us. */
+  readonly reason?: string
 }
 
 /** More than the store has for its answer. */
 const READINESS_TIMEOUT_MS = 2000
+
+/** How often a worker is asked whether its event loop turns. */
+const PING_MS = 1000
+/**
+ * Questions in a row that a worker may leave without an answer. They are counted, and no clock is read: a machine that
+ * was suspended, or has no time for this process either, asks less often, and all of it counts as one question.
+ */
+const UNANSWERED_MAX = 10
+/** As long as it loads it cannot answer: on a busy machine that takes a while. */
+const UNANSWERED_MAX_LOADING = 60
+
+/** After its exit, for its last messages. */
+const LAST_WORDS_MS = 1000
 
 /** One worker, as the primary sees it: a process, from its start to its end. */
 export class GatewayWorker {
@@ -24,16 +40,27 @@ export class GatewayWorker {
   #asked: Promise<Readiness> | undefined
   #hears = false
   #listens = false
+  #unanswered = 0
+  #reason: string | undefined
 
   /** @throws Error when the system gives no process. */
   constructor(config: GatewayConfig) {
     this.#worker = cluster.fork()
-    this.ended = endOf(this.#worker)
+    const closeLost = watchConnections(this.#worker.process)
+    const pinging = setInterval(() => this.#ping(), PING_MS)
+    this.ended = endOf(this.#worker).then((end) => {
+      clearInterval(pinging)
+      // Without its last word node:cluster goes on counting on it.
+      this.#worker.disconnect()
+      closeLost()
+      return { ...end, ...(this.#reason && { reason: this.#reason }) }
+    })
     this.listening = new Promise((resolve, reject) => {
       this.#worker.on('message', (message: ToPrimary) => {
         switch (message.type) {
           case 'loaded':
             this.#hears = true
+            this.#unanswered = 0
             return this.#tell({ type: 'start', config })
           case 'listening':
             this.#listens = true
@@ -42,11 +69,15 @@ export class GatewayWorker {
             return reject(errorOf(message.failure))
           case 'readiness':
             return this.#answers.emit('readiness', message.readiness)
+          case 'pong':
+            this.#unanswered = 0
+            return
         }
       })
-      void this.ended.then(({ code, signal }) => {
+      void this.ended.then(({ code, signal, reason }) => {
         this.#listens = false
-        const how = signal ?? (code === null ? 'the system gave it no process' : `exit status ${code}`)
+        const how =
+          reason ?? signal ?? (code === null ? 'the system gave it no process' : `exit status ${code}`)
         reject(new StartError(`a worker ended before it listened: ${how}`))
       })
     })
@@ -94,24 +125,58 @@ export class GatewayWorker {
     this.#worker.process.kill('SIGKILL')
   }
 
+  /** Asks for a sign of life, or ends it if it has not given any for too long. */
+  #ping(): void {
+    const max = this.#hears ? UNANSWERED_MAX : UNANSWERED_MAX_LOADING
+    if (this.#unanswered === max) {
+      this.#reason = `it hangs: no answer for ${(max * PING_MS) / 1000} s`
+      this.kill()
+      return
+    }
+    this.#unanswered++
+    if (this.#hears) this.#tell({ type: 'ping' })
+  }
+
   #tell(message: ToWorker): void {
     // One that has ended meanwhile need not hear it.
     this.#worker.send(message, () => {})
   }
 }
 
-/** After the last message has been read, for it may be the reason. */
+/**
+ * After the last message has been read, for it may be the reason. Node says so by `close`; for its `disconnect` one
+ * would wait for ever if a connection was on its way to the worker.
+ */
 function endOf(worker: Worker): Promise<WorkerEnd> {
   const { process } = worker
-  const exited = new Promise<WorkerEnd>((resolve) => {
-    process.once('exit', (code, signal) => resolve({ code, signal: signal as NodeJS.Signals | null }))
-  })
-  const silent = new Promise((resolve) => process.once('disconnect', resolve))
-  // No process was made, so that nothing else will be heard of it.
-  const absent = new Promise<WorkerEnd>((resolve) => {
+  return new Promise((resolve) => {
+    process.once('exit', (code, signal) => {
+      const end = () => resolve({ code, signal: signal as NodeJS.Signals | null })
+      const late = setTimeout(end, LAST_WORDS_MS)
+      process.once('close', () => {
+        clearTimeout(late)
+        end()
+      })
+    })
+    // No process was made, so that nothing else will be heard of it.
     worker.on('error', () => {
       if (process.pid === undefined) resolve({ code: null, signal: null })
     })
   })
-  return Promise.race([absent, Promise.all([exited, silent]).then(([end]) => end)])
+}
+
+/**
+ * Remembers the connection that was last sent to a worker: node:cluster sends the next one when it has arrived, and
+ * closes its own copy. If the worker ends before that, nobody would close the copy, and the client would wait for ever.
+ *
+ * @returns closes it. No effect if it has arrived.
+ */
+function watchConnections(process: ChildProcess): () => void {
+  let last: { close(): void } | undefined
+  const send = process.send.bind(process) as (...args: unknown[]) => boolean
+  process.send = (message: unknown, handle?: unknown, ...rest: unknown[]) => {
+    if (typeof handle === 'object' && handle !== null) last = handle as { close(): void }
+    return send(message, handle, ...rest)
+  }
+  return () => last?.close()
 }

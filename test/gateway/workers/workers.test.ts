@@ -14,20 +14,18 @@ import {
   Command,
   type CommandAnswer,
   type CommandOptions,
-  configFile,
   publicHost,
   send,
   serve,
   values,
 } from '../../support/gateway-command.ts'
+import { workerGateway as gateway, isAlive, secrets, trap, workersOf } from '../../support/gateway-workers.ts'
 import { startInstances } from '../../support/instances.ts'
 import { NativeApp } from '../../support/native-app.ts'
 import { noRedis, type RedisServer, startRedis } from '../../support/redis-server.ts'
 import { until } from '../../support/wait.ts'
 
 t.setTimeout(300_000)
-
-const secrets = [Buffer.alloc(32, 7).toString('base64url')]
 
 t.test('workers', { skip: noRedis }, async (t) => {
   const redis = await startRedis()
@@ -38,46 +36,11 @@ t.test('workers', { skip: noRedis }, async (t) => {
   await replacementTests(t, redis)
 })
 
-/** On this Redis, 2 workers unless told otherwise. */
-async function gateway(
-  t: Test,
-  redis: RedisServer,
-  more: Partial<GatewayInput> = {},
-  options: CommandOptions = {},
-): Promise<Command> {
-  const path = configFile(
-    t,
-    values({ workers: 2, secrets, store: { type: 'redis', url: redis.url }, ...more }),
-  )
-  return new Command(t, ['--config', path], { program: [await compiledGateway()], ...options })
-}
-
-/** Of those that have begun to listen, in that order, once there are so many: each process logs for itself. */
-async function workersOf(command: Command, count = 2): Promise<number[]> {
-  const listening = () => command.log().filter(({ msg }) => String(msg).startsWith('Server listening'))
-  const pids = () => [...new Set(listening().map(({ pid }) => Number(pid)))]
-  await until(() => pids().length >= count)
-  return pids()
-}
-
 /** A folder besides the test's own, which holds the configuration. */
 function scratch(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'pkce-workers-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   return folder
-}
-
-/** For `node`: code that runs before the command, in every process of it. */
-function trap(code: string): string {
-  return `--import=data:text/javascript,${encodeURIComponent(code)}`
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
 }
 
 function tally(items: readonly unknown[]): Record<string, number> {
@@ -331,7 +294,15 @@ async function replacementTests(t: Test, redis: RedisServer): Promise<void> {
     const [victim, ...others] = workers as [number, ...number[]]
     process.kill(victim, 'SIGKILL')
     const line = await command.logged('a worker ended, starting another')
-    t.match(line, { level: 60, pid: command.pid, worker: victim, signal: 'SIGKILL', code: null })
+    t.match(line, {
+      level: 60,
+      pid: command.pid,
+      worker: victim,
+      signal: 'SIGKILL',
+      code: null,
+      left: 2,
+      nextStartMs: 200,
+    })
     const answers = await many(20, () => send(`${url}/api`))
     t.same(tally(answers.map(({ status }) => status)), { 200: 20 }, 'the others serve')
     t.equal((await workersOf(command, 4)).filter(isAlive).length, 3)
@@ -397,7 +368,11 @@ async function replacementTests(t: Test, redis: RedisServer): Promise<void> {
       const times = failed.map(({ time }) => Number(time))
       const pauses = times.slice(1).map((time, index) => time - times[index]!)
       t.ok(pauses[0]! >= 400 && pauses[1]! >= 800 && pauses[2]! >= 1600, `pauses: ${pauses}`)
-      t.match(failed[0], { err: { message: 'a worker ended before it listened: exit status 7' } })
+      t.match(failed[0], {
+        err: { message: 'a worker ended before it listened: exit status 7' },
+        left: 1,
+        nextStartMs: 400,
+      })
       t.ok(isAlive(other))
       t.equal((await send(`${url}/nothing`)).status, 404)
       rmSync(flag)
