@@ -22,6 +22,11 @@ export interface GatewayOptions {
   readonly store?: Store
   /** Where log lines go instead of stdout. */
   readonly logStream?: LogStream
+  /**
+   * Once it is aborted, every answer is the last of its connection, and new ones are accepted until the gateway closes.
+   * Connections of HTTP/2 go on until then.
+   */
+  readonly leaving?: AbortSignal
   /** For benchmarks: fast paths that are not taken. */
   readonly leftOut?: readonly FastPath[]
 }
@@ -89,7 +94,7 @@ export async function prepareStore(store: GatewayStore): Promise<readonly string
 export async function composeGateway(
   config: GatewayConfig,
   { store, options }: GatewayServices,
-  { logStream, leftOut = [] }: Omit<GatewayOptions, 'store'> = {},
+  { logStream, leaving, leftOut = [] }: Omit<GatewayOptions, 'store'> = {},
 ): Promise<FastifyInstance> {
   let close = () => store.close()
   try {
@@ -106,6 +111,7 @@ export async function composeGateway(
       upstreams: config.upstreams,
       sessions: () => app.pkce,
       features,
+      leaving,
       sendsWholeBodies: !leftOut.includes('whole bodies'),
     })
     if (store.redis) await app.register(fastifyRedis, { client: store.redis })

@@ -5,6 +5,7 @@ import { CONFIG_VARIABLE, type Environment, readEnvironment } from './config/env
 import { type CommandLine, readFlags, usage } from './config/flags.ts'
 import { type LoadedConfig, loadConfig } from './config/load.ts'
 import { printConfig } from './config/print.ts'
+import type { GatewayConfig } from './config/schemas/gateway.ts'
 import { banner } from './operations/banner.ts'
 import { logLines } from './operations/log.ts'
 import { createStore } from './operations/store.ts'
@@ -23,7 +24,8 @@ export interface Streams {
 
 /** A gateway that runs until it is told to stop. */
 export interface Started extends RunningGateway {
-  readonly graceMs: number
+  /** `delayMs`: it still accepts for so long; then it ends within `graceMs`. */
+  readonly shutdown: GatewayConfig['shutdown']
 }
 
 /**
@@ -110,7 +112,7 @@ async function start({ config }: LoadedConfig, { stdout }: Streams): Promise<Sta
   log
     .child({}, { level: 'info' })
     .info({ address, adminAddress, ...(workers > 1 && { workers }) }, 'gateway ready')
-  return { ...gateway, graceMs: config.shutdown.graceMs }
+  return { ...gateway, shutdown: config.shutdown }
 }
 
 /** Makes the tables, whichever version they have now. @throws StartError where there are none to make. */

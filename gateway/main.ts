@@ -6,11 +6,12 @@ import { runCommand } from './command.ts'
 const outcome = await runCommand(process.argv.slice(2), process.env, process)
 if (typeof outcome === 'number') process.exit(outcome)
 
-const { log, graceMs, reload, stop } = outcome
+const { log, shutdown, reload, stop } = outcome
+const { delayMs, graceMs } = shutdown
 if (reload) process.on('SIGHUP', reload)
 closeWithGrace(
   {
-    delay: graceMs,
+    delay: delayMs + graceMs,
     skip: reload ? ['SIGHUP'] : [],
     logger: { error: (error: unknown) => log.fatal({ err: error }, 'the shutdown failed') },
     onTimeout: () => log.fatal({ graceMs }, 'requests were still in flight after shutdown.graceMs, exiting'),

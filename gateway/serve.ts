@@ -1,5 +1,5 @@
 import type { Server } from 'node:https'
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger } from 'fastify'
 import { composeGateway, createServices, prepareStore } from './app.ts'
 import type { GatewayConfig } from './config/schemas/gateway.ts'
 import type { Readiness } from './operations/admin.ts'
@@ -15,6 +15,8 @@ export interface Service {
   readiness(): Promise<Readiness>
   /** Opens the public listener. @throws StartError */
   listen(): Promise<Listening>
+  /** From now on every answer is the last of its connection; new ones are still accepted (requirements K-07). */
+  leave(): void
   /** Stops accepting, lets the requests in flight finish, then closes the store (requirements K-07). */
   close(): Promise<void>
 }
@@ -33,6 +35,7 @@ export interface Listening {
  * @throws ConfigError when the provider's metadata is wrong. @throws StartError when the store cannot be used.
  */
 export async function serveHere(config: GatewayConfig, logStream?: LogStream): Promise<Service> {
+  const leaving = new AbortController()
   /** In the order of opening; closed in reverse. */
   const closers: (() => Promise<unknown>)[] = []
   const close = async () => {
@@ -41,8 +44,11 @@ export async function serveHere(config: GatewayConfig, logStream?: LogStream): P
   try {
     const services = createServices(config)
     const warnings = await prepareStore(services.store)
-    const app = await composeGateway(config, services, logStream && { logStream })
-    closers.push(() => closeListener(app))
+    const app = await composeGateway(config, services, {
+      leaving: leaving.signal,
+      ...(logStream && { logStream }),
+    })
+    closers.push(() => app.close())
     await app.ready()
     return {
       log: app.log,
@@ -55,23 +61,11 @@ export async function serveHere(config: GatewayConfig, logStream?: LogStream): P
         closers.push(async () => certificate?.close())
         return { address, reload: certificate?.reload }
       },
+      leave: () => leaving.abort(),
       close,
     }
   } catch (error) {
     await close()
     throw explainedStoreError(error)
-  }
-}
-
-/** How often connections that have become idle are looked for while the last requests end. */
-const IDLE_CHECK_MS = 50
-
-/** A kept-alive connection that becomes idle after the listener has closed would hold it until its timeout. */
-async function closeListener(app: FastifyInstance): Promise<void> {
-  const idleCheck = setInterval(() => app.server.closeIdleConnections(), IDLE_CHECK_MS)
-  try {
-    await app.close()
-  } finally {
-    clearInterval(idleCheck)
   }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { GatewayConfig } from './config/schemas/gateway.ts'
 import { startAdmin } from './operations/admin.ts'
@@ -13,8 +14,9 @@ export interface RunningGateway extends Listening {
   readonly log: FastifyBaseLogger
   readonly adminAddress: string
   /**
-   * Becomes not ready, stops accepting, lets the requests in flight finish, then closes the store: a token
-   * exchange in flight cannot be repeated, so its app gets its response (requirements K-07).
+   * Becomes not ready, goes on for `shutdown.delayMs`, so that load balancers can notice, then stops accepting, lets
+   * the requests in flight finish, and closes the store: a token exchange in flight cannot be repeated, so its app
+   * gets its response (requirements K-07).
    */
   stop(): Promise<void>
 }
@@ -26,12 +28,13 @@ export interface RunningGateway extends Listening {
  * @throws ConfigError when the provider's metadata is wrong. @throws StartError when a port cannot be had.
  */
 export async function startGateway(config: GatewayConfig, logStream?: LogStream): Promise<RunningGateway> {
+  const { delayMs } = config.shutdown
   let draining = false
   /** In the order of opening; closed in reverse. */
   const closers: (() => Promise<unknown>)[] = []
-  const stop = async () => {
+  const close = async () => {
     draining = true
-    for (const close of closers.toReversed()) await close()
+    for (const one of closers.toReversed()) await one()
   }
   const serve = config.workers === 1 ? serveHere : serveByWorkers
   const service = await serve(config, logStream)
@@ -47,9 +50,19 @@ export async function startGateway(config: GatewayConfig, logStream?: LogStream)
     // Behind the service: readiness is answered, negatively, until the last request has ended.
     closers.unshift(() => admin.close())
     const listening = await service.listen()
-    return { ...listening, log, adminAddress: admin.address, stop }
+    return {
+      ...listening,
+      log,
+      adminAddress: admin.address,
+      async stop() {
+        draining = true
+        service.leave()
+        if (delayMs > 0) await sleep(delayMs)
+        await close()
+      },
+    }
   } catch (error) {
-    await stop()
+    await close()
     throw error
   }
 }

@@ -13,6 +13,8 @@ export type ForwardingOptions = Pick<IntakeOptions, 'publicUrl' | 'allowedHosts'
   readonly upstreams: readonly Upstream[]
   /** What of Node's inside holds (`tryNode`). Default: all. */
   readonly features?: NodeFeatures
+  /** Once it is aborted, every answer is the last of its connection. */
+  readonly leaving?: AbortSignal | undefined
   /** For benchmarks: false sends every body as a stream. */
   readonly sendsWholeBodies?: boolean
   readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'preflightHeaders' | 'onSessionEnd'>
@@ -48,6 +50,7 @@ export function registerForwarding(app: FastifyInstance, options: ForwardingOpti
   app.server.on('request', take)
   if (upstreams.some(({ websocket }) => websocket !== false)) acceptUpgrades(app.server, take)
 
+  options.leaving?.addEventListener('abort', () => intake.drain())
   app.addHook('preClose', async () => {
     intake.drain()
     streams.drain()

@@ -1,5 +1,6 @@
-import { ServerResponse } from 'node:http'
+import { type Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import { CoalescedResponse, type Connection, CURRENT } from './http1-response.ts'
 
 /**
@@ -63,4 +64,61 @@ export function afterPrevious(socket: Socket, response: ServerResponse, run: () 
 /** The connection closes when this response has been sent, and the client is told so in its header. */
 export function closeAfter(response: ServerResponse): void {
   response.shouldKeepAlive = false
+}
+
+/** For a request that is on its way when the gateway stops: some round trips, and the handshake of TLS. */
+export const LAST_CHANCE_MS = 500
+/** How often connections that have become idle are looked for from then on. */
+const IDLE_CHECK_MS = 50
+
+/**
+ * The connections of HTTP/1, and those of TLS before their handshake. When the gateway stops, each is closed as soon as
+ * no request is under way on it. (Node's `closeIdleConnections` spares those that have sent nothing yet, or half a
+ * head, and knows nothing of those before their handshake.)
+ */
+export class Http1Connections {
+  readonly #open = new Set<Socket>()
+  /** By their peers: Node does not tell of which connection a TLS connection was made. */
+  readonly #handshaking = new Map<string, Socket>()
+
+  /** @param tls the server speaks TLS. */
+  watch(server: Server, tls: boolean): void {
+    server.on('connection', (socket: Socket) => {
+      if (!tls) this.#add(socket)
+      else {
+        const peer = peerOf(socket)
+        this.#handshaking.set(peer, socket)
+        socket.once('close', () => this.#handshaking.delete(peer))
+      }
+    })
+    server.on('secureConnection', (socket: TLSSocket) => {
+      this.#handshaking.delete(peerOf(socket))
+      // HTTP/2 has its own end.
+      if (socket.alpnProtocol !== 'h2') this.#add(socket)
+    })
+  }
+
+  /** To be called when the server closes: it waits for all of them. */
+  drain(): void {
+    const check = () => {
+      for (const socket of this.#handshaking.values()) socket.destroy()
+      for (const socket of this.#open) if (!isBusy(socket)) socket.destroy()
+      if (this.#open.size + this.#handshaking.size > 0) setTimeout(check, IDLE_CHECK_MS).unref()
+    }
+    setTimeout(check, LAST_CHANCE_MS).unref()
+  }
+
+  #add(socket: Socket): void {
+    this.#open.add(socket)
+    socket.once('close', () => this.#open.delete(socket))
+  }
+}
+
+/** True while a response is being made on it, and for good once it has left HTTP: then its tunnel sees to its end. */
+function isBusy(socket: Connection): boolean {
+  return socket[CURRENT] !== undefined
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
 }

@@ -8,6 +8,7 @@ import {
 } from 'node:http2'
 import type { ServerOptions } from 'node:https'
 import type { Http2Limits } from '../config/schemas/listen.ts'
+import { LAST_CHANCE_MS } from './http1-connection.ts'
 import { Http2Request } from './http2-request.ts'
 import { Http2Response } from './http2-response.ts'
 import { memoryConnection } from './memory-connection.ts'
@@ -55,7 +56,8 @@ export function createHttp2Server(
 
 /** The connections of HTTP/2: each ends when nothing happens on it, and all when the gateway stops. */
 export class Http2Sessions {
-  readonly #open = new Set<ServerHttp2Session>()
+  /** Each with what sets how long it may be idle. */
+  readonly #open = new Map<ServerHttp2Session, (idleMs: number) => void>()
   readonly #headersMs: number
   readonly #keepAliveMs: number
   #draining = false
@@ -73,25 +75,39 @@ export class Http2Sessions {
   /** No new streams; those in flight finish (RFC 9113 §6.8). */
   drain(): void {
     this.#draining = true
-    for (const session of this.#open) session.close()
+    for (const [session, setIdle] of this.#open) {
+      session.close()
+      setIdle(LAST_CHANCE_MS)
+    }
   }
 
   #add(session: ServerHttp2Session): void {
-    const end = () => session.destroy()
+    // Node forgets it with the session, and waits for the client to close it, which may be silent for ever.
+    const closeSocket = session.socket.destroySoon
+    const end = () => {
+      session.destroy()
+      closeSocket()
+    }
     let streams = 0
-    let idle = setTimeout(end, this.#headersMs)
-    this.#open.add(session)
+    let idle: NodeJS.Timeout | undefined
+    const setIdle = (idleMs: number) => {
+      clearTimeout(idle)
+      if (streams === 0) idle = setTimeout(end, idleMs)
+    }
     session.on('stream', (stream) => {
       clearTimeout(idle)
       streams++
       stream.once('close', () => {
-        if (--streams === 0 && !session.destroyed) idle = setTimeout(end, this.#keepAliveMs)
+        streams--
+        setIdle(this.#draining ? LAST_CHANCE_MS : this.#keepAliveMs)
       })
     })
     session.once('close', () => {
       clearTimeout(idle)
       this.#open.delete(session)
     })
+    this.#open.set(session, setIdle)
+    setIdle(this.#draining ? LAST_CHANCE_MS : this.#headersMs)
     if (this.#draining) session.close()
   }
 }

@@ -14,7 +14,7 @@ import type { GatewayConfig } from '../config/schemas/gateway.ts'
 import type { Refusal } from '../http/refusals.ts'
 import { newRequestId, requestIdOf } from '../http/request-id.ts'
 import { ALL_FEATURES, type NodeFeatures } from './assumptions.ts'
-import { claimConnection, responseOn } from './http1-connection.ts'
+import { claimConnection, Http1Connections, responseOn } from './http1-connection.ts'
 import { HeaderOnlyRequest, upgradable } from './http1-request.ts'
 import { CoalescedResponse } from './http1-response.ts'
 import { Http2Response } from './http2-response.ts'
@@ -125,6 +125,9 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions)
   capConnections(app.server, maxConnections, app.log)
   // Read now: after a reset Node can only return an address that was read before.
   app.server.on(tls ? 'secureConnection' : 'connection', ({ remoteAddress }: Socket) => void remoteAddress)
+  const connections = new Http1Connections()
+  connections.watch(app.server, tls !== undefined)
+  app.addHook('preClose', async () => connections.drain())
   if (offersHttp2) {
     const sessions = new Http2Sessions(config.listen.timeouts)
     sessions.watch(app.server)

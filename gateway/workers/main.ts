@@ -34,6 +34,8 @@ async function obey(message: ToWorker): Promise<void> {
       return tell({ type: 'pong' })
     case 'reload':
       return listening?.reload?.()
+    case 'leave':
+      return service?.leave()
     case 'stop':
       await service?.close()
       return process.exit(0)

@@ -13,6 +13,8 @@ export type ToWorker =
   | { readonly type: 'ping' }
   /** The certificate's files may have changed. */
   | { readonly type: 'reload' }
+  /** From now on every answer is the last of its connection; new ones are still accepted. */
+  | { readonly type: 'leave' }
   /** Let the requests in flight finish, and end. */
   | { readonly type: 'stop' }
 

@@ -80,6 +80,10 @@ export async function serveByWorkers(config: GatewayConfig, logStream?: LogStrea
       }
     },
 
+    leave() {
+      for (const worker of workers) worker.leave()
+    },
+
     async close() {
       stopping.abort()
       await Promise.all([...workers].map(end))

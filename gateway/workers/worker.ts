@@ -114,6 +114,11 @@ export class GatewayWorker {
     this.#tell({ type: 'reload' })
   }
 
+  /** Its answers are the last of their connections; it still accepts new ones. */
+  leave(): void {
+    this.#tell({ type: 'leave' })
+  }
+
   /** Lets the requests in flight finish, and ends. */
   stop(): void {
     if (this.#hears) this.#tell({ type: 'stop' })

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
+import { connect as connectPlain } from 'node:net'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import Fastify from 'fastify'
@@ -232,6 +233,62 @@ t.test('SIGTERM: a request in flight is answered, then the process ends with 0 (
   t.match(await answer, { status: 200, body: 'done' })
   t.equal(await command.exited, 0)
   await command.logged('closed')
+})
+
+t.test(
+  'shutdown.delayMs: not ready at once, connections are accepted and served for so long, then it drains (K-07, Q-06)',
+  async (t) => {
+    const upstream = await slowServer(t, { '/ok': true })
+    const upstreams = [{ prefix: '/api', target: upstream.origin, public: true }]
+    // The grace begins after the delay: a request may take until then.
+    const shutdown = { delayMs: 1000, graceMs: 900 }
+    const command = new Command(t, ['--config', configFile(t, values({ upstreams, shutdown }))])
+    const { url, adminUrl } = await command.ready()
+    const kept = new Agent({ keepAlive: true })
+    t.teardown(() => kept.destroy())
+    const before = await send(`${url}/api/ok`, { agent: kept })
+    t.match(before, { status: 200, headers: { connection: 'keep-alive' } })
+    const slow = send(`${url}/api/slow`)
+    const held = await upstream.next()
+
+    command.child.kill('SIGTERM')
+    await command.logged('closing')
+    const from = performance.now()
+    t.equal((await send(`${adminUrl}/readyz`)).status, 503)
+    t.equal((await send(`${adminUrl}/healthz`)).status, 200)
+    const last = { status: 200, headers: { connection: 'close' } }
+    t.match(await send(`${url}/api/ok`, { agent: kept }), last, 'on a connection from before')
+    let served = 0
+    for (;;) {
+      const answer = await send(`${url}/api/ok`).catch(({ code }) => code)
+      // A reset: of a connection that nobody had accepted when the listener closed.
+      if (answer === 'ECONNREFUSED' || answer === 'ECONNRESET') break
+      t.match(answer, last)
+      served++
+    }
+    const acceptedMs = performance.now() - from
+    t.ok(acceptedMs > 900, `accepted for ${Math.round(acceptedMs)} ms`)
+    t.ok(served > 1)
+    held.end('done')
+    t.match(await slow, { status: 200, body: 'done' })
+    t.equal(await command.exited, 0)
+  },
+)
+
+t.test('SIGTERM with silent connections and half a head: the end comes at once, with 0 (K-07)', async (t) => {
+  const command = new Command(t, ['--config', configFile(t, values())])
+  const { url } = await command.ready()
+  for (const bytes of ['', 'GET / HTTP/1.1\r\nHost: a']) {
+    const socket = connectPlain(Number(new URL(url).port), '127.0.0.1').on('error', () => {})
+    t.teardown(() => socket.destroy())
+    await once(socket, 'connect')
+    socket.write(bytes)
+  }
+  command.child.kill('SIGTERM')
+  await command.logged('closing')
+  const from = performance.now()
+  t.equal(await command.exited, 0)
+  t.ok(performance.now() - from < 5000)
 })
 
 t.test('SIGHUP with TLS: the certificate is read again, and nothing stops', async (t) => {

@@ -70,6 +70,7 @@ export interface ForwarderSetup {
   tls?: { certFile: string; keyFile: string }
   http2?: { maxConcurrentStreams: number } | undefined
   maxConnections?: number
+  leaving?: AbortSignal
 }
 
 export const ALLOWED_ORIGIN = 'https://app.example'
@@ -108,7 +109,7 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
     requestMs: 0,
     keepAliveMs: setup.keepAliveMs ?? 72_000,
   }
-  const { tls, http2 = false, maxConnections = 10_000 } = setup
+  const { tls, http2 = false, maxConnections = 10_000, leaving } = setup
   const app = publicListener(
     {
       listen: { host: '127.0.0.1', port: 0, timeouts, tls, http2, maxConnections },
@@ -134,6 +135,7 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
     upstreams: setup.upstreams,
     sessions: () => sessions,
     features,
+    leaving,
     sendsWholeBodies: features === ALL_FEATURES,
   })
   app.get('/oauth2/endpoint', () => ({ endpoint: true }))

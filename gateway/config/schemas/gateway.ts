@@ -88,7 +88,17 @@ export const GatewaySchema = Type.Object(
     ),
     shutdown: Type.Optional(
       Type.Object(
-        { graceMs: milliseconds(30_000, 'For requests in flight at SIGTERM.') },
+        {
+          delayMs: milliseconds(
+            0,
+            'After SIGTERM: /readyz is 503, and connections are still accepted, so that load balancers can look elsewhere first. A little longer than it takes them to notice, e.g. 5000.',
+            0,
+          ),
+          graceMs: milliseconds(
+            30_000,
+            'Then: for requests in flight. What is left is cut off, with status 1.',
+          ),
+        },
         { ...closed, default: {} },
       ),
     ),

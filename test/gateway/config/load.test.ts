@@ -85,7 +85,7 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
       },
     ],
     log: { level: 'info' },
-    shutdown: { graceMs: 30_000 },
+    shutdown: { delayMs: 0, graceMs: 30_000 },
     warnings: [],
   })
 })

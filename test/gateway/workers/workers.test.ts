@@ -201,6 +201,23 @@ async function stopTests(t: Test, redis: RedisServer): Promise<void> {
     )
   }
 
+  await t.test('shutdown.delayMs: every worker serves on, one request to a connection (K-07)', async (t) => {
+    const { command, url, adminUrl, asked, held } = await busy(t, redis, {
+      shutdown: { delayMs: 1500, graceMs: 5000 },
+    })
+    const silent = [await KeptConnection.open(url), await KeptConnection.open(url)]
+    process.kill(command.pid, 'SIGTERM')
+    await command.logged('closing')
+    t.equal((await send(`${adminUrl}/readyz`)).status, 503)
+    const answers = await many(4, () => send(`${url}/nothing`))
+    t.same(tally(answers.map(({ status, headers }) => `${status} ${headers.connection}`)), { '404 close': 4 })
+    for (const response of held) response.end('done')
+    t.match(await asked, [{ status: 200 }, { status: 200 }])
+    t.equal(await command.exited, 0, 'and silent connections do not hold it')
+    t.notOk(silent.some(({ isOpen }) => isOpen))
+    t.notOk(command.log().some(({ msg }) => String(msg).startsWith('a worker')))
+  })
+
   await t.test('shutdown.graceMs exceeded: exit 1 with a line that says so, nobody left', async (t) => {
     const { command, asked } = await busy(t, redis, { shutdown: { graceMs: 300 } })
     process.kill(command.pid, 'SIGTERM')
