@@ -236,7 +236,7 @@ t.test('SIGTERM: a request in flight is answered, then the process ends with 0 (
 })
 
 t.test(
-  'shutdown.delayMs: not ready at once, connections are accepted and served for so long, then it drains (K-07, Q-06)',
+  'shutdown.delayMs: not ready at once, connections are accepted and served for so long, then it drains (K-07)',
   async (t) => {
     const upstream = await slowServer(t, { '/ok': true })
     const upstreams = [{ prefix: '/api', target: upstream.origin, public: true }]
