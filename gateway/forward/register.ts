@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Pkce } from '../../plugin/index.ts'
 import type { Upstream } from '../config/schemas/gateway.ts'
 import { ALL_FEATURES, type NodeFeatures } from '../listener/assumptions.ts'
+import { continueWhenRead } from '../listener/http1-response.ts'
 import { acceptUpgrades } from '../listener/http1-upgrade.ts'
 import { OpenStreams } from './exchange/open-streams.ts'
 import { Intake, type IntakeOptions } from './intake.ts'
@@ -48,6 +49,10 @@ export function registerForwarding(app: FastifyInstance, options: ForwardingOpti
   }
   const take = intake.take.bind(intake)
   app.server.on('request', take)
+  app.server.on('checkContinue', (request, response) => {
+    continueWhenRead(request, response)
+    take(request, response)
+  })
   if (upstreams.some(({ websocket }) => websocket !== false)) acceptUpgrades(app.server, take)
 
   options.leaving?.addEventListener('abort', () => intake.drain())

@@ -69,6 +69,18 @@ export function canHaveTrailer(response: ServerResponse): boolean {
 }
 
 /**
+ * Says `100 Continue` when somebody begins to read the body, and not before: by then the request has passed every check
+ * that its header decides, and a client that is refused has uploaded nothing. Node would say so at once.
+ *
+ * Source: RFC 9110 §10.1.1; requirements H-25.
+ */
+export function continueWhenRead(request: IncomingMessage, response: ServerResponse): void {
+  request.once('resume', () => {
+    if (!response.headersSent && !response.destroyed) response.writeContinue()
+  })
+}
+
+/**
  * Passes on what an upstream says before its response: 102, and the links of a 103. 100 is ours to say.
  *
  * @param fields names and values in turn. Source: RFC 9110 §15.2, RFC 8297.

@@ -139,6 +139,7 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
     sendsWholeBodies: features === ALL_FEATURES,
   })
   app.get('/oauth2/endpoint', () => ({ endpoint: true }))
+  app.post('/oauth2/form', ({ body }) => ({ body }))
   await app.listen({ host: '127.0.0.1', port: 0 })
   return { app, port: (app.server.address() as AddressInfo).port, logged }
 }
