@@ -108,6 +108,7 @@ export async function composeGateway(
       publicUrl: options.publicUrl,
       allowedHosts: config.allowedHosts,
       trustProxy: config.trustProxy,
+      minUploadBytesPerSecond: config.listen.minUploadBytesPerSecond,
       upstreams: config.upstreams,
       sessions: () => app.pkce,
       features,

@@ -6,7 +6,8 @@ import { requestFieldRules } from '../http/request-fields.ts'
 import { nameRequest } from '../http/request-id.ts'
 import { refuseHost, refuseTarget, servedHosts } from '../http/request-target.ts'
 import { afterPrevious, claimConnection, closeAfter } from '../listener/http1-connection.ts'
-import { endWithHeader } from '../listener/http1-request.ts'
+import { closeUnlessWhole, endWithHeader } from '../listener/http1-request.ts'
+import { BODY_LIMIT_BYTES } from '../listener/listener.ts'
 import { answerEmpty } from '../listener/problem-details.ts'
 import { ClientRequest, type IntakeContext } from './client-request.ts'
 import { deny } from './denial.ts'
@@ -31,6 +32,8 @@ export interface IntakeOptions {
   /** Where sessions come from: `app.pkce`. */
   readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'preflightHeaders'>
   readonly log: FastifyBaseLogger
+  /** Of bodies; 0: as slow as you like. */
+  readonly minUploadBytesPerSecond: number
   /** A pipelined request waits for the response before it. False: Node does not tell when that is (`tryNode`). */
   readonly ordersPipelining: boolean
 }
@@ -49,6 +52,8 @@ export class Intake {
   readonly #findSessions: IntakeOptions['sessions']
   #found: ReturnType<IntakeOptions['sessions']> | undefined
   readonly #ordersPipelining: boolean
+  /** For the body of a request to an endpoint; 0: no limit. */
+  readonly #bodyMs: number
   #draining = false
 
   constructor(options: IntakeOptions) {
@@ -61,6 +66,7 @@ export class Intake {
     this.#endpoints = options.endpoints
     this.#findSessions = options.sessions
     this.#ordersPipelining = options.ordersPipelining
+    this.#bodyMs = bodyMs(options.minUploadBytesPerSecond)
   }
 
   /** The plugin is registered after the intake is made, so it is looked for at the first request. */
@@ -105,6 +111,7 @@ export class Intake {
     else {
       // Fastify reads no body of a GET.
       if (raw.method === 'GET' && !headers.hasBody) endWithHeader(raw)
+      else if (this.#bodyMs > 0 && headers.hasBody) closeUnlessWhole(raw, this.#bodyMs)
       nameRequest(raw, request.id)
       this.#endpoints(raw, response)
     }
@@ -164,6 +171,11 @@ export class Intake {
     const fields = upstreamFields(request, route, access)
     new Exchange(route, access, request, fields).start()
   }
+}
+
+/** What the largest body that an endpoint takes may take, after ten seconds of patience. 0: for ever. */
+function bodyMs(minBytesPerSecond: number): number {
+  return minBytesPerSecond === 0 ? 0 : 10_000 + Math.ceil((BODY_LIMIT_BYTES / minBytesPerSecond) * 1000)
 }
 
 /** A fault of ours: told in the log, and answered as far as it can be. */

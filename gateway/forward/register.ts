@@ -10,13 +10,16 @@ import { Intake, type IntakeOptions } from './intake.ts'
 import { Routes } from './routes.ts'
 import { UpstreamRoute } from './upstream/route.ts'
 
-export type ForwardingOptions = Pick<IntakeOptions, 'publicUrl' | 'allowedHosts' | 'trustProxy'> & {
+export type ForwardingOptions = Pick<
+  IntakeOptions,
+  'publicUrl' | 'allowedHosts' | 'trustProxy' | 'minUploadBytesPerSecond'
+> & {
   readonly upstreams: readonly Upstream[]
   /** What of Node's inside holds (`tryNode`). Default: all. */
   readonly features?: NodeFeatures
   /** Once it is aborted, every answer is the last of its connection. */
   readonly leaving?: AbortSignal | undefined
-  /** For benchmarks: false sends every body as a stream. */
+  /** A body that came along with its header goes on as it is. For benchmarks: false sends every body as a stream. */
   readonly sendsWholeBodies?: boolean
   readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'preflightHeaders' | 'onSessionEnd'>
 }
@@ -28,11 +31,9 @@ export type ForwardingOptions = Pick<IntakeOptions, 'publicUrl' | 'allowedHosts'
  * @param app from `publicListener`. Source: requirements H-01, H-02, H-09.
  */
 export function registerForwarding(app: FastifyInstance, options: ForwardingOptions): void {
-  const { publicUrl, upstreams, sessions, features = ALL_FEATURES, sendsWholeBodies = true } = options
+  const { publicUrl, upstreams, sessions, features = ALL_FEATURES } = options
   const streams = new OpenStreams(sessions)
-  const upstreamRoutes = upstreams.map(
-    (upstream) => new UpstreamRoute(upstream, publicUrl, streams, sendsWholeBodies),
-  )
+  const upstreamRoutes = upstreams.map((upstream) => new UpstreamRoute(upstream, publicUrl, streams, options))
   const routes = new Routes(upstreamRoutes)
   const intake = new Intake({
     ...options,

@@ -63,3 +63,11 @@ export function upgradable(Base: typeof IncomingMessage): typeof IncomingMessage
 export function leavesHttp(request: IncomingMessage): boolean {
   return 'upgrade' in request && request.upgrade === true
 }
+
+/** Closes the connection, or the stream, if the body has not arrived by then. Whoever reads it sees that it is not whole. */
+export function closeUnlessWhole(request: IncomingMessage, withinMs: number): void {
+  const timer = setTimeout(() => {
+    if (!request.complete) request.destroy()
+  }, withinMs)
+  request.once('close', () => clearTimeout(timer))
+}

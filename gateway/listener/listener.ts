@@ -22,7 +22,8 @@ import { createHttp2Server, Http2Sessions } from './http2-server.ts'
 import { type Answerable, answerRefusal, writeRefusal } from './problem-details.ts'
 
 const MAX_HEADER_BYTES = 16 * 1024
-const BODY_LIMIT_BYTES = 16 * 1024
+/** Of a request to an endpoint. */
+export const BODY_LIMIT_BYTES = 16 * 1024
 const MAX_CHECK_INTERVAL_MS = 5000
 
 /** What the listener needs of the configuration. */

@@ -19,6 +19,9 @@ export const HOST = 'gateway.example'
 /** For an upstream without a gateway around it. */
 export const noStreams = new OpenStreams(() => ({ onSessionEnd: () => () => {} }))
 
+/** How bodies are taken by default. */
+export const bodyOptions = { minUploadBytesPerSecond: 1024 }
+
 /** An upstream with every default, as the configuration completes it. */
 export function upstream(own: Partial<Upstream> & Pick<Upstream, 'target'>): Upstream {
   return {
@@ -71,6 +74,7 @@ export interface ForwarderSetup {
   http2?: { maxConcurrentStreams: number } | undefined
   maxConnections?: number
   leaving?: AbortSignal
+  minUploadBytesPerSecond?: number
 }
 
 export const ALLOWED_ORIGIN = 'https://app.example'
@@ -109,10 +113,10 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
     requestMs: 0,
     keepAliveMs: setup.keepAliveMs ?? 72_000,
   }
-  const { tls, http2 = false, maxConnections = 10_000, leaving } = setup
+  const { tls, http2 = false, maxConnections = 10_000, minUploadBytesPerSecond = 1024, leaving } = setup
   const app = publicListener(
     {
-      listen: { host: '127.0.0.1', port: 0, timeouts, tls, http2, maxConnections },
+      listen: { host: '127.0.0.1', port: 0, timeouts, tls, http2, maxConnections, minUploadBytesPerSecond },
       trustProxy,
       upstreams: setup.upstreams,
     },
@@ -132,6 +136,7 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
     publicUrl: PUBLIC_URL,
     allowedHosts: setup.allowedHosts ?? [],
     trustProxy,
+    minUploadBytesPerSecond,
     upstreams: setup.upstreams,
     sessions: () => sessions,
     features,

@@ -48,6 +48,14 @@ export const ListenSchema = Type.Object(
           'Open at a time, of all clients; what connects beyond is closed at once. Each needs a file descriptor, as do those to upstreams: see `ulimit -n`. Of each worker.',
       }),
     ),
+    minUploadBytesPerSecond: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        default: 1024,
+        description:
+          'In every ten seconds of an upload that the upstream takes; a slower one gets 408. 0: as slow as timeouts.idleMs allows.',
+      }),
+    ),
     timeouts: Type.Optional(
       Type.Object(
         {

@@ -7,11 +7,16 @@ export interface UploadLimits {
   readonly bodyLimitBytes: number
   /** Between two pieces. */
   readonly idleMs: number
+  /** From the tenth second on; 0: none. */
+  readonly minUploadBytesPerSecond: number
 }
 
+/** How long an upload is watched before it is judged. */
+const WINDOW_SECONDS = 10
+
 /**
- * A request body on its way to an upstream, unless it came along with its header: bounded in size, and in the time
- * between two pieces.
+ * A request body on its way to an upstream, unless it came along with its header: bounded in size, in the time between
+ * two pieces, and in slowness, because it holds a connection to the upstream (CWE-400, requirements H-22).
  *
  * The request itself is not handed over, because whoever destroys a body on an error would destroy the client's
  * connection with it, and the answer that explains the error could not be sent.
@@ -23,7 +28,11 @@ export class Upload extends Readable {
   readonly #limits: UploadLimits
   readonly #onRefusal: (refusal: Refusal) => void
   readonly #timer: NodeJS.Timeout
+  readonly #window: NodeJS.Timeout | undefined
   #bytes = 0
+  #bytesBefore = 0
+  /** The upstream was slower than the client at some time in the window. */
+  #wasPaused = false
 
   /** @param onRefusal is told that the rest is not taken, and why. */
   constructor(request: IncomingMessage, limits: UploadLimits, onRefusal: (refusal: Refusal) => void) {
@@ -32,6 +41,9 @@ export class Upload extends Readable {
     this.#limits = limits
     this.#onRefusal = onRefusal
     this.#timer = setTimeout(() => this.#idle(), limits.idleMs)
+    if (limits.minUploadBytesPerSecond > 0) {
+      this.#window = setInterval(() => this.#judge(), WINDOW_SECONDS * 1000)
+    }
     // undici destroys it with what went wrong, and tells the exchange as well.
     this.on('error', () => {})
     request.on('data', this.#onData).on('end', this.#onEnd)
@@ -42,7 +54,7 @@ export class Upload extends Readable {
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    clearTimeout(this.#timer)
+    this.#stopWatching()
     this.#request.off('data', this.#onData).off('end', this.#onEnd)
     // Without a listener the rest would flow into nothing, at full speed.
     if (!this.complete) this.#request.pause()
@@ -53,13 +65,29 @@ export class Upload extends Readable {
     this.#bytes += chunk.length
     this.#timer.refresh()
     if (this.#bytes > this.#limits.bodyLimitBytes) this.#refuse('body_too_large')
-    else if (!this.push(chunk)) this.#request.pause()
+    else if (!this.push(chunk)) {
+      this.#wasPaused = true
+      this.#request.pause()
+    }
   }
 
   readonly #onEnd = (): void => {
     this.complete = true
-    clearTimeout(this.#timer)
+    this.#stopWatching()
     this.push(null)
+  }
+
+  #stopWatching(): void {
+    clearTimeout(this.#timer)
+    clearInterval(this.#window)
+  }
+
+  /** At the end of each window. */
+  #judge(): void {
+    const enough = this.#limits.minUploadBytesPerSecond * WINDOW_SECONDS
+    if (!this.#wasPaused && this.#bytes - this.#bytesBefore < enough) this.#refuse('request_timeout')
+    this.#bytesBefore = this.#bytes
+    this.#wasPaused = this.#request.isPaused()
   }
 
   /** A body that we paused is waiting for the upstream, whose own timeouts run. */

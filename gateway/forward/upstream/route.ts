@@ -4,6 +4,12 @@ import type { OpenStreams } from '../exchange/open-streams.ts'
 import { PublicRoute } from '../policy.ts'
 import { Target, Targets } from './targets.ts'
 
+/** How the bodies of requests are taken, at every route. */
+export interface BodyOptions {
+  readonly minUploadBytesPerSecond: number
+  readonly sendsWholeBodies?: boolean
+}
+
 /** One configured upstream, with everything a request needs prepared, and its own connections. */
 export class UpstreamRoute {
   /** As configured, for routing and for logs. */
@@ -30,6 +36,8 @@ export class UpstreamRoute {
   readonly requestCookies: ReadonlySet<string>
   readonly responseCookies: ReadonlySet<string>
   readonly bodyLimitBytes: number
+  /** 0: no floor. */
+  readonly minUploadBytesPerSecond: number
   readonly connectMs: number
   readonly idleMs: number
   readonly websocket: Upstream['websocket']
@@ -43,7 +51,12 @@ export class UpstreamRoute {
   readonly preparedFields = new WeakMap<Session, readonly string[]>()
 
   /** @param publicUrl our origin, e.g. `https://api.example.com`. */
-  constructor(upstream: Upstream, publicUrl: string, streams: OpenStreams, sendsWholeBodies = true) {
+  constructor(
+    upstream: Upstream,
+    publicUrl: string,
+    streams: OpenStreams,
+    { minUploadBytesPerSecond, sendsWholeBodies = true }: BodyOptions,
+  ) {
     const { prefix, target, timeouts, methods } = upstream
     const urls = [target].flat().map((one) => new URL(one))
     this.name = prefix
@@ -62,6 +75,7 @@ export class UpstreamRoute {
     this.requestCookies = new Set(upstream.cookies.request)
     this.responseCookies = new Set(upstream.cookies.response)
     this.bodyLimitBytes = upstream.bodyLimitBytes
+    this.minUploadBytesPerSecond = minUploadBytesPerSecond
     this.connectMs = timeouts.connectMs
     this.idleMs = timeouts.idleMs
     this.targets = new Targets(urls.map((url) => new Target(url, upstream)))

@@ -60,6 +60,7 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
       port: 3000,
       http2: false,
       maxConnections: 10_000,
+      minUploadBytesPerSecond: 1024,
       timeouts: { headersMs: 15_000, requestMs: 0, keepAliveMs: 72_000 },
     },
     admin: { host: '127.0.0.1', port: 9090 },

@@ -10,7 +10,7 @@ import { responseHead, responseTrailers } from '../../../gateway/forward/headers
 import { TrustedProxies } from '../../../gateway/forward/trusted-proxies.ts'
 import { UpstreamRoute } from '../../../gateway/forward/upstream/route.ts'
 import { requestFieldRules } from '../../../gateway/http/request-fields.ts'
-import { noStreams, PUBLIC_URL, session, upstream } from '../../support/forwarder.ts'
+import { bodyOptions, noStreams, PUBLIC_URL, session, upstream } from '../../support/forwarder.ts'
 
 const rules = requestFieldRules(['x-subject'])
 
@@ -277,7 +277,12 @@ t.test('X-Forwarded-For is continued for trusted proxies only (H-13, J-08)', asy
 })
 
 function routeOf(own: Partial<Upstream> = {}): UpstreamRoute {
-  return new UpstreamRoute(upstream({ target: 'http://127.0.0.1:5000', ...own }), PUBLIC_URL, noStreams)
+  return new UpstreamRoute(
+    upstream({ target: 'http://127.0.0.1:5000', ...own }),
+    PUBLIC_URL,
+    noStreams,
+    bodyOptions,
+  )
 }
 
 /** A header as the forwarder is told it. */

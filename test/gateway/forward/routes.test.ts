@@ -4,7 +4,7 @@ import t from 'tap'
 import { Routes } from '../../../gateway/forward/routes.ts'
 import { TrustedProxies } from '../../../gateway/forward/trusted-proxies.ts'
 import { UpstreamRoute } from '../../../gateway/forward/upstream/route.ts'
-import { forwarder, head, noStreams, PUBLIC_URL, upstream } from '../../support/forwarder.ts'
+import { bodyOptions, forwarder, head, noStreams, PUBLIC_URL, upstream } from '../../support/forwarder.ts'
 import { until } from '../../support/wait.ts'
 import { answerOk, exchange, field, RawUpstream, type Responder, WireClient } from '../../support/wire.ts'
 
@@ -12,7 +12,7 @@ const TARGET = 'http://127.0.0.1:5000'
 
 function routesOf(...prefixes: string[]) {
   const upstreams = prefixes.map(
-    (prefix) => new UpstreamRoute(upstream({ prefix, target: TARGET }), PUBLIC_URL, noStreams),
+    (prefix) => new UpstreamRoute(upstream({ prefix, target: TARGET }), PUBLIC_URL, noStreams, bodyOptions),
   )
   t.teardown(() => Promise.all(upstreams.map((route) => route.targets.close())))
   return { routes: new Routes(upstreams), upstreams }

@@ -8,7 +8,15 @@ import {
   servedHosts,
   upstreamTarget,
 } from '../../../gateway/http/request-target.ts'
-import { forwarder, HOST, head, noStreams, PUBLIC_URL, upstream } from '../../support/forwarder.ts'
+import {
+  bodyOptions,
+  forwarder,
+  HOST,
+  head,
+  noStreams,
+  PUBLIC_URL,
+  upstream,
+} from '../../support/forwarder.ts'
 import { exchange, RawUpstream } from '../../support/wire.ts'
 
 const refusedPaths = {
@@ -185,7 +193,12 @@ t.test('only the public host and the allowed ones are served (RFC 9110 §7.2, H-
 })
 
 t.test('Location is rewritten, kept or removed (RFC 9110 §10.2.2, H-24)', async (t) => {
-  const route = new UpstreamRoute(upstream({ target: 'http://10.1.2.3:5000/v1' }), PUBLIC_URL, noStreams)
+  const route = new UpstreamRoute(
+    upstream({ target: 'http://10.1.2.3:5000/v1' }),
+    PUBLIC_URL,
+    noStreams,
+    bodyOptions,
+  )
   t.teardown(() => route.targets.close())
   const at = (location: string) => publicLocation(location, '/v1/orders/7', route)
   t.equal(at('http://10.1.2.3:5000/v1/orders/8?a=b#c'), `${PUBLIC_URL}/api/orders/8?a=b#c`)
