@@ -40,6 +40,7 @@ const refusals = {
 
   websocket_malformed: { status: 400, detail: 'The WebSocket handshake is malformed.', close: true },
   websocket_version: { status: 426, detail: 'WebSocket version 13 is required.', close: true },
+  too_many_requests: { status: 429, detail: 'Too many requests of this session are under way.' },
   too_many_streams: { status: 429, detail: 'Too many streams are open for this session.', close: true },
 
   // Upstream (H-27)

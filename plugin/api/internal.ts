@@ -3,6 +3,7 @@
  * the public interface.
  */
 export { isBindingCookie } from '../endpoints/authorize/browser-binding.ts'
+export { correlationId } from '../grant/audit.ts'
 export { isPublicAddress } from '../options/addresses.ts'
 export { freezeData } from '../options/resolve.ts'
 export { type StoreDescription, storeProblem } from '../options/rules.ts'

@@ -14,6 +14,8 @@ export function completeUpstream(upstream: UpstreamInput): Upstream {
     methods: [
       ...new Set(methods.flatMap((method) => (method === 'GET' ? (['GET', 'HEAD'] as const) : method))),
     ],
+    connectionsPerSession:
+      upstream.connectionsPerSession ?? Math.max(1, Math.floor(upstream.connections / 4)),
     websocket: completeWebSocket(upstream.websocket),
     credentials: upstream.credentials ?? (upstream.public ? 'none' : 'provider-token'),
     identityHeaders: Object.fromEntries(

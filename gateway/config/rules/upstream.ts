@@ -6,8 +6,10 @@ import type { Upstream } from '../schemas/gateway.ts'
 import type { WebSocketOptions } from '../schemas/upstream.ts'
 
 /** An upstream with the schema's defaults. */
-export type UpstreamInput = Omit<Upstream, 'methods' | 'credentials' | 'websocket'> &
-  Partial<Pick<Upstream, 'methods' | 'credentials'>> & { websocket: boolean | WebSocketOptions }
+export type UpstreamInput = Omit<Upstream, DependentDefault | 'websocket'> &
+  Partial<Pick<Upstream, DependentDefault>> & { websocket: boolean | WebSocketOptions }
+
+type DependentDefault = 'methods' | 'credentials' | 'connectionsPerSession'
 
 type Report = (problem: string, ...path: (string | number)[]) => void
 

@@ -37,16 +37,36 @@ export const UpstreamSchema = Type.Object(
       Type.Integer({
         minimum: 1,
         maximum: 65_535,
-        default: 64,
+        default: 256,
         description:
-          'To each target at a time; further requests wait for timeouts.connectMs at most, then 503. An event stream holds one, a WebSocket none.',
+          'Requests to each target at a time; further ones wait for timeouts.connectMs at most, then 503. Event streams and WebSockets have connections of their own.',
       }),
+    ),
+    connectionsPerSession: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 65_535,
+        description:
+          'Of these, for one session; its further requests wait likewise, then 429. Default: a quarter of connections.',
+      }),
+    ),
+    streamsPerSession: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 65_535,
+        default: 100,
+        description: 'Event streams and WebSockets of one session to each target at a time; then 429.',
+      }),
+    ),
+    connectionMaxAgeMs: milliseconds(
+      30_000,
+      'An older connection takes no further request, so that a name that moves is followed.',
     ),
     retry: Type.Optional(
       Type.Boolean({
         default: false,
         description:
-          'Ask another target (or the only one again) when none of the request was sent: GET, HEAD, PUT and DELETE without a body, and nobody could be reached.',
+          'Ask another target (or the only one again) when nobody could be reached, and ask once more when a connection that had been in use was closed before a byte of the answer. GET, HEAD, PUT and DELETE without a body only.',
       }),
     ),
     public: Type.Optional(

@@ -1,41 +1,41 @@
 import type { Duplex } from 'node:stream'
-import type { Dispatcher } from 'undici'
-import { type ResponseReceiver, UndiciHandler } from '../../../plugin/api/internal.ts'
+import { correlationId } from '../../../plugin/api/internal.ts'
 import type { Session } from '../../../plugin/index.ts'
 import type { Refusal } from '../../http/refusals.ts'
-import { upstreamTarget } from '../../http/request-target.ts'
 import { endWithHeader } from '../../listener/http1-request.ts'
 import { writeInformational } from '../../listener/http1-response.ts'
 import type { ClientRequest } from '../client-request.ts'
 import { responseHead } from '../headers/response-headers.ts'
 import { type Access, PublicRoute } from '../policy.ts'
+import type { Limit } from '../upstream/connections.ts'
 import type { UpstreamRoute } from '../upstream/route.ts'
-import type { Target } from '../upstream/targets.ts'
-import { isConnectFailure, UpstreamError } from '../upstream/upstream-error.ts'
+import { UpstreamError } from '../upstream/upstream-error.ts'
 import { openTunnel, switchingResponse } from '../websocket/websocket.ts'
 import type { OpenStream, StreamEnd } from './open-streams.ts'
 import { ClientResponse, type ResponseOwner } from './response.ts'
 import { Upload } from './upload.ts'
+import { type RequestOwner, UpstreamRequest } from './upstream-request.ts'
+
+/** What a client is told at each limit. */
+const LIMITS: Record<Limit, Refusal> = {
+  connections: 'unavailable',
+  connectionsPerSession: 'too_many_requests',
+  streamsPerSession: 'too_many_streams',
+}
 
 /**
- * One forwarded request: it chooses a target, sends, passes the response back, and for a WebSocket handshake opens the
- * tunnel. undici (`ResponseReceiver`), the client's connection and `OpenStreams` report what happens. The first report
- * that ends it calls `#settle`; later ones have no effect.
+ * One forwarded request: it sends, passes the response back, and for a WebSocket handshake opens the tunnel. undici
+ * and `UpstreamRequest` (`RequestOwner`), the client's connection and `OpenStreams` report what happens. The first
+ * report that ends it calls `#settle`; later ones have no effect.
  */
-export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
+export class Exchange implements RequestOwner, ResponseOwner, OpenStream {
   readonly session: Session | undefined
   isOver = false
   readonly #route: UpstreamRoute
   readonly #request: ClientRequest
-  /** Of the upstream request: path and query, and its fields as a flat list, Host at the end. */
-  readonly #path: string
-  readonly #fields: string[]
+  readonly #upstream: UpstreamRequest
   readonly #response: ClientResponse
-  readonly #handler: UndiciHandler
-  #target: Target
   #upload: Upload | null = null
-  #attempts = 0
-  #waiting: NodeJS.Timeout | null = null
   /** Among the open streams. */
   #isOpen = false
 
@@ -44,83 +44,69 @@ export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
     this.session = access instanceof PublicRoute ? undefined : access
     this.#route = route
     this.#request = request
-    this.#path = upstreamTarget(request.raw.url ?? '/', route.prefix, route.base)
-    this.#target = route.targets.take()
-    this.#fields = fields
-    fields.push('host', this.#target.authority)
+    this.#upstream = new UpstreamRequest(route, request, fields, this)
     this.#response = new ClientResponse(request.response, this, route.idleMs)
-    this.#handler = new UndiciHandler(this)
     // The client's connection, or its stream, is gone.
     request.response.once('close', () => {
       if (!this.#settle(true)) this.#response.stopWaiting()
     })
   }
 
+  get grantId(): string | undefined {
+    return this.session?.grantId
+  }
+
+  start(): void {
+    const { headers, raw } = this.#request
+    if (!headers.hasBody) endWithHeader(raw)
+    this.#upstream.start()
+  }
+
   /**
    * A body that came in one piece with its header is there when the parser has done with that piece. Handed on as
    * it is, it costs a quarter less than as a stream.
    */
-  start(): void {
-    const { headers, raw } = this.#request
-    if (headers.hasBody) process.nextTick(() => this.#sendWithBody())
-    else {
-      endWithHeader(raw)
-      this.#send(null)
-    }
+  ready(): void {
+    if (this.#request.headers.hasBody) process.nextTick(() => this.#sendWithBody())
+    else this.#upstream.send(null)
   }
 
   #sendWithBody(): void {
     if (this.isOver) return
     const { headers, raw } = this.#request
-    if (raw.readableLength === headers.contentLength && this.#route.sendsWholeBodies) this.#send(raw.read())
+    if (raw.readableLength === headers.contentLength && this.#route.sendsWholeBodies)
+      this.#upstream.send(raw.read())
     else {
       this.#upload = new Upload(raw, this.#route, (refusal) => this.#refuse(refusal))
       this.#endWithSession()
-      this.#send(this.#upload)
+      this.#upstream.send(this.#upload)
     }
-  }
-
-  #send(body: Buffer | Upload | null): void {
-    const target = this.#target
-    this.#attempts++
-    // All connections are in use, perhaps by streams that stay: waiting has an end.
-    if (target.pending > target.connections) {
-      this.#waiting = setTimeout(() => this.#fail(new UpstreamError('no_connection')), this.#route.connectMs)
-    }
-    target.pool.dispatch(
-      {
-        path: this.#path,
-        method: this.#request.raw.method as Dispatcher.HttpMethod,
-        headers: this.#fields,
-        body,
-        upgrade: this.#request.headers.websocket ? 'websocket' : null,
-      },
-      this.#handler,
-    )
   }
 
   onConnection(): void {
-    if (this.#waiting !== null) clearTimeout(this.#waiting)
     // Thrown, so that the connection is kept: to abort would close it.
     if (this.isOver) throw new UpstreamError('no_connection')
+    this.#upstream.leaving()
   }
 
   onHead(status: number, received: string[]): void {
-    this.#target.answered()
+    this.#upstream.answered()
     if (this.isOver) return
     const { id, answerFields, raw: clientRequest, response } = this.#request
     if (status < 200) {
       writeInformational(clientRequest, response, status, received)
       return
     }
-    const { fields, contentLength } = responseHead(received, status, this.#route, this.#path)
+    const head = responseHead(received, status, this.#route, this.#upstream.path)
+    const { fields, contentLength, isEventStream } = head
+    // Nothing follows, whatever length is announced (RFC 9112 §6.3).
+    const isWhole = contentLength === 0 || status === 204 || status === 304 || clientRequest.method === 'HEAD'
+    if (isEventStream && !isWhole && !this.#upstream.becomeStream()) return
     fields.push('x-request-id', id)
     for (const name in answerFields) fields.push(name, answerFields[name]!)
     if (this.#upload?.complete === false) fields.push('connection', 'close')
-    this.#response.begin(status, fields, contentLength)
-    // Nothing follows, whatever length is announced (RFC 9112 §6.3).
-    if (contentLength === 0 || status === 204 || status === 304 || clientRequest.method === 'HEAD')
-      this.#complete(undefined)
+    this.#response.begin(status, head)
+    if (isWhole) this.#complete(undefined)
     else this.#response.awaitBody()
   }
 
@@ -139,24 +125,24 @@ export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
 
   onError(error: Error): void {
     if (this.isOver) return
-    if (!this.#handler.isConnected && isConnectFailure(error)) this.#notConnected(error)
-    else this.#fail(UpstreamError.from(error))
+    const failure = this.#upstream.repeat(error)
+    if (failure !== null) this.#fail(failure)
   }
 
   /** A valid 101 opens the tunnel; any other answer to a handshake comes as an ordinary response. */
   onUpgrade(status: number, received: string[], upstream: Duplex): void {
-    this.#target.answered()
+    this.#upstream.answered()
     const request = this.#request
     try {
-      const head = switchingResponse(received, status, request, { route: this.#route, path: this.#path })
+      const { path } = this.#upstream
+      const head = switchingResponse(received, status, request, { route: this.#route, path })
       // The client may have left meanwhile.
-      if (!this.#settle(false)) upstream.destroy()
-      else
-        openTunnel(head, upstream, request, {
-          session: this.session,
-          route: this.#route,
-          target: this.#target,
-        })
+      if (this.isOver || !this.#upstream.becomeStream()) upstream.destroy()
+      else {
+        const onClose = this.#upstream.handOver()
+        this.#settle(false)
+        openTunnel(head, upstream, request, { session: this.session, route: this.#route, onClose })
+      }
     } catch (cause) {
       upstream.destroy()
       this.onError(new UpstreamError('answer_malformed', cause))
@@ -164,7 +150,7 @@ export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
   }
 
   resume(): void {
-    this.#handler.resume()
+    this.#upstream.resume()
   }
 
   stayedOpen(): void {
@@ -189,20 +175,6 @@ export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
     this.#isOpen = true
   }
 
-  /** Nothing was sent, so whoever may be asked twice can be asked elsewhere (requirements H-23). */
-  #notConnected(error: Error): void {
-    const { targets, retries } = this.#route
-    this.#target.failed()
-    if (!retries || !this.#request.isRepeatable || this.#attempts >= Math.max(2, targets.size)) {
-      this.#fail(UpstreamError.connecting(error))
-      return
-    }
-    this.#leaveTarget()
-    this.#target = targets.take()
-    this.#fields[this.#fields.length - 1] = this.#target.authority
-    this.#send(null)
-  }
-
   /** With the last piece where its length is known: one write less. */
   #complete(chunk: Buffer | undefined): void {
     const unread = this.#upload?.complete === false ? this.#request.raw : null
@@ -210,15 +182,25 @@ export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
     this.#response.end(chunk, unread)
   }
 
+  /** More than the configuration allows. The log says which limit it was, and whose share. */
+  atLimit(limit: Limit): void {
+    const err = limit === 'connections' ? new UpstreamError('no_connection') : undefined
+    const grant = this.grantId === undefined ? undefined : correlationId(this.grantId)
+    this.#warn({ limit: `upstreams[].${limit}`, grant, err }, 'too much is under way')
+    this.#refuse(LIMITS[limit])
+  }
+
   /** The upstream's fault: told in the log, and to the client as far as something can still be said. */
   #fail(error: UpstreamError): void {
+    this.#warn({ err: error }, 'upstream failed')
+    this.#refuse(error.refusal)
+  }
+
+  #warn(about: object, message: string): void {
     if (this.isOver) return
     const { id: requestId, headers, log } = this.#request
-    log.warn(
-      { requestId, clientRequestId: headers.clientRequestId, upstream: this.#route.name, err: error },
-      'upstream failed',
-    )
-    this.#refuse(error.refusal)
+    const { clientRequestId } = headers
+    log.warn({ requestId, clientRequestId, upstream: this.#route.name, ...about }, message)
   }
 
   /** Says to the client what can still be said. */
@@ -236,13 +218,7 @@ export class Exchange implements ResponseReceiver, ResponseOwner, OpenStream {
     if (this.#isOpen) this.#route.streams.delete(this)
     this.#response.stopWaiting()
     this.#upload?.destroy()
-    this.#leaveTarget()
-    if (abort) this.#handler.abort()
+    this.#upstream.leave(abort)
     return true
-  }
-
-  #leaveTarget(): void {
-    this.#target.pending--
-    if (this.#waiting !== null) clearTimeout(this.#waiting)
   }
 }

@@ -2,8 +2,6 @@ import type { Pkce, Session } from '../../../plugin/index.ts'
 
 /** A response that is open for longer counts as a stream. */
 const LONG_MS = 1000
-/** Open at a time for one grant (requirements K-05). */
-const MAX_PER_GRANT = 100
 
 /** Why a stream is ended by us. */
 export type StreamEnd = 'session_ended' | 'draining'
@@ -19,7 +17,6 @@ export interface OpenStream {
 export class OpenStreams {
   readonly #sessions: () => Pick<Pkce, 'onSessionEnd'>
   readonly #open = new Map<OpenStream, () => void>()
-  readonly #perGrant = new Map<string, number>()
   /** Answers that were open at the last beat, and those that have been opened since. */
   #older = new Set<OpenStream>()
   #younger = new Set<OpenStream>()
@@ -30,16 +27,10 @@ export class OpenStreams {
     this.#sessions = sessions
   }
 
-  /** True if the session's grant may not open another one. */
-  isFull(session: Session | undefined): boolean {
-    return session !== undefined && (this.#perGrant.get(session.grantId) ?? 0) >= MAX_PER_GRANT
-  }
-
   add(stream: OpenStream): void {
     const { session } = stream
     this.#open.set(stream, () => {})
     if (session !== undefined) {
-      this.#count(session.grantId, 1)
       const unwatch = this.#sessions().onSessionEnd(session, () => stream.end('session_ended'))
       if (this.#open.has(stream)) this.#open.set(stream, unwatch)
       else unwatch()
@@ -59,7 +50,6 @@ export class OpenStreams {
     if (unwatch === undefined) return
     unwatch()
     this.#open.delete(stream)
-    if (stream.session !== undefined) this.#count(stream.session.grantId, -1)
   }
 
   /** Tells every stream, now and from now on, that the gateway stops. */
@@ -77,11 +67,5 @@ export class OpenStreams {
     for (const stream of this.#older) this.add(stream)
     this.#older = this.#younger
     this.#younger = new Set()
-  }
-
-  #count(grantId: string, change: 1 | -1): void {
-    const count = (this.#perGrant.get(grantId) ?? 0) + change
-    if (count === 0) this.#perGrant.delete(grantId)
-    else this.#perGrant.set(grantId, count)
   }
 }

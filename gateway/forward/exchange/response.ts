@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { canHaveTrailer, flushHead } from '../../listener/http1-response.ts'
 import { endAndClose } from '../../listener/lingering-close.ts'
-import { isEventStream, responseTrailers } from '../headers/response-headers.ts'
+import { type ResponseHead, responseTrailers } from '../headers/response-headers.ts'
 import { UpstreamError } from '../upstream/upstream-error.ts'
 
 /** How long a client may take to read the end of an event stream that we end. */
@@ -25,7 +25,6 @@ export class ClientResponse {
   #stalled: NodeJS.Timeout | null = null
   /** Bytes of the body that are still to come; negative: unknown. */
   #remaining = -1
-  #head: readonly string[] = []
   #isEventStream = false
 
   /** @param idleMs how long a client may read nothing before its connection is closed. */
@@ -35,7 +34,7 @@ export class ClientResponse {
     this.#idleMs = idleMs
   }
 
-  /** Known once the response has stayed open. */
+  /** Known from its header. */
   get isEventStream(): boolean {
     return this.#isEventStream
   }
@@ -43,17 +42,15 @@ export class ClientResponse {
   /**
    * Sends the head, along with what comes of the body in the same turn of the event loop, or else by itself.
    *
-   * @param fields a flat list. @param contentLength -1: unknown.
    * @throws UpstreamError `answer_malformed` for what no header may hold.
    */
-  begin(status: number, fields: readonly string[], contentLength: number): void {
+  begin(status: number, { fields, contentLength, isEventStream }: ResponseHead): void {
     try {
-      // Node's type has no room for a list that is read only.
-      this.#raw.writeHead(status, fields as string[])
+      this.#raw.writeHead(status, fields)
     } catch (cause) {
       throw new UpstreamError('answer_malformed', cause)
     }
-    this.#head = fields
+    this.#isEventStream = isEventStream
     this.#remaining = contentLength
   }
 
@@ -116,7 +113,6 @@ export class ClientResponse {
   lookAgain(): void {
     if (this.#owner.isOver || this.#raw.destroyed) return
     flushHead(this.#raw)
-    this.#isEventStream = isEventStream(this.#head)
     this.#owner.stayedOpen()
   }
 }

@@ -10,6 +10,7 @@ type ResponseFieldUse =
   | 'drop'
   | 'connection'
   | 'content-length'
+  | 'content-type'
   | 'freshness'
   | 'location'
   | 'set-cookie'
@@ -18,6 +19,7 @@ type ResponseFieldUse =
 const named = new Map<string, ResponseFieldUse>([
   ['connection', 'connection'],
   ['content-length', 'content-length'],
+  ['content-type', 'content-type'],
   ['transfer-encoding', 'transfer-encoding'],
   ['set-cookie', 'set-cookie'],
   ['location', 'location'],
@@ -57,7 +59,11 @@ export interface ResponseHead {
   readonly fields: string[]
   /** Bytes of the body; -1: not announced. */
   readonly contentLength: number
+  /** The body never ends by itself (HTML §9.2): an event stream whose length is not announced. */
+  readonly isEventStream: boolean
 }
+
+const EVENT_STREAM = /^text\/event-stream\b/i
 
 /**
  * What the client gets of the header of an upstream's response. Spelling and order stay as they are.
@@ -76,6 +82,7 @@ export function responseHead(
   let contentLength = -1
   let announced = ''
   let framed = false
+  let isEventStream = false
   let connection: string | undefined
   let kept = 0
   for (let i = 0; i < received.length; i += 2) {
@@ -92,6 +99,9 @@ export function responseHead(
       case 'transfer-encoding':
         framed = true
         continue
+      case 'content-type':
+        isEventStream = EVENT_STREAM.test(value)
+        break
       case 'connection':
         connection = connection === undefined ? value : `${connection},${value}`
         continue
@@ -119,15 +129,7 @@ export function responseHead(
   // The upstream refused the provider's token: not a reason for the app to drop its session here.
   if (status === 401) fields.push('www-authenticate', 'Bearer realm="upstream"')
   if (route.isPrivate) fields.push('cache-control', 'private, no-store', 'vary', 'Authorization, Cookie')
-  return { fields, contentLength }
-}
-
-/** True for an answer that never ends by itself (HTML §9.2). @param fields a flat list. */
-export function isEventStream(fields: readonly string[]): boolean {
-  for (let i = 0; i < fields.length; i += 2) {
-    if (fields[i]!.toLowerCase() === 'content-type') return /^text\/event-stream\b/i.test(fields[i + 1]!)
-  }
-  return false
+  return { fields, contentLength, isEventStream: isEventStream && contentLength === -1 }
 }
 
 /** The trailer of an answer: only what could pass in a header, and nothing that describes the body. */

@@ -1,5 +1,4 @@
-import { Pool } from 'undici'
-import type { Upstream } from '../../config/schemas/gateway.ts'
+import { type ConnectionLimits, Connections } from './connections.ts'
 
 /** How long a target that could not be reached is left alone: doubled each time it fails again. */
 const BACKOFF_MIN_MS = 1000
@@ -9,39 +8,16 @@ const BACKOFF_MAX_MS = 30_000
 export class Target {
   /** Its own Host value. */
   readonly authority: string
-  readonly connections: number
-  readonly pool: Pool
-  /** Requests that have not been answered to the end. */
-  pending = 0
-  /** WebSocket connections; they have left the pool. */
-  tunnels = 0
+  readonly connections: Connections
   readonly #now: () => number
   #failures = 0
   #retryAt = 0
 
   /** @param now a clock that never goes back, in milliseconds. */
-  constructor(
-    { origin, host }: URL,
-    { timeouts, connections }: Pick<Upstream, 'timeouts' | 'connections'>,
-    now = () => performance.now(),
-  ) {
+  constructor({ origin, host }: URL, limits: ConnectionLimits, now = () => performance.now()) {
     this.#now = now
     this.authority = host
-    this.connections = connections
-    // Fixed to one origin, one request per connection at a time, no interceptor: nothing is retried, cached,
-    // shared between requests, redirected or decompressed (F-11, H-21, H-23, H-24).
-    this.pool = new Pool(origin, {
-      connections,
-      pipelining: 1,
-      allowH2: false,
-      connectTimeout: timeouts.connectMs,
-      headersTimeout: timeouts.headersMs,
-      bodyTimeout: timeouts.idleMs,
-    })
-  }
-
-  get load(): number {
-    return this.pending + this.tunnels
+    this.connections = new Connections(origin, limits, now)
   }
 
   /** When it may be asked again; 0 for a target that can be reached. */
@@ -92,7 +68,7 @@ export class Targets {
   }
 
   /**
-   * The one with the fewest requests on their way; among equals round robin; only those that can be reached. If
+   * The one with the fewest requests and streams on their way; among equals round robin; only those that can be reached. If
    * none can, the one whose time comes first: a wrong verdict must not make the upstream unreachable.
    */
   pick(): Target {
@@ -105,7 +81,7 @@ export class Targets {
     for (let i = 0; i < length; i++) {
       const target = this.#targets[(this.#next + i) % length]!
       if (target.isAvailable()) {
-        if (best === undefined || target.load < best.load) best = target
+        if (best === undefined || target.connections.load < best.connections.load) best = target
       } else if (target.retryAt < soonest.retryAt) soonest = target
     }
     const chosen = best ?? soonest
@@ -113,14 +89,7 @@ export class Targets {
     return chosen
   }
 
-  /** Picks one for a request, which is counted from here on: those that choose in the same turn see each other. */
-  take(): Target {
-    const target = this.pick()
-    target.pending++
-    return target
-  }
-
   async close(): Promise<void> {
-    await Promise.all(this.#targets.map(({ pool }) => pool.close()))
+    await Promise.all(this.#targets.map(({ connections }) => connections.close()))
   }
 }

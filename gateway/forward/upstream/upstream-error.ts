@@ -59,6 +59,13 @@ export function isConnectFailure(error: Error): boolean {
   return typeof code === 'string' && (!code.startsWith('UND_ERR_') || code === 'UND_ERR_CONNECT_TIMEOUT')
 }
 
+const LOST = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE', 'ECONNABORTED'])
+
+/** True if the other side has closed the connection, in whatever way. */
+export function isConnectionLost(error: Error): boolean {
+  return 'code' in error && LOST.has(String(error.code))
+}
+
 function reasonOf(cause: unknown): UpstreamReason {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
   switch (code) {

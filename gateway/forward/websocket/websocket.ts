@@ -4,7 +4,6 @@ import { switchingHead, type UpgradeResponse } from '../../listener/http1-upgrad
 import type { ClientRequest } from '../client-request.ts'
 import { responseHead } from '../headers/response-headers.ts'
 import type { UpstreamRoute } from '../upstream/route.ts'
-import type { Target } from '../upstream/targets.ts'
 import { UpstreamError } from '../upstream/upstream-error.ts'
 import { isHandshakeAccepted } from './handshake.ts'
 import { Tunnel } from './tunnel.ts'
@@ -29,15 +28,15 @@ export function switchingResponse(
   return switchingHead(fields)
 }
 
-/** What the connection belongs to. */
+/** What the connection belongs to, and what is to be done when both sides have closed it. */
 export interface TunnelOwner {
   readonly session: Session | undefined
   readonly route: UpstreamRoute
-  readonly target: Target
+  onClose(): void
 }
 
 /**
- * Splices the client's connection with the upstream's, unless the grant has too many streams open.
+ * Splices the client's connection with the upstream's.
  *
  * @param head of `switchingResponse`.
  */
@@ -45,21 +44,17 @@ export function openTunnel(
   head: Buffer,
   upstream: Duplex,
   request: ClientRequest,
-  { session, route, target }: TunnelOwner,
+  { session, route, onClose }: TunnelOwner,
 ): void {
   const { streams, websocket } = route
-  if (websocket === false || streams.isFull(session)) {
-    upstream.destroy()
-    request.refuse('too_many_streams')
-    return
-  }
+  // Without it no handshake is sent.
+  if (websocket === false) throw new TypeError(`no WebSocket at ${route.name}`)
   const { idleMs, maxMessageBytes } = websocket
-  target.tunnels++
   // Only upgrade requests come so far, and their response is one of these.
   const client = (request.response as UpgradeResponse).switchProtocols(head)
   const tunnel = new Tunnel(client, upstream, { session, idleMs, maxMessageBytes }, () => {
-    target.tunnels--
     streams.delete(tunnel)
+    onClose()
   })
   streams.add(tunnel)
 }

@@ -169,7 +169,12 @@ t.test('a request that finds every connection in use waits for a while, then 503
   const { all, targets } = await apis(t, 1)
   all[0]!.respond = SILENCE
   const timeouts = { connectMs: 1000, headersMs: 5000, idleMs: 5000 }
-  const { port, ask, logged } = await gateway(t, { target: targets[0]!, connections: 2, timeouts })
+  const { port, ask, logged } = await gateway(t, {
+    target: targets[0]!,
+    connections: 2,
+    connectionsPerSession: 2,
+    timeouts,
+  })
   const busy = [1, 2].map(() => new WireClient(port).send(head('GET /api/a')))
   await until(() => all[0]!.requests.length === 2)
   const answer = await ask()
@@ -199,8 +204,10 @@ t.test("Location of any of the targets is the gateway's (H-24)", async (t) => {
 t.test('a target is asked once per back-off, and the back-off grows', async (t) => {
   const timeouts = { connectMs: 1000, headersMs: 1000, idleMs: 1000 }
   let now = 0
-  const own = { timeouts, connections: 1 }
-  const [good, bad] = [1, 2].map((n) => new Target(new URL(`http://h${n}`), own, () => now))
+  const [good, bad] = [1, 2].map((n) => {
+    const target = `http://h${n}`
+    return new Target(new URL(target), upstream({ target, timeouts }), () => now)
+  })
   const targets = new Targets([good!, bad!])
   t.teardown(() => targets.close())
   const picks = (times: number) => {

@@ -28,6 +28,17 @@ t.test('WebSocket is off, on with its defaults, or as written (H-29)', async (t)
   ])
 })
 
+t.test('the share of a session is a quarter of the connections, or as written (H-22)', async (t) => {
+  const share = (own: object) =>
+    load(file(t, { ...minimal(), upstreams: [{ ...upstream, ...own }] })).config.upstreams[0]
+      ?.connectionsPerSession
+  t.equal(share({}), 64)
+  t.equal(share({ connections: 100 }), 25)
+  t.equal(share({ connections: 7 }), 1, 'at most')
+  t.equal(share({ connections: 1 }), 1)
+  t.equal(share({ connections: 10, connectionsPerSession: 10 }), 10)
+})
+
 t.test('upstream rules: prefixes (H-01, H-08)', async (t) => {
   const refused = [
     'api',
