@@ -258,7 +258,7 @@ export interface Surroundings {
  * The route `/protected` requires a session with the scope `orders.read`.
  */
 export async function startPluginApp(
-  t: Test,
+  t: Pick<Test, 'teardown'>,
   overrides: Omit<Partial<PkceOptions>, 'provider'> & { provider?: Partial<PkceOptions['provider']> } = {},
   surroundings: Surroundings = {},
 ): Promise<PluginApp> {
