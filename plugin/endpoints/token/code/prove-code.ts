@@ -39,7 +39,12 @@ export async function proveCode(
       const isExpired = grant.codeExpiresAt <= grants.now()
       const mismatch = findMismatch(request.client, presented, grant, isExpired)
       if (!mismatch) return stored as ProvedGrant
-      await grants.end(stored, 'code_mismatch')
+      if (!(await grants.endUnlessChanged(stored, 'code_mismatch'))) {
+        // The code was used meanwhile, and what proves nothing must not end that session (C-14): judge again.
+        const latest = await grants.read(grant.id)
+        if (!latest) throw new OAuthError('code_unknown')
+        return proveCode(request, presented, handle, latest)
+      }
       const event = mismatch === 'code_verifier_mismatch' ? 'code.verifier_mismatch' : 'code.mismatch'
       request.record(event, grant.id, mismatch)
       throw new OAuthError(mismatch)

@@ -197,3 +197,17 @@ t.test('records that are not complete are absent (C-23, G-15)', async (t) => {
     })
   }
 })
+
+t.test('a wrong verifier that is overtaken by the right one ends nothing (C-12, C-14)', async (t) => {
+  const plugin = await startPluginApp(t)
+  const { code } = await plugin.code()
+  const held = plugin.store.hold('read')
+  const wrong = plugin.redeem(code, { code_verifier: newPair().verifier })
+  await held.reached
+  const right = await plugin.redeem(code)
+  t.equal(right.statusCode, 200)
+  held.release()
+  refused(t, await wrong, 400, 'invalid_grant')
+  t.equal((await plugin.call((right.json() as { access_token: string }).access_token)).statusCode, 200)
+  t.same(eventsOf(plugin), ['session.activated'])
+})
