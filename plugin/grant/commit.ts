@@ -35,25 +35,29 @@ export async function commitRefresh(grants: Grants, commit: RefreshCommit): Prom
   const { leased, write, isWritten, onLost } = commit
   let hasFailed = false
 
-  const untilLeaseEnds = Math.max((leased.grant.lease?.until ?? 0) - grants.now(), RETRY_AT_LEAST_MS)
   try {
-    return await settle(untilLeaseEnds)
+    // From the first failure on, for a process may have stood still until its lease was over.
+    return await settle(() => Math.max(leased.grant.lease?.until ?? 0, grants.now() + RETRY_AT_LEAST_MS))
   } catch (error) {
-    if (error instanceof StoreError) void settle(RETRY_IN_BACKGROUND_MS).catch(() => {})
+    if (error instanceof StoreError) {
+      void settle(() => grants.now() + RETRY_IN_BACKGROUND_MS).catch(() => {})
+    }
     throw error
   }
 
-  /** Writes until the store has answered, or for so long. */
-  async function settle(forMs: number): Promise<boolean> {
-    const giveUpAt = grants.now() + forMs
+  /** Writes until the store has answered; after a failure until that time at the latest. */
+  async function settle(untilAfterFailure: () => number): Promise<boolean> {
+    let giveUpAt: number | undefined
     for (;;) {
       try {
         const isCommitted = (await write()) || (hasFailed && (await readBack()))
         if (!isCommitted) onLost()
         return isCommitted
       } catch (error) {
+        if (!(error instanceof StoreError)) throw error
         hasFailed = true
-        if (!(error instanceof StoreError) || grants.now() + RETRY_AFTER_MS >= giveUpAt) throw error
+        giveUpAt ??= untilAfterFailure()
+        if (grants.now() + RETRY_AFTER_MS >= giveUpAt) throw error
         await sleep(RETRY_AFTER_MS, undefined, { ref: false })
       }
     }

@@ -5,13 +5,18 @@ import type { Reason } from '../../oauth/errors.ts'
 import { endGrantByHandle, type PresentedHandle } from '../end-grant-by-handle.ts'
 import type { Services } from '../services.ts'
 
+/** What a token request is made of: any `FastifyRequest` is one. */
+interface ReceivedRequest extends AuditedRequest {
+  readonly raw: { readonly socket?: { readonly destroyed?: boolean } | null }
+}
+
 /** A token request whose client has been identified: what it works with, and where it is recorded (RFC 6749 §3.2). */
 export class TokenRequest {
   readonly services: Services
   readonly client: RegisteredClient
-  readonly #request: AuditedRequest
+  readonly #request: ReceivedRequest
 
-  constructor(services: Services, client: RegisteredClient, request: AuditedRequest) {
+  constructor(services: Services, client: RegisteredClient, request: ReceivedRequest) {
     this.services = services
     this.client = client
     this.#request = request
@@ -20,6 +25,11 @@ export class TokenRequest {
   /** The log of this request. */
   get log(): AuditLog {
     return this.#request.log
+  }
+
+  /** True once nobody can get the response any more: the connection is gone. */
+  get isAbandoned(): boolean {
+    return this.#request.raw.socket?.destroyed === true
   }
 
   /** Records an event of one of the client's grants. @see Audit.record */

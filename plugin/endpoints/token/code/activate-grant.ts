@@ -91,12 +91,12 @@ export async function activateGrant(
       throw cause
     }
     request.record('store.unavailable', id, 'commit_failed')
-    // The write may have happened. Nobody holds its handles, so the grant is ended, and then its tokens. Not
-    // awaited: the store has had its second, and the app gets its response (G-11).
-    void grants
-      .end(redeeming, 'exchange_failed')
-      .catch(() => {})
-      .then(() => provider.revoke(secrets))
+    // The write may have happened. Nobody holds its handles, so the grant is ended. Not awaited: the store has had its
+    // second, and the app gets its response (G-11).
+    const ending = grants.end(redeeming, 'exchange_failed').catch(() => {})
+    // A relayed token counts as in use until then.
+    if (options.tokens === 'relay') void ending.then(() => provider.revoke(secrets))
+    else provider.revoke(secrets)
     throw new OAuthError('commit_failed', { cause }).final()
   }
   if (!active) {

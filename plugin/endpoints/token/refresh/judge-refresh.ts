@@ -47,7 +47,8 @@ export async function judgeRefresh(
   if (predecessor && sameHash(predecessor.hash, hash) && (mayBeLost || predecessor.graceEndsAt > now)) {
     return { successor: repeatSuccessor(request.services, stored.grant, handle, predecessor) }
   }
-  if (!first) throw new OAuthError('refresh_overtaken')
+  // Whoever sent it has given it up meanwhile and gone on elsewhere: it lay before an instance that stood still, say.
+  if (!first || request.isAbandoned) throw new OAuthError('refresh_overtaken')
   throw await refuseReuse(request, stored, handle)
 }
 

@@ -79,8 +79,11 @@ export async function refreshAtProvider(
   })
   if (!rotated) return null
   warnOfLostScopes(request, leased.grant.scope, tokens)
-  if (answer.idToken !== undefined) await readClaims(request, leased.grant, answer.idToken, accessToken)
-  return rotated
+  if (answer.idToken === undefined) return rotated
+  const from = services.grants.now()
+  await readClaims(request, leased.grant, answer.idToken, accessToken)
+  const waitedSeconds = Math.ceil((services.grants.now() - from) / 1000)
+  return { ...rotated, expires_in: Math.max(0, rotated.expires_in - waitedSeconds) }
 }
 
 /**

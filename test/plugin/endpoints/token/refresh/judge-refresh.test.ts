@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { request } from 'node:http'
 import type { LightMyRequestResponse } from 'fastify'
 import t, { type Test } from 'tap'
 import { parseHandle } from '../../../../../plugin/secrets/handles.ts'
@@ -9,6 +11,7 @@ import {
   startPluginApp,
   type Tokens,
 } from '../../../../support/plugin-app.ts'
+import { FORM, listen } from '../../../../support/plugin-over-http.ts'
 import { NEAR_EXPIRY, refreshes, refused, tokensOf } from '../../../../support/refresh-requests.ts'
 import { until } from '../../../../support/wait.ts'
 
@@ -103,6 +106,25 @@ t.test('a lost answer is given again for as long as nobody has presented it (D-0
     await used(plugin, next.access_token)
     plugin.store.advance(16)
     await endsAt(t, plugin)
+  })
+
+  t.test('an old one that its app has given up meanwhile is no reuse', async (t) => {
+    const plugin = await loggedIn(t)
+    const port = await listen(plugin)
+    const next = tokensOf(await plugin.refresh(plugin.tokens.refresh_token))
+    await used(plugin, next.access_token)
+    plugin.store.advance(20)
+    const held = plugin.store.hold('read')
+    const closed = once(plugin.app.server, 'connection').then(([socket]) => once(socket, 'close'))
+    const late = request({ port, host: '127.0.0.1', path: '/oauth2/token', method: 'POST', headers: FORM })
+    late.on('error', () => {})
+    late.end(`grant_type=refresh_token&client_id=app&refresh_token=${plugin.tokens.refresh_token}`)
+    await held.reached
+    late.destroy()
+    await closed
+    held.release()
+    t.equal((await plugin.refresh(next.refresh_token)).statusCode, 200)
+    t.notOk(eventsOf(plugin).includes('refresh.reuse'))
   })
 
   async function endsAt(t: Test, plugin: PluginApp & { tokens: Tokens }): Promise<void> {
