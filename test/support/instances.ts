@@ -184,22 +184,36 @@ function signInAtStub(
       }),
     })
   }
-  return async (authorizationUrl, username = 'alice') => {
-    const begun = await send(authorizationUrl)
-    const location = begun.headers.get('location')
-    if (location === null) throw new Error(`authorize: ${begun.status} ${begun.text}`)
-    const asked = new URL(location).searchParams
-    const code = `stub-code-${randomBytes(16).toString('hex')}`
-    logins.set(code, { sub: username, nonce: asked.get('nonce') })
-    const cookie = begun.headers.getSetCookie().map((line) => line.split(';', 1)[0]!)
-    const query = new URLSearchParams({ code, state: asked.get('state') ?? '' })
-    const answer = await send(`${publicUrl}/oauth2/callback?${query}`, {
-      headers: { cookie: cookie.join('; ') },
+  return (authorizationUrl, username = 'alice') =>
+    signInByCode(publicUrl, authorizationUrl, (asked) => {
+      const code = `stub-code-${randomBytes(16).toString('hex')}`
+      logins.set(code, { sub: username, nonce: asked.get('nonce') })
+      return code
     })
-    const redirect = answer.headers.get('location') ?? /<a href="([^"]*)"/.exec(answer.text)?.[1]
-    if (redirect === undefined) throw new Error(`callback: ${answer.status} ${answer.text}`)
-    return new URL(redirect.replaceAll('&amp;', '&'))
-  }
+}
+
+/**
+ * A browser whose user is asked for nothing: from the authorization URL to the redirect URI, in two requests.
+ *
+ * @param issueCode the provider's code for the parameters of its authorization request.
+ */
+export async function signInByCode(
+  publicUrl: string,
+  authorizationUrl: URL | string,
+  issueCode: (asked: URLSearchParams) => string,
+): Promise<URL> {
+  const begun = await send(authorizationUrl)
+  const location = begun.headers.get('location')
+  if (location === null) throw new Error(`authorize: ${begun.status} ${begun.text}`)
+  const asked = new URL(location).searchParams
+  const cookie = begun.headers.getSetCookie().map((line) => line.split(';', 1)[0]!)
+  const query = new URLSearchParams({ code: issueCode(asked), state: asked.get('state') ?? '' })
+  const answer = await send(`${publicUrl}/oauth2/callback?${query}`, {
+    headers: { cookie: cookie.join('; ') },
+  })
+  const redirect = answer.headers.get('location') ?? /<a href="([^"]*)"/.exec(answer.text)?.[1]
+  if (redirect === undefined) throw new Error(`callback: ${answer.status} ${answer.text}`)
+  return new URL(redirect.replaceAll('&amp;', '&'))
 }
 
 class Process implements Instance {

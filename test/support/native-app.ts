@@ -116,8 +116,10 @@ export class NativeApp {
     return answer.json as unknown as Tokens
   }
 
-  refresh(refreshToken: string, parameters: Parameters = {}): Promise<Answer> {
-    return this.post('token', { grant_type: 'refresh_token', refresh_token: refreshToken, ...parameters })
+  /** @param request e.g. with the signal of an app that loses its network. */
+  refresh(refreshToken: string, parameters: Parameters = {}, request: RequestInit = {}): Promise<Answer> {
+    const form = { grant_type: 'refresh_token', refresh_token: refreshToken, ...parameters }
+    return this.post('token', form, request)
   }
 
   revoke(token: string): Promise<Answer> {
@@ -132,7 +134,7 @@ export class NativeApp {
   }
 
   /** A form to an endpoint below `/oauth2`, with this client's authentication. Undefined values are left out. */
-  post(endpoint: string, form: Parameters): Promise<Answer> {
+  post(endpoint: string, form: Parameters, request: RequestInit = {}): Promise<Answer> {
     const { clientId } = this
     const secret = this.#secret
     const headers: Record<string, string> = { 'content-type': 'application/x-www-form-urlencoded' }
@@ -145,7 +147,7 @@ export class NativeApp {
       ...(secret?.method === 'post' && { client_secret: secret.value }),
       ...form,
     })
-    return send(`${this.#stack.publicUrl}/oauth2/${endpoint}`, { method: 'POST', headers, body })
+    return send(`${this.#stack.publicUrl}/oauth2/${endpoint}`, { ...request, method: 'POST', headers, body })
   }
 }
 

@@ -19,6 +19,8 @@ export interface PostgresServer {
   /** Stops every process of the server where it stands: connections stay open, nothing is answered. */
   pause(): void
   resume(): void
+  /** SIGKILL to every process of it. What it has acknowledged is in its log, and comes back by `restart`. */
+  kill(): Promise<void>
   /** Ends the server and starts it again, on the same port and data. */
   restart(): Promise<void>
   /** A read-only replica of the state as it is now. It restarts this server. */
@@ -96,6 +98,17 @@ class Server implements PostgresServer {
     this.#signal('SIGCONT')
   }
 
+  async kill(): Promise<void> {
+    const pid = this.#process?.pid
+    if (pid === undefined) return
+    const backends = childrenOf(pid)
+    await this.#process?.end('SIGKILL')
+    for (const backend of backends) send('SIGKILL', backend)
+    this.#process = undefined
+    // A server does not start while one of them still holds the shared memory.
+    while (backends.some(isRunning)) await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+
   async restart(): Promise<void> {
     await this.#end()
     await this.start()
@@ -126,13 +139,15 @@ class Server implements PostgresServer {
   #signal(signal: NodeJS.Signals): void {
     const pid = this.#process?.pid
     if (pid === undefined) return
-    for (const one of [pid, ...childrenOf(pid)]) {
-      try {
-        process.kill(one, signal)
-      } catch {
-        // A backend that has ended meanwhile.
-      }
-    }
+    for (const one of [pid, ...childrenOf(pid)]) send(signal, one)
+  }
+}
+
+function send(signal: NodeJS.Signals, pid: number): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // A backend that has ended meanwhile.
   }
 }
 
@@ -149,6 +164,15 @@ function childrenOf(parent: number): number[] {
       return false // It has ended meanwhile.
     }
   })
+}
+
+/** False for a zombie, too: nobody may wait for an orphan here. */
+function isRunning(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
 }
 
 /** Where the binaries are; in a copy of ours if the user that runs them cannot reach the package. */

@@ -39,9 +39,14 @@ export interface SharedStore {
 /**
  * Starts the servers of a store and makes its tables.
  *
+ * @param redisArgs further arguments of a single Redis, which keeps nothing on disk by itself.
  * @returns why there can be none here, for `skip`; it has been said on stderr too.
  */
-export async function startSharedStore(t: Owner, kind: StoreKind): Promise<SharedStore | string> {
+export async function startSharedStore(
+  t: Owner,
+  kind: StoreKind,
+  redisArgs: string[] = [],
+): Promise<SharedStore | string> {
   try {
     switch (kind) {
       case 'memory':
@@ -50,7 +55,7 @@ export async function startSharedStore(t: Owner, kind: StoreKind): Promise<Share
         return await onPostgres(t)
       default:
         if (noRedis) throw new Error(noRedis)
-        return await onRedis(t, kind)
+        return await onRedis(t, kind, redisArgs)
     }
   } catch (error) {
     const skipped = `SKIPPED on ${kind}: ${(error as Error).message}`
@@ -74,10 +79,14 @@ function inMemory(t: Owner): SharedStore {
   }
 }
 
-async function onRedis(t: Owner, kind: 'redis' | 'redis-cluster'): Promise<SharedStore> {
+async function onRedis(
+  t: Owner,
+  kind: 'redis' | 'redis-cluster',
+  redisArgs: string[],
+): Promise<SharedStore> {
   const isCluster = kind === 'redis-cluster'
   const cluster = isCluster ? await startCluster() : undefined
-  const servers = cluster?.servers ?? [await startRedis()]
+  const servers = cluster?.servers ?? [await startRedis(redisArgs)]
   t.teardown(() => Promise.all(servers.map((server) => server.stop())))
   const [{ port }] = servers as [RedisServer]
   const url = `${isCluster ? 'redis+cluster' : 'redis'}://127.0.0.1:${port}`
