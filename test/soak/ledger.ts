@@ -1,18 +1,32 @@
 /** What happened in a soak: every outcome counted, every fault with its time, and what nothing explains. */
-import type { Answer } from '../support/native-app.ts'
+import type { Result } from './requests.ts'
 
-/** A request that got no answer, because the instance or its connection ended. */
-export type Broken = 'broken off'
-export type Result = Answer | Broken
+export type FaultSource = 'machine' | 'store' | 'instance' | 'provider' | 'key set'
 
-interface FaultWindow {
+export interface FaultWindow {
   readonly what: string
+  readonly by: FaultSource
   readonly from: number
   to: number
 }
 
-/** After a fault has ended, requests may still meet it: connections come back within this time (G-11). */
-const RECOVERY_MS = 3000
+/**
+ * After a fault has ended, requests may still meet it: connections come back within three seconds (G-11), the
+ * provider's breaker is closed after five (F-12), and an unknown key is asked for once in thirty (F-13).
+ */
+const RECOVERY_MS: Readonly<Record<FaultSource, number>> = {
+  machine: 3000,
+  store: 3000,
+  instance: 3000,
+  provider: 6000,
+  'key set': 31_000,
+}
+/** What a request of a kind can meet: a refresh does without the provider's keys (D-14), a login does not. */
+const MET: Readonly<Record<string, readonly FaultSource[]>> = {
+  token: ['machine', 'store', 'instance', 'provider', 'key set'],
+  refresh: ['machine', 'store', 'instance', 'provider'],
+}
+const MET_BY_ALL: readonly FaultSource[] = ['machine', 'store', 'instance']
 
 export class Ledger {
   /** E.g. `refresh 200`, `forward 503 (redis killed)`. */
@@ -21,6 +35,10 @@ export class Ledger {
   readonly violations: string[] = []
   /** Authorization requests, whatever became of them: each may have made a record. */
   logins = 0
+  /** From the first attempt to the answer that settled it, of the refresh that took longest. */
+  slowestRefreshMs = 0
+  /** Of instances, by SIGKILL. */
+  readonly kills: { readonly instance: number; readonly at: number }[] = []
   readonly #faults: FaultWindow[] = []
 
   /** Counts a thing that happened. */
@@ -33,18 +51,27 @@ export class Ledger {
   }
 
   /** A fault from now until the returned function is called. */
-  fault(what: string): () => void {
-    const window: FaultWindow = { what, from: performance.now(), to: Number.POSITIVE_INFINITY }
+  fault(by: FaultSource, what: string): () => void {
+    const window: FaultWindow = { what, by, from: performance.now(), to: Number.POSITIVE_INFINITY }
     this.#faults.push(window)
-    this.count(`fault: ${what}`)
+    this.count(`${by}: ${what}`)
     return () => {
       window.to = performance.now()
     }
   }
 
+  /** The faults between two times. */
+  faultsOf(from: number, to: number): FaultWindow[] {
+    return this.#faults.filter((fault) => fault.from <= to && fault.to >= from)
+  }
+
   /** The fault that a request met that began at `from` and has just ended, or undefined. */
-  explanation(from: number, slackMs = 0): string | undefined {
-    return this.#faults.findLast((fault) => from <= fault.to + RECOVERY_MS + slackMs)?.what
+  explanation(from: number, request = '', slackMs = 0): string | undefined {
+    const sources = MET[request] ?? MET_BY_ALL
+    const met = this.#faults.findLast(
+      ({ by, to }) => sources.includes(by) && from <= to + RECOVERY_MS[by] + slackMs,
+    )
+    return met && `${met.by} ${met.by === 'provider' ? 'fails' : met.what}`
   }
 
   /**
@@ -58,13 +85,13 @@ export class Ledger {
       this.count(`${request} ${status}`)
       return false
     }
-    const fault = this.explanation(from, slackMs)
-    if ((status === 503 || status === 'broken off') && fault !== undefined) {
-      this.count(`${request} ${status} (${fault})`)
-      return true
+    const isOutage = status === 'broken off' || status === 503 || (status === 502 && request in MET)
+    const fault = this.explanation(from, request, slackMs)
+    if (isOutage && fault !== undefined) this.count(`${request} ${status} (${fault})`)
+    else {
+      this.count(`${request} ${status} UNEXPLAINED`)
+      this.violate(`${request}: ${status} ${result === 'broken off' ? '' : result.text.slice(0, 300)}`)
     }
-    this.count(`${request} ${status} UNEXPLAINED`)
-    this.violate(`${request}: ${status} ${result === 'broken off' ? '' : result.text.slice(0, 300)}`)
-    return false
+    return status === 'broken off' || status >= 500
   }
 }

@@ -1,13 +1,23 @@
-/** Three gateway processes on one Redis, users of all kinds, and faults in between. */
-import { Redis } from 'ioredis'
+/** Three gateway processes on one store, users of all kinds, a provider of all kinds, and faults in between. */
+import { setMaxListeners } from 'node:events'
+import { setTimeout as pause } from 'node:timers/promises'
 import { startInstances } from '../support/instances.ts'
-import { type RedisServer, startRedis } from '../support/redis-server.ts'
-import type { Owner, SharedStore } from '../support/shared-store.ts'
+import { type Owner, startSharedStore } from '../support/shared-store.ts'
+import { Deck } from './deck.ts'
+import { faultsOf, watchMachine } from './faults.ts'
 import { heapAfterCollection, INSPECTED, residentBytes } from './heap.ts'
+import { keysOf } from './keys.ts'
 import { Ledger } from './ledger.ts'
-import { LEASE_MS, type Successors, User } from './user.ts'
+import { LOGIN_MS, lifetimes, PROVIDER_TOTAL_MS } from './lifetimes.ts'
+import { SoakProvider, secretOf } from './provider/provider.ts'
+import { startAdministrator } from './users/administrator.ts'
+import { HABITS } from './users/habits.ts'
+import { type SessionFigures, Sessions } from './users/sessions.ts'
+import { User } from './users/user.ts'
+import type { World } from './users/world.ts'
 
 export interface SoakOptions {
+  readonly store: 'redis' | 'postgres'
   readonly seconds: number
   readonly users: number
   /** From the beginning of one fault to that of the next. */
@@ -28,6 +38,7 @@ export interface Sample {
 }
 
 export interface SoakReport {
+  readonly sessions: SessionFigures
   readonly outcomes: Readonly<Record<string, number>>
   readonly violations: readonly string[]
   readonly samples: readonly Sample[]
@@ -36,85 +47,59 @@ export interface SoakReport {
   /** The longest life of any key, in seconds. */
   readonly longestKeySeconds: number
   readonly providerExchanges: number
+  /** With all its repetitions, of any session. */
+  readonly slowestRefreshSeconds: number
   /** After the last of them should have expired, if that was awaited. */
   readonly keysLeft: number | undefined
 }
 
-/** All lives are short, so that expiry is part of it. A used code is remembered for a minute at least. */
-const lifetimes = {
-  transactionSeconds: 20,
-  codeSeconds: 20,
-  accessTokenSeconds: 8,
-  refreshIdleSeconds: 30,
-  sessionSeconds: 60,
-  tombstoneSeconds: 60,
-}
-/** Of every key, and a little more. */
-export const LONGEST_MS = 62_000
-/** The provider's tokens live so long; half of it later a refresh asks the provider. */
-const PROVIDER_SECONDS = 4
-
-export async function soak(owner: Owner, options: SoakOptions): Promise<SoakReport> {
+/** @returns why the store cannot be had here. */
+export async function soak(owner: Owner, options: SoakOptions): Promise<SoakReport | string> {
   // What an instance of it has acknowledged, a restart brings back: nothing may be lost.
-  const server = await startRedis(['--appendonly', 'yes', '--appendfsync', 'always'])
-  owner.teardown(() => server.stop())
+  const durable = ['--appendonly', 'yes', '--appendfsync', 'always']
+  const store = await startSharedStore(owner, options.store, durable)
+  if (typeof store === 'string') return store
   const stack = await startInstances(owner, {
-    store: onlyRedis(server),
+    store,
     provider: 'stub',
     nodeArgs: [INSPECTED],
-    change: (config) => ({
+    change: (config, index) => ({
       ...config,
       lifetimes,
-      provider: { ...config.provider, timeouts: { totalMs: LEASE_MS - 5000 } },
+      clients: config.clients.map((client) => ({ ...client, repeatableExchange: true })),
+      provider: {
+        ...config.provider,
+        clientSecret: secretOf(index),
+        timeouts: { totalMs: PROVIDER_TOTAL_MS },
+      },
       log: { level: 'warn' },
     }),
   })
-  if (typeof stack === 'string') throw new Error(stack)
-  stack.setProviderLife(PROVIDER_SECONDS)
-  const admin = new Redis(server.port, '127.0.0.1', { retryStrategy: () => 100 })
-  admin.on('error', () => {})
-  owner.teardown(() => admin.disconnect())
-
+  if (typeof stack === 'string') return stack
   const ledger = new Ledger()
-  const samples: Sample[] = []
-  const successors: Successors = new Map()
-  const ending = new AbortController()
-  const endsAt = performance.now() + options.seconds * 1000
-  const users = Array.from({ length: options.users }, (_, index) =>
-    new User(stack, `user-${index}`, ledger, successors).live(ending.signal),
-  )
-  const [steady, ...others] = stack.instances
-  const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
+  const sessions = new Sessions(ledger)
+  const provider = await SoakProvider.over(stack.stub, ledger)
+  const administrator = await startAdministrator(owner, stack)
+  const keys = keysOf(owner, store)
 
-  /** One after the other, for ever. */
-  const faults = [
-    async () => {
-      const over = ledger.fault('redis killed')
-      await server.kill()
-      await pause(500)
-      await server.restart()
-      over()
-    },
-    async () => {
-      const over = ledger.fault('instance killed')
-      await others[0]?.end('SIGKILL')
-      await others[0]?.start()
-      over()
-    },
-    async () => {
-      const over = ledger.fault('redis silent')
-      server.pause()
-      await pause(1500)
-      server.resume()
-      over()
-    },
-    async () => {
-      const over = ledger.fault('instance restarted')
-      await others[1]?.end('SIGTERM')
-      await others[1]?.start()
-      over()
-    },
-  ]
+  const samples: Sample[] = []
+  const ending = new AbortController()
+  // Each user waits for it.
+  setMaxListeners(0, ending.signal)
+  const endsAt = performance.now() + options.seconds * 1000
+  const world: World = {
+    stack,
+    provider,
+    administrator,
+    ledger,
+    sessions,
+    habits: new Deck(HABITS),
+    ended: ending.signal,
+  }
+  const stopWatching = watchMachine(ledger)
+  const users = Array.from({ length: options.users }, (_, index) => new User(world, `user-${index}`).live())
+
+  const faults = faultsOf(stack, provider, ledger)
   const breakThings = async () => {
     for (let turn = 0; ; turn++) {
       const beganAt = performance.now()
@@ -126,14 +111,15 @@ export async function soak(owner: Owner, options: SoakOptions): Promise<SoakRepo
     }
   }
   const look = async () => {
+    const steady = stack.instances[0]!
     const startedAt = performance.now()
     while (performance.now() < endsAt) {
       await pause(Math.min(options.sampleEveryMs, endsAt - performance.now()))
       samples.push({
         atSeconds: Math.round((performance.now() - startedAt) / 1000),
-        heapBytes: await heapAfterCollection(steady!),
-        residentBytes: residentBytes(steady!),
-        keys: await admin.dbsize(),
+        heapBytes: await heapAfterCollection(steady),
+        residentBytes: residentBytes(steady),
+        keys: (await keys.all()).length,
         logins: ledger.logins,
       })
     }
@@ -141,58 +127,31 @@ export async function soak(owner: Owner, options: SoakOptions): Promise<SoakRepo
   await Promise.all([breakThings(), look()])
   ending.abort()
   await Promise.all(users)
+  stopWatching()
 
-  const exchanged = stack.stub.requests.flatMap(({ path, form }) =>
-    path === '/token' && form.has('code') ? [form.get('code')] : [],
-  )
-  if (new Set(exchanged).size !== exchanged.length) ledger.violate("the provider's code was redeemed twice")
   for (const instance of stack.instances) {
-    if (/"level":60|"reason":"internal"/.test(instance.log())) {
-      ledger.violate(
-        `instance ${instance.index} failed: ${/.*("level":60|"reason":"internal").*/.exec(instance.log())?.[0]}`,
-      )
-    }
+    const failure = /.*("level":60|"reason":"internal").*/.exec(instance.log())?.[0]
+    if (failure !== undefined) ledger.violate(`instance ${instance.index} failed: ${failure}`)
   }
-  const keys = await admin.keys('*')
-  const lives = await Promise.all(keys.map(async (key) => ({ key, ms: await admin.pttl(key) })))
+  const lives = await keys.all()
   return {
+    sessions: sessions.figures(),
     outcomes: Object.fromEntries([...ledger.outcomes].sort(([a], [b]) => a.localeCompare(b))),
     violations: ledger.violations,
     samples,
-    eternalKeys: lives.filter(({ ms }) => ms === -1).map(({ key }) => key),
+    eternalKeys: lives.filter(({ ms }) => ms === -1).map(({ name }) => name),
     longestKeySeconds: Math.max(0, ...lives.map(({ ms }) => ms)) / 1000,
-    providerExchanges: exchanged.length,
-    keysLeft: options.untilExpired ? await keysLeft(admin) : undefined,
+    providerExchanges: provider.exchanges,
+    slowestRefreshSeconds: ledger.slowestRefreshMs / 1000,
+    keysLeft: options.untilExpired ? await keys.leftOver() : undefined,
   }
 }
 
 /** Samples with more keys than one for each login within the life of a key, and one index for each user. */
 export function tooManyKeys(samples: readonly Sample[], users: number): Sample[] {
   return samples.filter(({ atSeconds, keys, logins }) => {
-    const before = samples.findLast((sample) => sample.atSeconds < atSeconds - LONGEST_MS / 1000)
+    const before = samples.findLast((sample) => sample.atSeconds < atSeconds - LOGIN_MS / 1000)
     // The readiness check has a key, too.
     return keys > logins - (before?.logins ?? 0) + users + 1
   })
-}
-
-/** After the longest life that there is. */
-async function keysLeft(admin: Redis): Promise<number> {
-  await new Promise((resolve) => setTimeout(resolve, LONGEST_MS))
-  return (await admin.keys('*')).length
-}
-
-function onlyRedis(server: RedisServer): SharedStore {
-  const unused = () => {
-    throw new Error('the soak asks Redis itself')
-  }
-  return {
-    kind: 'redis',
-    settings: { type: 'redis', url: server.url },
-    open: unused,
-    dump: unused,
-    redis: [server],
-    get postgres() {
-      return unused()
-    },
-  }
 }

@@ -1,45 +1,56 @@
-/** `npm run soak -- --minutes 10`: prints what happened, and exits with 1 if something happened that must not. */
+/** `npm run soak -- --store postgres --minutes 10`: prints what happened; 1 if something happened that must not. */
 import { parseArgs } from 'node:util'
-import { noRedis } from '../support/redis-server.ts'
-import { type Sample, soak, tooManyKeys } from './run.ts'
+import { type Sample, type SoakReport, soak, tooManyKeys } from './run.ts'
 
 const { values } = parseArgs({
-  options: { minutes: { type: 'string', default: '10' }, users: { type: 'string', default: '8' } },
+  options: {
+    store: { type: 'string', default: 'redis' },
+    minutes: { type: 'string', default: '10' },
+    users: { type: 'string', default: '16' },
+    /** Does not wait in the end until every key has expired. */
+    quick: { type: 'boolean', default: false },
+  },
 })
+const { store } = values
 const seconds = Number(values.minutes) * 60
+const users = Number(values.users)
 const endings: (() => unknown)[] = []
-
-if (noRedis) {
-  console.error(noRedis)
-  process.exit(1)
-}
 /** The heap may differ so much between the first minute and the last: the load is random. */
 const TOLERANCE = 1.25
 
 try {
+  if (store !== 'redis' && store !== 'postgres') throw new Error('--store is redis or postgres')
   const report = await soak(
     { teardown: (end) => void endings.unshift(end as () => unknown) },
-    { seconds, users: Number(values.users), faultEveryMs: 15_000, sampleEveryMs: 10_000, untilExpired: true },
+    { store, seconds, users, faultEveryMs: 10_000, sampleEveryMs: 10_000, untilExpired: !values.quick },
   )
-  console.log(JSON.stringify(report, null, 2))
+  process.exitCode = typeof report === 'string' ? 1 : tell(report)
+} finally {
+  for (const end of endings) await end()
+}
+
+/** @returns the exit status. */
+function tell(report: SoakReport): 0 | 1 {
+  const { unexplained, ...figures } = report.sessions
+  console.log(JSON.stringify({ ...report, sessions: figures }, null, 2))
   // The caches fill in the first minute.
   const settled = report.samples.filter(({ atSeconds }) => atSeconds > Math.min(60, seconds / 3))
   const [first, last] = [settled.slice(0, 6), settled.slice(-6)].map(medianHeap) as [number, number]
   console.log(`heap after collection: ${mib(first)} MiB at first, ${mib(last)} MiB at last`)
-  const crowded = tooManyKeys(report.samples, Number(values.users))
+  for (const story of unexplained) console.log(`\nUNEXPLAINED: ${story.join('\n  ')}`)
+  console.log(`\n${figures.begun} sessions on ${store}, ${unexplained.length} of them ended without a reason`)
   const problems = [
+    ...(unexplained.length > 0 ? [`${unexplained.length} sessions ended without a reason`] : []),
     ...report.violations,
     ...report.eternalKeys.map((key) => `a key that never expires: ${key}`),
     ...(last > first * TOLERANCE ? ['the heap grew'] : []),
-    ...crowded.map(
-      ({ atSeconds, keys }) => `${keys} keys after ${atSeconds} s: more than the logins of the last minute`,
+    ...tooManyKeys(report.samples, users).map(
+      ({ atSeconds, keys }) => `${keys} keys after ${atSeconds} s: more than the logins of that time`,
     ),
     ...(report.keysLeft ? [`${report.keysLeft} keys are left`] : []),
   ]
   console.log(problems.length === 0 ? 'nothing that must not be' : problems.join('\n'))
-  process.exitCode = problems.length === 0 ? 0 : 1
-} finally {
-  for (const end of endings) await end()
+  return problems.length === 0 ? 0 : 1
 }
 
 function medianHeap(samples: readonly Sample[]): number {

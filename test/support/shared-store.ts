@@ -79,11 +79,7 @@ function inMemory(t: Owner): SharedStore {
   }
 }
 
-async function onRedis(
-  t: Owner,
-  kind: 'redis' | 'redis-cluster',
-  redisArgs: string[],
-): Promise<SharedStore> {
+async function onRedis(t: Owner, kind: 'redis' | 'redis-cluster', redisArgs: string[]): Promise<SharedStore> {
   const isCluster = kind === 'redis-cluster'
   const cluster = isCluster ? await startCluster() : undefined
   const servers = cluster?.servers ?? [await startRedis(redisArgs)]
