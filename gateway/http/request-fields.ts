@@ -1,5 +1,10 @@
 import { FieldRules } from './fields.ts'
 
+/** Fields of a request. */
+export const MAX_FIELDS = 100
+/** Of a request's target, names and values together. Node's HTTP/1.1 parser counts the same (`maxHeaderSize`). */
+export const MAX_HEADER_BYTES = 16 * 1024
+
 /**
  * What to do with a request field.
  * `pass`: to the upstream as it came · `drop`: never, silently · `hop`: never, and `Connection` may name it ·

@@ -8,6 +8,7 @@ import {
 } from 'node:http2'
 import type { ServerOptions } from 'node:https'
 import type { Http2Limits } from '../config/schemas/listen.ts'
+import { MAX_HEADER_BYTES } from '../http/request-fields.ts'
 import { LAST_CHANCE_MS } from './http1-connection.ts'
 import { Http2Request } from './http2-request.ts'
 import { Http2Response } from './http2-response.ts'
@@ -15,6 +16,14 @@ import { memoryConnection } from './memory-connection.ts'
 
 /** Node allows ten times as many before it ends the session. */
 const MAX_INVALID_FRAMES = 100
+
+/**
+ * A header that is larger than ours may be is read up to here, so that it can be answered with 431; the stream of one
+ * that is larger still is reset. Until a client acknowledges our settings, Node reads up to 16 MiB of each, most of
+ * it references to few bytes. The intake holds the limits that count (`RequestHeaders`).
+ */
+const READ_HEADER_BYTES = 8 * MAX_HEADER_BYTES
+const READ_FIELDS = 1000
 
 const HTTP1_SETTINGS = [
   'maxHeaderSize',
@@ -44,7 +53,8 @@ export function createHttp2Server(
     ...(Http1Response && { Http1ServerResponse: Http1Response as typeof ServerResponse }),
     allowHTTP1: true,
     noDelay: true,
-    settings: { maxConcurrentStreams, maxHeaderListSize: options.maxHeaderSize },
+    settings: { maxConcurrentStreams, maxHeaderListSize: READ_HEADER_BYTES },
+    maxHeaderListPairs: READ_FIELDS,
     maxSessionInvalidFrames: MAX_INVALID_FRAMES,
     Http2ServerRequest: Http2Request,
     Http2ServerResponse: Http2Response,

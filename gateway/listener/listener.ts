@@ -12,6 +12,7 @@ import Fastify, {
 import { readCertificate } from '../config/certificate.ts'
 import type { GatewayConfig } from '../config/schemas/gateway.ts'
 import type { Refusal } from '../http/refusals.ts'
+import { MAX_HEADER_BYTES } from '../http/request-fields.ts'
 import { newRequestId, requestIdOf } from '../http/request-id.ts'
 import { ALL_FEATURES, type NodeFeatures } from './assumptions.ts'
 import { claimConnection, Http1Connections, responseOn } from './http1-connection.ts'
@@ -21,7 +22,6 @@ import { Http2Response } from './http2-response.ts'
 import { createHttp2Server, Http2Sessions } from './http2-server.ts'
 import { type Answerable, answerRefusal, writeRefusal } from './problem-details.ts'
 
-const MAX_HEADER_BYTES = 16 * 1024
 /** Of a request to an endpoint. */
 export const BODY_LIMIT_BYTES = 16 * 1024
 const MAX_CHECK_INTERVAL_MS = 5000

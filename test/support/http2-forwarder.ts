@@ -43,8 +43,8 @@ export async function setUp(t: Test, own: Partial<Upstream> = {}, setup: Partial
     clients.push(one.session)
     return one
   }
-  const frames = async () => {
-    const one = await FrameClient.connect(port, certificate.cert)
+  const frames = async (acknowledges = true) => {
+    const one = await FrameClient.connect(port, certificate.cert, acknowledges)
     clients.push(one.socket)
     return one
   }

@@ -94,9 +94,12 @@ export const HEADERS = 1
 export const RST_STREAM = 3
 export const SETTINGS = 4
 export const GOAWAY = 7
+export const CONTINUATION = 9
 export const DATA = 0
 export const END_STREAM = 1
 export const END_HEADERS = 4
+/** Of a frame's payload, unless somebody allows more (RFC 9113 §4.2). */
+const MAX_FRAME = 16_384
 
 export interface Frame {
   readonly type: number
@@ -144,19 +147,30 @@ export class FrameClient {
     socket.on('data', (chunk: Buffer) => this.#take(chunk))
   }
 
-  static async connect(port: number, ca: string): Promise<FrameClient> {
+  /** @param acknowledges false: the settings of the server are never acknowledged (RFC 9113 §6.5.3). */
+  static async connect(port: number, ca: string, acknowledges = true): Promise<FrameClient> {
     const socket = connectTls({ port, host: '127.0.0.1', servername: HOST, ca, ALPNProtocols: ['h2'] })
     await once(socket, 'secureConnect')
     const client = new FrameClient(socket)
     socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
     socket.write(frameBytes(SETTINGS, 0, 0, Buffer.alloc(0)))
     await until(() => client.frames.some(({ type, flags }) => type === SETTINGS && flags === 0))
-    socket.write(frameBytes(SETTINGS, 1, 0, Buffer.alloc(0)))
+    if (acknowledges) socket.write(frameBytes(SETTINGS, 1, 0, Buffer.alloc(0)))
     return client
   }
 
   request(stream: number, fields: readonly (readonly [string, string])[], flags = END_STREAM): void {
-    this.socket.write(frameBytes(HEADERS, END_HEADERS | flags, stream, fieldBlock(fields)))
+    this.block(stream, fieldBlock(fields), flags)
+  }
+
+  /** A request by its field block, in one frame of HEADERS and as many of CONTINUATION as it takes. */
+  block(stream: number, block: Buffer, flags = END_STREAM): void {
+    for (let at = 0; at === 0 || at < block.length; at += MAX_FRAME) {
+      const isLast = at + MAX_FRAME >= block.length
+      const type = at === 0 ? HEADERS : CONTINUATION
+      const bits = (at === 0 ? flags : 0) | (isLast ? END_HEADERS : 0)
+      this.socket.write(frameBytes(type, bits, stream, block.subarray(at, at + MAX_FRAME)))
+    }
   }
 
   /** What became of a stream: the first RST_STREAM (its code), HEADERS, or GOAWAY that was received. */

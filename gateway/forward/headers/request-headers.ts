@@ -2,9 +2,13 @@ import type { IncomingMessage } from 'node:http'
 import type { FieldRules } from '../../http/fields.ts'
 import { asksForWebSocket, connectionOptions, removeFields } from '../../http/fields.ts'
 import type { Refusal } from '../../http/refusals.ts'
-import type { RequestFieldRule, RequestFieldUse } from '../../http/request-fields.ts'
+import {
+  MAX_FIELDS,
+  MAX_HEADER_BYTES,
+  type RequestFieldRule,
+  type RequestFieldUse,
+} from '../../http/request-fields.ts'
 
-const MAX_FIELDS = 100
 const MAX_REQUEST_ID_LENGTH = 64
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 
@@ -43,16 +47,20 @@ export class RequestHeaders {
   constructor(request: IncomingMessage, rules: FieldRules<RequestFieldRule>) {
     this.#rules = rules
     const { rawHeaders, httpVersion } = request
+    let bytes = request.url?.length ?? 0
     if (rawHeaders.length > MAX_FIELDS * 2) this.framing = 'head_too_large'
     if (httpVersion !== '1.1' && httpVersion !== '1.0') this.framing ??= 'http_version'
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const name = rawHeaders[i]!
       const value = rawHeaders[i + 1]!
+      bytes += name.length + value.length
       const rule = rules.of(name)
       if (rule.once !== 0) this.#once(rule)
       if (rule.use === 'pass') this.passed.push(name, value)
       else if (rule.use !== 'drop' && rule.use !== 'hop') this.#read(rule.use, value)
     }
+    // A parser of HTTP/2 holds no limit that its client has not acknowledged (RFC 9113 §6.5.3).
+    if (bytes >= MAX_HEADER_BYTES) this.framing = 'head_too_large'
     if (this.chunked && (httpVersion === '1.0' || this.contentLength !== -1)) this.framing ??= 'framing'
     const options = connectionOptions(this.#connection)
     if (options.length > 0) this.#dropNamed(options)

@@ -1,0 +1,88 @@
+/** HTTP/2 to clients (`listen.http2`): the limits of HTTP/1.1 hold, whatever the client has acknowledged. */
+
+import t from 'tap'
+import { fieldBlock } from '../../support/http2.ts'
+import { get, setUp } from '../../support/http2-forwarder.ts'
+import { until } from '../../support/wait.ts'
+
+const fields = (count: number, value: string) =>
+  Array.from({ length: count }, (_, n): [string, string] => [`x-${n}`, value])
+
+for (const acknowledges of [true, false]) {
+  const whose = acknowledges ? 'acknowledged' : 'not acknowledged'
+  t.test(`a header beyond the limits -> 431, settings ${whose} (RFC 9113 §10.5.1, H-20, H-34)`, async (t) => {
+    const { api, app, frames } = await setUp(t)
+    const statuses: number[] = []
+    app.server.on('request', (_request, response) =>
+      response.on('finish', () => statuses.push(response.statusCode)),
+    )
+    const wire = await frames(acknowledges)
+    const tooLarge = [
+      get(...fields(20, 'x'.repeat(1000))),
+      get(...fields(95, 'x'.repeat(200))),
+      get(...fields(99, '1')),
+      get(...fields(700, '1')),
+      get(['cookie', 'x'.repeat(10_000)], ['cookie', 'x'.repeat(10_000)]),
+      get(['x-a', 'x'.repeat(60_000)]),
+    ]
+    for (const [index, request] of tooLarge.entries()) {
+      const stream = 2 * index + 1
+      wire.request(stream, request)
+      t.equal(await wire.fate(stream), 'HEADERS')
+      await until(() => statuses.length === index + 1)
+    }
+    t.same(
+      statuses,
+      tooLarge.map(() => 431),
+    )
+    t.equal(api.requests.length, 0)
+    wire.request(101, get(...fields(90, 'x'.repeat(100))))
+    t.equal(await wire.fate(101), 'HEADERS')
+    t.equal(api.requests.length, 1, 'and what keeps to them is forwarded')
+  })
+}
+
+t.test('a few bytes that stand for many are no way round the limits (RFC 7541 §4, H-34)', async (t) => {
+  const { api, frames } = await setUp(t)
+  const wire = await frames(false)
+  const literal = fieldBlock([['x-bomb', 'x'.repeat(3900)]])
+  // With incremental indexing; from then on one byte says it all again.
+  literal[0] = 0x40
+  const references = Buffer.alloc(90, 0x80 | 62)
+  for (let stream = 1; stream < 100; stream += 2) {
+    const parts = stream === 1 ? [literal] : [references]
+    wire.block(stream, Buffer.concat([fieldBlock(get()), ...parts]))
+    t.equal(await wire.fate(stream), 'HEADERS')
+  }
+  t.equal(api.requests.length, 1, 'the one with the literal')
+})
+
+t.test('a header that is larger than may be read at all ends its stream (RFC 9113 §10.5.1)', async (t) => {
+  const { api, frames, client } = await setUp(t)
+  const wire = await frames()
+  wire.request(1, get(...fields(1100, '1')))
+  t.match(await wire.fate(1), /^RST_STREAM/)
+  const { ask } = await client()
+  t.equal((await ask({ ':path': '/api/a' })).status, 200)
+  t.equal(api.requests.length, 1)
+})
+
+t.test('who opens more streams than it may loses its connection (RFC 9113 §5.1.2)', async (t) => {
+  const { api, frames } = await setUp(t, {}, { http2: { maxConcurrentStreams: 3 } })
+  const wire = await frames()
+  api.respond = () => {}
+  for (const stream of [1, 3, 5]) wire.request(stream, get())
+  await until(() => api.requests.length === 3)
+  wire.request(7, get())
+  await until(() => wire.closed)
+  t.equal(api.requests.length, 3)
+})
+
+t.test('and opens none of them before it has acknowledged that limit (RFC 9113 §6.5.3, H-34)', async (t) => {
+  const { api, frames } = await setUp(t, {}, { http2: { maxConcurrentStreams: 3 } })
+  const wire = await frames(false)
+  api.respond = () => {}
+  for (const stream of [1, 3, 5, 7]) wire.request(stream, get())
+  t.match(await wire.fate(7), /^RST_STREAM/)
+  await until(() => api.requests.length === 3)
+})
