@@ -99,7 +99,7 @@ export class Intake {
     const target = raw.url ?? ''
     // After an ignored upgrade Node reads nothing that follows in the same piece; and a drain ends connections.
     if (headers.upgrade || this.#draining) closeAfter(response)
-    const refusal = headers.framing ?? refuseTarget(target) ?? refuseHost(headers.host, this.#hosts)
+    const refusal = headers.framing ?? this.#refuseTarget(target) ?? refuseHost(headers.host, this.#hosts)
     if (refusal !== null) {
       request.refuse(refusal)
       return
@@ -115,6 +115,11 @@ export class Intake {
       nameRequest(raw, request.id)
       this.#endpoints(raw, response)
     }
+  }
+
+  #refuseTarget(target: string): Refusal | null {
+    const refusal = refuseTarget(target)
+    return refusal === 'path_not_canonical' && this.#routes.allows(target) ? null : refusal
   }
 
   /** Method (405), then policy: a public route, or a session with every scope (401, 403, 400, 503). */

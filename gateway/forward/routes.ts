@@ -1,3 +1,4 @@
+import { refuseTarget, targetReadings } from '../http/request-target.ts'
 import type { UpstreamRoute } from './upstream/route.ts'
 
 /** What a path leads to: an upstream, an endpoint of the plugin's (`'endpoint'`), or nothing. */
@@ -33,6 +34,18 @@ export class Routes {
     const upstream = this.#upstreamOf(target)
     if (upstream !== undefined && !this.#shared.has(upstream)) return upstream
     return this.#endpoints.has(pathOf(target)) ? 'endpoint' : upstream
+  }
+
+  /**
+   * True if the path of a target is not canonical only for forms that its route allows (`upstreams[].paths`), and if it
+   * is canonical and leads to the same route however an upstream reads it. So a path that is judged by the policy of
+   * one prefix never becomes a path below a longer one (CVE-2026-6414, requirements H-08).
+   */
+  allows(target: string): boolean {
+    const route = this.#upstreamOf(target)
+    if (route === undefined || !(route.paths.encodedSlash || route.paths.matrixParameters)) return false
+    const leadsHere = (reading: string) => refuseTarget(reading) === null && this.find(reading) === route
+    return targetReadings(target, route.paths).every(leadsHere)
   }
 
   #upstreamOf(target: string): UpstreamRoute | undefined {

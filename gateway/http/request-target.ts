@@ -1,16 +1,22 @@
 import type { Refusal } from './refusals.ts'
 
 const MAX_TARGET_LENGTH = 8192
-/** No `;`, `\`, `#`, control or non-ASCII character; every `%` begins an escape. */
-const PATH = /^\/(?:[A-Za-z0-9\-._~!$&'()*+,=:@/]|%[0-9A-Fa-f]{2})*$/
-/** Escapes of unreserved characters, `/`, `\`, `.`, `%` and controls: a second spelling of some other path. */
-const SECOND_SPELLING = /%(?:2[DEF5]|3[0-9]|4[1-9A-F]|5[0-9ACF]|6[1-9A-F]|7[0-9AEF]|[01][0-9A-F])/i
+/**
+ * No `;`, `\`, `#`, control or non-ASCII character; every `%` begins an escape. Of what RFC 3986 does not allow, the
+ * characters that browsers and HTTP clients send as they are.
+ */
+const PATH = /^\/(?:[A-Za-z0-9\-._~!$&'()*+,=:@/[\]|^{}"`]|%[0-9A-Fa-f]{2})*$/
+/**
+ * Escapes of unreserved characters, `/`, `\` and controls: a second spelling of some other path. `%25` is the only
+ * spelling of a percent sign, and nothing here decodes.
+ */
+const SECOND_SPELLING = /%(?:2[DEF]|3[0-9]|4[1-9A-F]|5[0-9ACF]|6[1-9A-F]|7[0-9AEF]|[01][0-9A-F])/i
 const DOT_SEGMENT = /\/\.{1,2}(?:\/|$)/
 const QUERY = /^[\x21\x22\x24-\x7e]*$/
 
 /**
  * Accepts a request target only in origin-form and canonical spelling, so that policy, routing and the upstream
- * can all work with the same bytes.
+ * can all work with the same bytes. `%2F` and `;` are refused here, and allowed by a route (`Routes.allows`).
  *
  * @param target as received, e.g. `/api/orders?page=2`.
  * @returns why it is refused, or null.
@@ -35,6 +41,39 @@ function isUtf8(path: string): boolean {
   } catch {
     return false
   }
+}
+
+/** Forms of a path that some upstreams need and others take for another path. */
+export interface PathForms {
+  /** `%2F`, as in `/@scope%2Fname`. */
+  readonly encodedSlash: boolean
+  /** `;`, as in `/cars;colour=red`. */
+  readonly matrixParameters: boolean
+}
+
+/**
+ * The targets without these forms that an upstream may read a target as: with `%2F` decoded or not, with parameters
+ * removed or not, in either order. A form that is not allowed stays, so that `refuseTarget` refuses its reading.
+ *
+ * Source: RFC 3986 §3.3, Java Servlet 6.0 §3.5.2 (path parameters are removed, then the segments are decoded).
+ */
+export function targetReadings(target: string, allowed: PathForms): string[] {
+  const queryAt = target.indexOf('?')
+  const path = queryAt === -1 ? target : target.slice(0, queryAt)
+  const query = queryAt === -1 ? '' : target.slice(queryAt)
+  const { encodedSlash, matrixParameters } = allowed
+  const decoded = (text: string) => (encodedSlash ? text.replace(/%2f/gi, '/') : text)
+  const removed = (text: string) => (matrixParameters ? text.replace(/;[^/]*/g, '') : text)
+  // Neither form means anything: other characters that mean nothing stand for them.
+  const plainSlash = (text: string) => (encodedSlash ? text.replace(/%2f/gi, '%20') : text)
+  const plainParameters = (text: string) => (matrixParameters ? text.replaceAll(';', ',') : text)
+  return [
+    plainParameters(plainSlash(path)),
+    plainParameters(decoded(path)),
+    removed(plainSlash(path)),
+    removed(decoded(path)),
+    decoded(removed(path)),
+  ].map((reading) => reading + query)
 }
 
 /**

@@ -29,6 +29,7 @@ export function upstream(own: Partial<Upstream> & Pick<Upstream, 'target'>): Ups
     public: false,
     scopes: [],
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    paths: { encodedSlash: false, matrixParameters: false },
     credentials: 'provider-token',
     identityHeaders: {},
     cookies: { request: [], response: [] },

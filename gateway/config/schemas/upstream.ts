@@ -33,6 +33,24 @@ export const UpstreamSchema = Type.Object(
           'http(s) origin and an optional base path; upstream path = target path + (path − prefix). Of several, the one with the fewest requests under way is asked; one that cannot be reached is left alone for 1 to 30 s.',
       },
     ),
+    paths: Type.Optional(
+      Type.Object(
+        {
+          encodedSlash: Type.Optional(
+            Type.Boolean({ default: false, description: '%2F, as in /@scope%2Fname.' }),
+          ),
+          matrixParameters: Type.Optional(
+            Type.Boolean({ default: false, description: '; as in /cars;colour=red.' }),
+          ),
+        },
+        {
+          ...closed,
+          default: {},
+          description:
+            'Forms that are refused elsewhere. A path that could be read as one of another prefix still is.',
+        },
+      ),
+    ),
     connections: Type.Optional(
       Type.Integer({
         minimum: 1,
@@ -135,7 +153,10 @@ export type WebSocketOptions = Readonly<Required<Static<typeof WebSocketSchema>>
 
 /** One upstream, complete: every default filled, every rule of `rules/upstream.ts` kept. */
 export type Upstream = Readonly<
-  Omit<Input, 'target' | 'cookies' | 'timeouts' | 'methods' | 'scopes' | 'identityHeaders' | 'websocket'> & {
+  Omit<
+    Input,
+    'target' | 'cookies' | 'timeouts' | 'paths' | 'methods' | 'scopes' | 'identityHeaders' | 'websocket'
+  > & {
     /** Origins and the same path. */
     target: string | readonly string[]
     scopes: readonly string[]
@@ -145,6 +166,7 @@ export type Upstream = Readonly<
     identityHeaders: Readonly<Record<string, string>>
     cookies: Readonly<Record<'request' | 'response', readonly string[]>>
     timeouts: Readonly<Required<Input['timeouts']>>
+    paths: Readonly<Required<Input['paths']>>
     websocket: WebSocketOptions | false
   }
 >

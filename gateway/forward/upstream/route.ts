@@ -1,5 +1,6 @@
 import type { Session } from '../../../plugin/index.ts'
 import type { Upstream } from '../../config/schemas/gateway.ts'
+import type { PathForms } from '../../http/request-target.ts'
 import type { OpenStreams } from '../exchange/open-streams.ts'
 import { PublicRoute } from '../policy.ts'
 import { Target, Targets } from './targets.ts'
@@ -23,6 +24,7 @@ export class UpstreamRoute {
   readonly base: string
   /** What `base` is called outside. */
   readonly publicBase: string
+  readonly paths: PathForms
   readonly methods: ReadonlySet<string>
   /** The Allow field of a 405. */
   readonly allow: string
@@ -65,6 +67,7 @@ export class UpstreamRoute {
     this.hostnames = new Set(urls.map(({ hostname }) => hostname))
     this.base = urls[0]!.pathname.replace(/\/$/, '')
     this.publicBase = publicUrl + this.prefix
+    this.paths = upstream.paths
     this.methods = new Set(methods.includes('GET') ? [...methods, 'HEAD'] : methods)
     this.allow = [...this.methods].join(', ')
     this.scopes = upstream.scopes

@@ -74,6 +74,7 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
         public: false,
         scopes: [],
         methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+        paths: { encodedSlash: false, matrixParameters: false },
         credentials: 'provider-token',
         identityHeaders: {},
         cookies: { request: [], response: [] },

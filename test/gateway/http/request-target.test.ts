@@ -42,13 +42,13 @@ const refusedPaths = {
   'an encoded tilde': '/api/%7e',
   'an encoded slash': '/api/%2fadmin',
   'an encoded backslash': '/api/%5cadmin',
-  'an encoded percent sign': '/api/%2561',
   'an encoded NUL': '/api/%00',
   'an encoded line feed': '/api/%0a',
   'an encoded DEL': '/api/%7f',
   'an over-long slash': '/api/%c0%af',
   'an over-long dot': '/api/%c0%ae',
   'a UTF-8 sequence cut short': '/api/%c3',
+  'a less-than sign': '/api/<a>',
   'an encoded surrogate': '/api/%ed%a0%80',
 }
 
@@ -119,8 +119,8 @@ t.test('the check is linear (K-02)', async (t) => {
 })
 
 const segment = fc.oneof(
-  fc.stringMatching(/^[A-Za-z0-9\-_~!$&'()*+,=:@]{1,8}$/),
-  fc.constantFrom('%20', '%c3%a4', '%E2%82%AC', 'a%3Ab', '...', '.a', 'a.'),
+  fc.stringMatching(/^[A-Za-z0-9\-_~!$&'()*+,=:@[\]|^{}"`]{1,8}$/),
+  fc.constantFrom('%20', '%c3%a4', '%E2%82%AC', 'a%3Ab', '50%25', '%252F', '%5B0%5D', '...', '.a', 'a.'),
 )
 const acceptedTarget = fc
   .tuple(fc.array(segment, { maxLength: 5 }), fc.boolean(), fc.option(fc.stringMatching(/^[!-"$-~]{0,20}$/)))
@@ -149,14 +149,16 @@ t.test(
 t.test('an accepted path is what a lenient URL parser would make of it too (H-08, SC-08)', async (t) => {
   const anything = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 40 }),
-    fc.string({ unit: fc.constantFrom(...'/.%2ef5c0\\;?#a'), maxLength: 20 }),
+    fc.string({ unit: fc.constantFrom(...'/.%2ef5c0\\;?#a[]|^{}"`'), maxLength: 20 }),
   )
   const property = fc.property(anything, (tail) => {
     const target = `/${tail}`
     if (refuseTarget(target) !== null) return true
-    // Resolves dot segments, also encoded ones, and turns backslashes.
+    // Resolves dot segments, also encoded ones, and turns backslashes. It encodes what browsers send as it is.
     const url = new URL(`http://upstream.example${target}`)
-    return url.host === 'upstream.example' && url.pathname === target.split('?', 1)[0]
+    const path = url.pathname.replace(/%(?:22|5[Ee]|60|7[BCDbcd])/g, decodeURIComponent)
+    const sent = target.split('?', 1)[0]!.replace(/%(?:22|5[Ee]|60|7[BCDbcd])/g, decodeURIComponent)
+    return url.host === 'upstream.example' && path === sent
   })
   t.doesNotThrow(() => fc.assert(property, { numRuns: 5000 }))
 })

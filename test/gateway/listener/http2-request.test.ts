@@ -41,6 +41,18 @@ t.test('a request is forwarded as one of HTTP/1.1 would be (RFC 9113 §8.2.3, §
   )
 })
 
+t.test('a path arrives byte for byte, and one that is not canonical not at all (H-08)', async (t) => {
+  const { api, client } = await setUp(t, { paths: { encodedSlash: true, matrixParameters: true } })
+  const { ask } = await client()
+  const path = '/a[0]|^{}"`/50%25/@scope%2Fname;v=1'
+  t.equal((await ask({ ':path': `/api${path}` })).status, 200)
+  t.equal(api.requests[0]?.requestLine, `GET ${path} HTTP/1.1`)
+  for (const refused of ['/api/..;/a', '/api/a%2F..%2Fb', '/api/%2e%2e/a', '/api\\a']) {
+    t.equal((await ask({ ':path': refused })).status, 400, refused)
+  }
+  t.equal(api.requests.length, 1)
+})
+
 t.test('the crumbs of Cookie are one field again (RFC 9113 §8.2.3)', async (t) => {
   const { api, client } = await setUp(t, { cookies: { request: ['a', 'b'], response: [] } })
   const { ask } = await client()
