@@ -14,6 +14,7 @@ import { completeStore } from './rules/store.ts'
 import { completeTls } from './rules/tls.ts'
 import { type UpstreamInput, upstreamProblems } from './rules/upstream.ts'
 import { completeUpstream, upstreamWarnings } from './rules/upstream-defaults.ts'
+import { completeTrust } from './rules/upstream-trust.ts'
 import { type GatewayConfig, type GatewayInput, GatewaySchema } from './schemas/gateway.ts'
 import type { DefaultedStore } from './schemas/store.ts'
 import { readSecrets } from './secrets.ts'
@@ -75,13 +76,19 @@ export function completeConfig(values: unknown, context: ConfigContext = {}): Co
   if (tls) problems.push(...tls.problems)
   if (isSound('allowedHosts')) problems.push(...allowedHostProblems(input.allowedHosts))
   if (isSound('trustProxy')) problems.push(...trustProxyProblems(input.trustProxy))
-  if (isSound('routePrefix') && Array.isArray(input.upstreams)) {
-    const checkable = [...input.upstreams.entries()].filter(([index]) => isSound('upstreams', index))
-    problems.push(...upstreamProblems(new Map(checkable), input.routePrefix))
-  }
+  const checkable = new Map(
+    (Array.isArray(input.upstreams) ? [...input.upstreams.entries()] : []).filter(([index]) =>
+      isSound('upstreams', index),
+    ),
+  )
+  if (isSound('routePrefix')) problems.push(...upstreamProblems(checkable, input.routePrefix))
+  const trust = completeTrust(checkable, folderOf)
+  problems.push(...trust.problems)
   if (problems.length > 0 || !plugin.config || !store?.config) return failed
 
-  const upstreams = input.upstreams.map(completeUpstream)
+  const upstreams = input.upstreams.map((upstream, index) =>
+    completeUpstream(upstream, trust.files.get(index)),
+  )
   const config: GatewayConfig = {
     plugin: plugin.config,
     store: store.config,
@@ -101,6 +108,7 @@ export function completeConfig(values: unknown, context: ConfigContext = {}): Co
       ...(context.warnings ?? []),
       ...secrets.warnings,
       ...(tls?.warnings ?? []),
+      ...trust.warnings,
       ...upstreamWarnings(upstreams, input.clients),
     ],
   }

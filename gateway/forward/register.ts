@@ -8,21 +8,17 @@ import { acceptUpgrades } from '../listener/http1-upgrade.ts'
 import { OpenStreams } from './exchange/open-streams.ts'
 import { Intake, type IntakeOptions } from './intake.ts'
 import { Routes } from './routes.ts'
-import { UpstreamRoute } from './upstream/route.ts'
+import { type RouteOptions, UpstreamRoute } from './upstream/route.ts'
 
-export type ForwardingOptions = Pick<
-  IntakeOptions,
-  'publicUrl' | 'allowedHosts' | 'trustProxy' | 'minUploadBytesPerSecond'
-> & {
-  readonly upstreams: readonly Upstream[]
-  /** What of Node's inside holds (`tryNode`). Default: all. */
-  readonly features?: NodeFeatures
-  /** Once it is aborted, every answer is the last of its connection. */
-  readonly leaving?: AbortSignal | undefined
-  /** A body that came along with its header goes on as it is. For benchmarks: false sends every body as a stream. */
-  readonly sendsWholeBodies?: boolean
-  readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'preflightHeaders' | 'onSessionEnd'>
-}
+export type ForwardingOptions = Pick<IntakeOptions, 'publicUrl' | 'allowedHosts' | 'trustProxy'> &
+  RouteOptions & {
+    readonly upstreams: readonly Upstream[]
+    /** What of Node's inside holds (`tryNode`). Default: all. */
+    readonly features?: NodeFeatures
+    /** Once it is aborted, every answer is the last of its connection. */
+    readonly leaving?: AbortSignal | undefined
+    readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'preflightHeaders' | 'onSessionEnd'>
+  }
 
 /**
  * Lets the requests of the instance's server in: each is checked by the intake, and goes to an upstream or to one of its own routes.

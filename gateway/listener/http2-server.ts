@@ -24,6 +24,8 @@ const MAX_INVALID_FRAMES = 100
  */
 const READ_HEADER_BYTES = 8 * MAX_HEADER_BYTES
 const READ_FIELDS = 1000
+/** More than a field of a response takes beside its name and value, in nghttp2's estimate. */
+const RESPONSE_OVERHEAD = 3
 
 const HTTP1_SETTINGS = [
   'maxHeaderSize',
@@ -41,10 +43,12 @@ const HTTP1_SETTINGS = [
  * Node and nghttp2 bound the rest: resets (1000 at once, 33 a second), refused streams, CONTINUATION, SETTINGS and
  * PING frames, memory. Source: RFC 9113 §10.5, requirements H-34.
  * @param options of the HTTP/1.1 server.
+ * @param responseHeaderBytes what an upstream may send at most.
  */
 export function createHttp2Server(
   options: ServerOptions & Required<Pick<ServerOptions, (typeof HTTP1_SETTINGS)[number]>>,
   { maxConcurrentStreams }: Http2Limits,
+  responseHeaderBytes = 0,
 ): Server {
   const { IncomingMessage: Http1Request, ServerResponse: Http1Response, ...http1 } = options
   const server = createSecureServer({
@@ -55,6 +59,7 @@ export function createHttp2Server(
     noDelay: true,
     settings: { maxConcurrentStreams, maxHeaderListSize: READ_HEADER_BYTES },
     maxHeaderListPairs: READ_FIELDS,
+    maxSendHeaderBlockLength: RESPONSE_OVERHEAD * responseHeaderBytes + MAX_HEADER_BYTES,
     maxSessionInvalidFrames: MAX_INVALID_FRAMES,
     Http2ServerRequest: Http2Request,
     Http2ServerResponse: Http2Response,

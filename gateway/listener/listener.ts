@@ -60,6 +60,7 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions)
     ServerResponse: features.has('coalesced responses') ? CoalescedResponse : ServerResponse,
     IncomingMessage: requestClass(config, features),
   }
+  const responseHeaderBytes = Math.max(0, ...config.upstreams.map((one) => one.responseHeaderBytes))
   const offersHttp2 =
     http2 !== false && features.has('http2 messages') && features.has('http1 settings of the http2 server')
   const app = Fastify({
@@ -67,7 +68,7 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions)
     serverFactory: () => {
       if (!tls) return createServer(server)
       const secure = { ...server, ...readCertificate(tls), handshakeTimeout: headersMs }
-      return offersHttp2 ? createHttp2Server(secure, http2) : createTlsServer(secure)
+      return offersHttp2 ? createHttp2Server(secure, http2, responseHeaderBytes) : createTlsServer(secure)
     },
     ...(tls && { https: {} }),
     logger,

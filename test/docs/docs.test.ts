@@ -1,15 +1,18 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { stringify } from 'yaml'
 import { loadConfig } from '../../gateway/config/load.ts'
+import { selfSigned } from '../support/certificate.ts'
+import { minimal } from '../support/gateway-config.ts'
 import { optionsPage } from '../support/options-page.ts'
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 const readme = read('README.md')
 /** The code blocks of a language, in order. */
-const blocks = (language: string) =>
-  [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
+const blocks = (language: string, page = readme) =>
+  [...page.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
     .filter((match) => match[1] === language)
     .map((match) => match[2]!)
 
@@ -43,6 +46,22 @@ t.test("the README's configuration is valid as it stands", async (t) => {
     writeFileSync(file, blocks('yaml')[0]! + store)
     const { config } = loadConfig({ file })
     t.match(store, `type: ${config.store.type}`)
+  }
+})
+
+t.test('the upstreams of the routing guide are valid as they stand (H-08, H-13, Q-07)', async (t) => {
+  const { cert, key } = selfSigned('gateway.test')
+  const folder = t.testdir({ 'orders-ca.pem': cert, 'gateway.pem': cert, 'gateway.key': key })
+  chmodSync(join(folder, 'gateway.key'), 0o600)
+  const examples = blocks('yaml', read('docs/routing.md'))
+  t.equal(examples.length, 3)
+  for (const example of examples) {
+    const upstreams = example.startsWith('upstreams:') ? example : `upstreams:\n${example}`
+    const file = join(folder, 'gateway.yaml')
+    writeFileSync(file, stringify(minimal()) + upstreams)
+    const { config } = loadConfig({ file })
+    t.same(config.warnings, [])
+    t.ok(config.upstreams.length > 0)
   }
 })
 

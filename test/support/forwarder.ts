@@ -29,6 +29,7 @@ export function upstream(own: Partial<Upstream> & Pick<Upstream, 'target'>): Ups
     public: false,
     scopes: [],
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    host: 'upstream',
     paths: { encodedSlash: false, matrixParameters: false },
     credentials: 'provider-token',
     identityHeaders: {},
@@ -42,6 +43,7 @@ export function upstream(own: Partial<Upstream> & Pick<Upstream, 'target'>): Ups
     retry: false,
     timeouts: { connectMs: 1000, headersMs: 5000, idleMs: 5000 },
     bodyLimitBytes: 1000,
+    responseHeaderBytes: 65_536,
     ...own,
   }
 }

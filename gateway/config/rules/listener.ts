@@ -60,9 +60,14 @@ function proxyProblem(entry: string): string | undefined {
   return length === '0' ? 'trusts every address there is' : undefined
 }
 
-/** Values of the `Host` header: a host and perhaps a port. */
+/** True for a value of the `Host` field: a host and perhaps a port. */
+export function isHost(host: string): boolean {
+  return HOST.test(host) && URL.canParse(`http://${host}`)
+}
+
+/** Values of the `Host` field. */
 export function allowedHostProblems(hosts: readonly string[]): ConfigProblem[] {
   return hosts.flatMap((host, index) =>
-    HOST.test(host) ? [] : [{ path: ['allowedHosts', index], problem: 'must be host or host:port' }],
+    isHost(host) ? [] : [{ path: ['allowedHosts', index], problem: 'must be host or host:port' }],
   )
 }

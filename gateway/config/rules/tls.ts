@@ -32,14 +32,15 @@ export function completeTls(
   }
   try {
     const { cert } = readCertificate(files)
-    return { files, problems, warnings: warningsOf(files, cert) }
+    return { files, problems, warnings: certificateWarnings(files, cert) }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     return { files: undefined, problems: [...problems, ...error.problems], warnings: [] }
   }
 }
 
-function warningsOf({ certFile, keyFile }: CertificateFiles, cert: Buffer): string[] {
+/** What can be used, but should not be left as it is. @param cert what `certFile` holds. */
+export function certificateWarnings({ certFile, keyFile }: CertificateFiles, cert: Buffer): string[] {
   const { validTo } = new X509Certificate(cert)
   const warnings: string[] = []
   if (Date.parse(validTo) < Date.now()) warnings.push(`${certFile} has expired: ${validTo}`)

@@ -1,13 +1,20 @@
 import Value from 'typebox/value'
+import type { TrustFiles } from '../certificate.ts'
 import type { Upstream } from '../schemas/gateway.ts'
 import { type WebSocketOptions, WebSocketSchema } from '../schemas/upstream.ts'
 import type { UpstreamInput } from './upstream.ts'
 
-/** Fills the defaults that depend on other keys, and writes everything in its one form. */
-export function completeUpstream(upstream: UpstreamInput): Upstream {
+/**
+ * Fills the defaults that depend on other keys, and writes everything in its one form.
+ *
+ * @param files of `completeTrust`.
+ */
+export function completeUpstream(upstream: UpstreamInput, files: TrustFiles | undefined): Upstream {
   const methods = upstream.methods ?? (upstream.public ? ['GET'] : ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])
   return {
     ...upstream,
+    ...files,
+    host: upstream.host.toLowerCase(),
     target:
       typeof upstream.target === 'string' ? plainTarget(upstream.target) : upstream.target.map(plainTarget),
     // HEAD is GET without its body (RFC 9110 §9.3.2).

@@ -1,9 +1,9 @@
 import { isBindingCookie } from '../../../plugin/api/internal.ts'
 import type { ConfigProblem } from '../../../plugin/index.ts'
 import { isReservedField } from '../../http/request-fields.ts'
-import { refuseTarget } from '../../http/request-target.ts'
 import type { Upstream } from '../schemas/gateway.ts'
 import type { WebSocketOptions } from '../schemas/upstream.ts'
+import { checkTargets, type Report } from './upstream-target.ts'
 
 /** An upstream with the schema's defaults. */
 export type UpstreamInput = Omit<Upstream, DependentDefault | 'websocket'> &
@@ -11,12 +11,9 @@ export type UpstreamInput = Omit<Upstream, DependentDefault | 'websocket'> &
 
 type DependentDefault = 'methods' | 'credentials' | 'connectionsPerSession'
 
-type Report = (problem: string, ...path: (string | number)[]) => void
-
 /** Whole segments of unreserved characters (RFC 3986 §2.3), which have one spelling only (requirements H-08). */
 const PREFIX = /^(\/[A-Za-z0-9._~-]+)+$/
 const DOT_SEGMENT = /\/\.{1,2}(\/|$)/
-const TARGET = /^https?:\/\/[^/?#@\\]+(\/[^?#]*)?$/
 /** RFC 9110 §5.6.2, without `_`: names with it are dropped from every request (requirements H-12). */
 const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^`|~-]+$/
 const COOKIE_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/
@@ -36,7 +33,7 @@ export function upstreamProblems(
     if (prefixes.has(upstream.prefix)) report('is the prefix of another upstream too', 'prefix')
     prefixes.add(upstream.prefix)
     checkPrefix(upstream.prefix, routePrefix, report)
-    checkTargets(upstream.target, report)
+    checkTargets(upstream, report)
     checkPolicy(upstream, report)
     checkIdentityHeaders(upstream.identityHeaders, report)
     checkCookies(upstream.cookies, report)
@@ -53,37 +50,6 @@ function checkPrefix(prefix: string, routePrefix: string, report: Report): void 
   }
   for (const own of [routePrefix, '/.well-known']) {
     if (prefix === own || prefix.startsWith(`${own}/`)) report(`is inside of ${own}, which is ours`, 'prefix')
-  }
-}
-
-function checkTargets(target: Upstream['target'], report: Report): void {
-  if (typeof target === 'string') {
-    checkTarget(target, report)
-    return
-  }
-  const seen = new Set<string>()
-  for (const [index, one] of target.entries()) {
-    checkTarget(one, (problem, ...path) => report(problem, ...path, index))
-    if (!URL.canParse(one)) continue
-    const { origin, pathname } = new URL(one)
-    if (seen.has(origin)) report('is there twice', 'target', index)
-    seen.add(origin)
-    if (URL.canParse(target[0]!) && new URL(target[0]!).pathname !== pathname) {
-      report('must have the same path as the first one', 'target', index)
-    }
-  }
-}
-
-function checkTarget(target: string, report: Report): void {
-  if (!TARGET.test(target) || !URL.canParse(target)) {
-    report('must be an http or https URL without credentials, query and fragment', 'target')
-    return
-  }
-  const path = target.replace(/^https?:\/\/[^/]+/, '')
-  if (path !== '' && refuseTarget(path) !== null) {
-    report('must have a path in its plain form: no dot segments, //, ; or needless escapes', 'target')
-  } else if (path.length > 1 && path.endsWith('/')) {
-    report('must not end with a slash: the rest of the path is put behind it and begins with one', 'target')
   }
 }
 

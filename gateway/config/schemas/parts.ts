@@ -20,6 +20,9 @@ export const secretFile = (key: string) =>
     }),
   )
 
+/** A PEM file. */
+export const pemFile = (description: string) => Type.Optional(Type.String({ minLength: 1, description }))
+
 /** Where a listener listens. */
 export const address = (host: string, port: number) => ({
   host: Type.Optional(

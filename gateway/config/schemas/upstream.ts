@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox'
-import { closed, milliseconds, strings } from './parts.ts'
+import { closed, milliseconds, pemFile, strings } from './parts.ts'
 
 /** How WebSocket connections are forwarded. */
 export const WebSocketSchema = Type.Object(
@@ -30,9 +30,22 @@ export const UpstreamSchema = Type.Object(
       [Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })],
       {
         description:
-          'http(s) origin and an optional base path; upstream path = target path + (path − prefix). Of several, the one with the fewest requests under way is asked; one that cannot be reached is left alone for 1 to 30 s.',
+          'http(s) origin and an optional base path, or unix:/run/orders.sock, or unix:/run/orders.sock:/base; upstream path = target path + (path − prefix). Of several, the one with the fewest requests under way is asked; one that cannot be reached is left alone for 1 to 30 s.',
       },
     ),
+    host: Type.Optional(
+      Type.String({
+        minLength: 1,
+        default: 'upstream',
+        description:
+          "The Host that the upstream gets. upstream: its own (localhost for unix:); public: publicUrl's; else this host or host:port. A certificate is always compared with the target's own name.",
+      }),
+    ),
+    caFile: pemFile(
+      'PEM: who may have issued the certificate of this upstream, in the place of all public authorities. Relative to the configuration file.',
+    ),
+    clientCertFile: pemFile('PEM: our certificate for this upstream, then the intermediate ones.'),
+    clientKeyFile: pemFile('PEM: its private key.'),
     paths: Type.Optional(
       Type.Object(
         {
@@ -142,11 +155,22 @@ export const UpstreamSchema = Type.Object(
     bodyLimitBytes: Type.Optional(
       Type.Integer({ minimum: 0, default: 10_485_760, description: 'Of a request.' }),
     ),
+    responseHeaderBytes: Type.Optional(
+      Type.Integer({
+        minimum: 1024,
+        maximum: 1_048_576,
+        default: 65_536,
+        description:
+          'Of an answer: a larger header is a 502. Each connection to the upstream may hold as much.',
+      }),
+    ),
   },
   closed,
 )
 
-type Input = Required<Static<typeof UpstreamSchema>>
+type Declared = Static<typeof UpstreamSchema>
+type TrustKey = 'caFile' | 'clientCertFile' | 'clientKeyFile'
+type Input = Required<Omit<Declared, TrustKey>> & Pick<Declared, TrustKey>
 
 /** @see WebSocketSchema */
 export type WebSocketOptions = Readonly<Required<Static<typeof WebSocketSchema>>>
@@ -157,7 +181,7 @@ export type Upstream = Readonly<
     Input,
     'target' | 'cookies' | 'timeouts' | 'paths' | 'methods' | 'scopes' | 'identityHeaders' | 'websocket'
   > & {
-    /** Origins and the same path. */
+    /** Origins or sockets, and the same path. */
     target: string | readonly string[]
     scopes: readonly string[]
     /** HEAD is among them wherever GET is. */

@@ -48,7 +48,7 @@ export class UpstreamRequest implements Applicant {
     this.#fields = fields
     this.#owner = owner
     this.#target = route.targets.pick()
-    fields.push('host', this.#target.authority)
+    fields.push('host', this.#target.host)
     this.#handler = new UndiciHandler(owner)
   }
 
@@ -110,7 +110,7 @@ export class UpstreamRequest implements Applicant {
         return UpstreamError.connecting(error)
       this.leave(false)
       this.#target = this.#route.targets.pick()
-      this.#fields[this.#fields.length - 1] = this.#target.authority
+      this.#fields[this.#fields.length - 1] = this.#target.host
     } else if (!mayRepeat || !this.#connection?.wasLostIdle || !isConnectionLost(error))
       return UpstreamError.from(error)
     this.#handler = new UndiciHandler(this.#owner)

@@ -27,6 +27,7 @@ export function upstreamFields(
     'x-request-id',
     id,
   )
+  if (route.forwardedPrefix !== '') fields.push('x-forwarded-prefix', route.forwardedPrefix)
   if (headers.acceptsTrailers) fields.push('te', 'trailers')
   if (headers.cookie !== undefined) {
     const cookie = allowedCookies(headers.cookie, route.requestCookies)

@@ -1,9 +1,15 @@
 import { buildConnector, Client, type Dispatcher } from 'undici'
+import type { Trust } from '../../config/certificate.ts'
 import type { Upstream } from '../../config/schemas/gateway.ts'
+import type { TargetAddress } from '../../http/target-address.ts'
 import { type AnswerHeads, followAnswers } from './answer-heads.ts'
 
 /** What of the configuration is about each connection. */
-export type ConnectionSettings = Pick<Upstream, 'timeouts' | 'connectionMaxAgeMs'>
+export type ConnectionSettings = Pick<Upstream, 'timeouts' | 'connectionMaxAgeMs' | 'responseHeaderBytes'> &
+  Partial<Pick<TargetAddress, 'socketPath'>> & {
+    /** Whose certificates are trusted, and our own. Default: the public authorities', and none. */
+    readonly trust?: Trust
+  }
 
 /** What all connections of a target have in common. */
 export class Connecting {
@@ -13,17 +19,37 @@ export class Connecting {
   readonly connect: buildConnector.connector
   readonly headersTimeout: number
   readonly bodyTimeout: number
+  readonly maxHeaderSize: number
 
   /** @param now a clock that never goes back, in milliseconds. */
-  constructor(origin: string, { timeouts, connectionMaxAgeMs }: ConnectionSettings, now: () => number) {
+  constructor(origin: string, settings: ConnectionSettings, now: () => number) {
+    const { timeouts, connectionMaxAgeMs, responseHeaderBytes } = settings
     this.origin = origin
     this.maxAgeMs = connectionMaxAgeMs
     this.now = now
     this.headersTimeout = timeouts.headersMs
     this.bodyTimeout = timeouts.idleMs
+    this.maxHeaderSize = responseHeaderBytes
     // One for all, because it remembers their TLS sessions.
-    this.connect = buildConnector({ allowH2: false, timeout: timeouts.connectMs })
+    this.connect = connectorTo(settings)
   }
+}
+
+/**
+ * What opens the connections to one target. Its authorities and our certificate are used for this target alone
+ * (requirements Q-07).
+ *
+ * undici takes the name for TLS from the Host field, which may be ours or any (`upstreams[].host`). Without that name it
+ * takes the one of the origin, so that a certificate is compared with the target's own (RFC 9110 §4.3.4).
+ */
+function connectorTo({ timeouts, socketPath, trust }: ConnectionSettings): buildConnector.connector {
+  const connect = buildConnector({
+    allowH2: false,
+    timeout: timeouts.connectMs,
+    ...trust,
+    ...(socketPath !== undefined && { socketPath }),
+  })
+  return (options, callback) => connect({ ...options, servername: '' }, callback)
 }
 
 /** Of whom a connection is, while it is in use. */
@@ -43,28 +69,36 @@ export class Connection<Share extends Holder = Holder> {
   holder: Share | null = null
   /** What it carries stays open, and does not count as a request. */
   isStream = false
-  readonly #client: Client
+  #client: Client
   readonly #connecting: Connecting
   #heads: AnswerHeads | null = null
   #openedAt = 0
 
   constructor(connecting: Connecting) {
     this.#connecting = connecting
-    const { origin, connect, headersTimeout, bodyTimeout } = connecting
+    this.#client = this.#makeClient()
+  }
+
+  #makeClient(): Client {
+    const { origin, connect, headersTimeout, bodyTimeout, maxHeaderSize, now } = this.#connecting
     // Fixed to one origin, no interceptor: nothing is retried, cached, shared between requests, redirected or
     // decompressed (F-11, H-21, H-23, H-24).
-    this.#client = new Client(origin, {
+    return new Client(origin, {
       pipelining: 1,
       allowH2: false,
       headersTimeout,
       bodyTimeout,
+      maxHeaderSize,
       connect: (options, callback) =>
         connect(options, (...[error, socket]: buildConnector.CallbackArgs) => {
           // On an error undici calls back without a second argument.
-          if (!socket) callback(error as Error, null)
-          else {
+          if (!socket) {
+            // After a certificate of another name undici's client takes requests and does nothing with them.
+            this.#client = this.#makeClient()
+            callback(error as Error, null)
+          } else {
             this.#heads = followAnswers(socket)
-            this.#openedAt = connecting.now()
+            this.#openedAt = now()
             callback(null, socket)
           }
         }),

@@ -1,13 +1,18 @@
 import type { Session } from '../../../plugin/index.ts'
+import { readTrust } from '../../config/certificate.ts'
 import type { Upstream } from '../../config/schemas/gateway.ts'
 import type { PathForms } from '../../http/request-target.ts'
+import { targetAddress } from '../../http/target-address.ts'
 import type { OpenStreams } from '../exchange/open-streams.ts'
 import { PublicRoute } from '../policy.ts'
 import { Target, Targets } from './targets.ts'
 
-/** How the bodies of requests are taken, at every route. */
-export interface BodyOptions {
+/** What all routes have in common. */
+export interface RouteOptions {
+  /** Host values that are served besides the public URL's. */
+  readonly allowedHosts?: readonly string[]
   readonly minUploadBytesPerSecond: number
+  /** A body that came along with its header goes on as it is. For benchmarks: false sends every body as a stream. */
   readonly sendsWholeBodies?: boolean
 }
 
@@ -20,10 +25,14 @@ export class UpstreamRoute {
   /** Of its targets. */
   readonly origins: ReadonlySet<string>
   readonly hostnames: ReadonlySet<string>
+  /** Our own: the public URL, and what is served besides it. */
+  readonly publicOrigins: ReadonlySet<string>
   /** Path of every target, without a trailing slash. */
   readonly base: string
   /** What `base` is called outside. */
   readonly publicBase: string
+  /** What the upstream can put in front of its paths, so that they lead back here; `''`: nothing is missing. */
+  readonly forwardedPrefix: string
   readonly paths: PathForms
   readonly methods: ReadonlySet<string>
   /** The Allow field of a 405. */
@@ -52,21 +61,29 @@ export class UpstreamRoute {
   /** What tells this upstream who is calling, prepared once for each session (`upstream-fields.ts`). */
   readonly preparedFields = new WeakMap<Session, readonly string[]>()
 
-  /** @param publicUrl our origin, e.g. `https://api.example.com`. */
+  /** @param publicUrl our origin, e.g. `https://api.example.com`. @throws ConfigError for files that cannot be used. */
   constructor(
     upstream: Upstream,
     publicUrl: string,
     streams: OpenStreams,
-    { minUploadBytesPerSecond, sendsWholeBodies = true }: BodyOptions,
+    { allowedHosts = [], minUploadBytesPerSecond, sendsWholeBodies = true }: RouteOptions,
   ) {
     const { prefix, target, timeouts, methods } = upstream
-    const urls = [target].flat().map((one) => new URL(one))
+    const addresses = [target].flat().map((one) => targetAddress(one)!)
+    const { host: publicHost, protocol } = new URL(publicUrl)
     this.name = prefix
     this.prefix = prefix.replace(/\/$/, '')
-    this.origins = new Set(urls.map(({ origin }) => origin))
-    this.hostnames = new Set(urls.map(({ hostname }) => hostname))
-    this.base = urls[0]!.pathname.replace(/\/$/, '')
+    this.origins = new Set(addresses.map(({ origin }) => origin))
+    this.hostnames = new Set(addresses.map(({ hostname }) => hostname))
+    this.publicOrigins = new Set(
+      [publicHost, ...allowedHosts].map((host) => new URL(`${protocol}//${host}`).origin),
+    )
+    this.base = addresses[0]!.base
     this.publicBase = publicUrl + this.prefix
+    // An upstream whose paths end in the same way says that end itself.
+    this.forwardedPrefix = this.prefix.endsWith(this.base)
+      ? this.prefix.slice(0, this.prefix.length - this.base.length)
+      : this.prefix
     this.paths = upstream.paths
     this.methods = new Set(methods.includes('GET') ? [...methods, 'HEAD'] : methods)
     this.allow = [...this.methods].join(', ')
@@ -81,7 +98,12 @@ export class UpstreamRoute {
     this.minUploadBytesPerSecond = minUploadBytesPerSecond
     this.connectMs = timeouts.connectMs
     this.idleMs = timeouts.idleMs
-    this.targets = new Targets(urls.map((url) => new Target(url, upstream)))
+    const options = {
+      ...upstream,
+      host: upstream.host === 'public' ? publicHost : upstream.host,
+      trust: readTrust(upstream, ['upstreams', prefix]),
+    }
+    this.targets = new Targets(addresses.map((address) => new Target(address, options)))
     this.retries = upstream.retry
     this.websocket = upstream.websocket
     this.streams = streams

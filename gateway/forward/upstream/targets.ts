@@ -1,3 +1,5 @@
+import type { Upstream } from '../../config/schemas/gateway.ts'
+import type { TargetAddress } from '../../http/target-address.ts'
 import { type ConnectionLimits, Connections } from './connections.ts'
 
 /** How long a target that could not be reached is left alone: doubled each time it fails again. */
@@ -6,18 +8,28 @@ const BACKOFF_MAX_MS = 30_000
 
 /** One server of an upstream: its connections, its load, and whether it can be reached. */
 export class Target {
-  /** Its own Host value. */
+  /** What it is called in the log: its own authority, or its socket. */
   readonly authority: string
+  /** The Host value that it gets. */
+  readonly host: string
   readonly connections: Connections
   readonly #now: () => number
   #failures = 0
   #retryAt = 0
 
-  /** @param now a clock that never goes back, in milliseconds. */
-  constructor({ origin, host }: URL, limits: ConnectionLimits, now = () => performance.now()) {
+  /**
+   * @param options `host`: what it is called in requests; `upstream`: by its own name.
+   * @param now a clock that never goes back, in milliseconds.
+   */
+  constructor(
+    { origin, host, socketPath }: Pick<TargetAddress, 'origin' | 'host'> & Partial<TargetAddress>,
+    options: ConnectionLimits & Pick<Upstream, 'host'>,
+    now = () => performance.now(),
+  ) {
     this.#now = now
-    this.authority = host
-    this.connections = new Connections(origin, limits, now)
+    this.authority = socketPath === undefined ? host : `unix:${socketPath}`
+    this.host = options.host === 'upstream' ? host : options.host
+    this.connections = new Connections(origin, { ...options, socketPath }, now)
   }
 
   /** When it may be asked again; 0 for a target that can be reached. */

@@ -47,6 +47,7 @@ const ourRequest = new Set([
   'x-forwarded-for',
   'x-forwarded-proto',
   'x-forwarded-host',
+  'x-forwarded-prefix',
   'x-request-id',
   'x-subject',
 ])

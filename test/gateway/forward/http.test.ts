@@ -72,6 +72,7 @@ t.test(
       'x-forwarded-proto: https',
       `x-forwarded-host: ${HOST}`,
       `x-request-id: ${requestId}`,
+      'x-forwarded-prefix: /api',
       'authorization: Bearer provider-token',
       'x-auth-subject: alice',
     ])

@@ -138,7 +138,7 @@ const badAnswers: Readonly<Record<string, Responder>> = {
   'an upgrade nobody asked for': raw(
     'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n',
   ),
-  'a header without end': raw(`HTTP/1.1 200 OK\r\nx-a: ${'a'.repeat(40_000)}\r\n`),
+  'a header without end': raw(`HTTP/1.1 200 OK\r\nx-a: ${'a'.repeat(80_000)}\r\n`),
 }
 
 t.test('an upstream that answers nonsense -> 502 without detail (CWE-209, H-25, H-27)', async (t) => {

@@ -1,7 +1,7 @@
 /** HTTP/2 to clients (`listen.http2`): the limits of HTTP/1.1 hold, whatever the client has acknowledged. */
 
 import t from 'tap'
-import { fieldBlock } from '../../support/http2.ts'
+import { fieldBlock, fieldOf } from '../../support/http2.ts'
 import { get, setUp } from '../../support/http2-forwarder.ts'
 import { until } from '../../support/wait.ts'
 
@@ -85,4 +85,14 @@ t.test('and opens none of them before it has acknowledged that limit (RFC 9113 Â
   for (const stream of [1, 3, 5, 7]) wire.request(stream, get())
   t.match(await wire.fate(7), /^RST_STREAM/)
   await until(() => api.requests.length === 3)
+})
+
+t.test('a large header of an upstream arrives over HTTP/2 too (H-25)', async (t) => {
+  const { api, client } = await setUp(t)
+  const { ask } = await client()
+  const lines = Array.from({ length: 60 }, (_, n) => `x-${n}: ${'v'.repeat(980)}\r\n`).join('')
+  api.respond = (socket) => socket.write(`HTTP/1.1 200 OK\r\n${lines}content-length: 2\r\n\r\nok`)
+  const answer = await ask({ ':path': '/api/a' })
+  t.equal(answer.status, 200)
+  t.equal(fieldOf(answer, 'x-59')?.length, 980)
 })

@@ -35,6 +35,7 @@ t.test('a request is forwarded as one of HTTP/1.1 would be (RFC 9113 §8.2.3, §
       'x-forwarded-for: 127.0.0.1',
       'x-forwarded-proto: https',
       `x-forwarded-host: ${HOST}`,
+      'x-forwarded-prefix: /api',
       'te: trailers',
       'authorization: Bearer provider-token',
     ],

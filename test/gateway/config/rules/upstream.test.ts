@@ -181,3 +181,48 @@ t.test('upstream rules: identity headers and cookies (H-12, H-15, H-17, Appendix
     /cookies\.response\[1\]: is a cookie of ours/,
   ])
 })
+
+t.test('upstream rules: targets that are sockets (unix:)', async (t) => {
+  const refused = [
+    'unix:',
+    'unix:api.sock',
+    'unix://host/api.sock/',
+    'unix:/run/',
+    'unix:/run/api.sock:v1',
+    'unix:/run/api.sock:/v1/',
+    'unix:/run/api.sock:/a/../b',
+    'unix:/run/api.sock?a',
+    `unix:/${'a'.repeat(107)}`,
+  ]
+  for (const target of refused) {
+    const problems = problemsOf(file(t, { ...minimal(), upstreams: [{ ...upstream, target }] }))
+    matchAll(t, problems, [/upstreams\[0\]\.target: /], `target ${target}`)
+  }
+  for (const target of [
+    'unix:/run/api.sock',
+    'unix:///run/api.sock',
+    'unix:/run/api.sock:/v1',
+    'unix:/a b.sock:/',
+  ]) {
+    t.same(problemsOf(file(t, { ...minimal(), upstreams: [{ ...upstream, target }] })), [], target)
+  }
+  const several = (...target: string[]) =>
+    problemsOf(file(t, { ...minimal(), upstreams: [{ ...upstream, target }] }))
+  t.same(several('unix:/a.sock', 'unix:/b.sock', 'http://h'), [])
+  matchAll(t, several('unix:/a.sock', 'unix:///a.sock', 'http://h/v1'), [
+    /target\[1\]: is there twice$/,
+    /target\[2\]: must have the same path as the first one$/,
+  ])
+})
+
+t.test('upstream rules: the Host that an upstream gets (H-13)', async (t) => {
+  const completed = (host: string) =>
+    load(file(t, { ...minimal(), upstreams: [{ ...upstream, host }] })).config.upstreams[0]?.host
+  for (const host of ['upstream', 'public', 'orders.example', 'Orders:8080', '[::1]:80']) {
+    t.equal(completed(host), host.toLowerCase())
+  }
+  for (const host of ['a/b', 'http://a', 'a@b', 'a b', 'a:', 'a:99999', '[:::]', 'a\r\nx: y', '']) {
+    const problems = problemsOf(file(t, { ...minimal(), upstreams: [{ ...upstream, host }] }))
+    matchAll(t, problems, [/upstreams\[0\]\.host: /], `host ${host}`)
+  }
+})
