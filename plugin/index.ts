@@ -6,7 +6,7 @@ import fp from 'fastify-plugin'
 import { plugin } from './plugin.ts'
 
 export type { Pkce, SessionSummary } from './api/pkce.ts'
-export type { AuditEvent, AuditEventName, AuditEvents } from './grant/audit.ts'
+export type { AuditEvent, AuditEventName, AuditEventOf, AuditEvents } from './grant/audit-events.ts'
 export { logSerializers } from './http/log.ts'
 export { OAuthError, ProviderError, type Reason } from './oauth/errors.ts'
 export {

@@ -8,7 +8,7 @@ import { revokeRoute } from './endpoints/revoke.ts'
 import type { Services } from './endpoints/services.ts'
 import { tokenRoute } from './endpoints/token/token.ts'
 import { userinfoRoute } from './endpoints/userinfo.ts'
-import { Audit } from './grant/audit.ts'
+import { Audit, createLoggedSubject } from './grant/audit.ts'
 import { Credentials } from './grant/credentials.ts'
 import { Grants } from './grant/grants.ts'
 import { isRelayedTokenInUse } from './grant/relayed-tokens.ts'
@@ -105,6 +105,6 @@ function build(app: FastifyInstance, options: ResolvedOptions): Services {
     }),
     sessions: new SessionResolver(options, grants, seals),
     transactions: new Transactions(limits, lifetimes.transactionSeconds * 1000),
-    audit: new Audit(app.log),
+    audit: new Audit(app.log, createLoggedSubject(options)),
   }
 }

@@ -19,7 +19,7 @@ export async function endSession(
     const ended = stored && (await grants.end(stored, 'administrator'))
     if (!ended) continue
     count++
-    audit.record('session.ended', { grantId: ended.id, clientId: ended.clientId, reason: 'administrator' })
+    audit.record('session.ended', { grant: ended, reason: 'administrator' })
   }
   return count
 }

@@ -1,5 +1,5 @@
 import type { onRequestHookHandler } from 'fastify'
-import type { AuditEvents } from '../grant/audit.ts'
+import type { AuditEvents } from '../grant/audit-events.ts'
 import type { CorsRequest } from '../http/cors.ts'
 import type { ProtectedRequest } from '../session/authenticate.ts'
 import type { Session } from '../session/session.ts'

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import { type AuditEventName, correlationId } from '../grant/audit.ts'
+import { correlationId } from '../grant/audit.ts'
 import type { AuthorizingGrant, Grant } from '../grant/grant.ts'
 import type { StoredGrant } from '../grant/grants.ts'
 import { deriveTransactionSecrets } from '../grant/transaction-secrets.ts'
@@ -84,7 +84,10 @@ async function findTransactionOfBrowser(
 
 /** What the grant becomes, and who is told what about it: the app, or nobody but the browser. */
 type Outcome = { readonly next: Grant } & (
-  | { readonly refused: Reason; readonly event: AuditEventName }
+  | {
+      readonly refused: Reason
+      readonly event: `callback.${'refused' | 'browser_mismatch' | 'iss_mismatch'}`
+    }
   | { readonly client: RegisteredClient; readonly code: string }
   | { readonly client: RegisteredClient; readonly error: string; readonly detail: string }
 )
@@ -136,11 +139,12 @@ function issueCode(
 
 function sendOutcome(
   { audit, options }: Services,
-  { id, clientId, redirectUri, state }: AuthorizingGrant,
+  grant: AuthorizingGrant,
   outcome: Outcome,
   reply: FastifyReply,
 ): FastifyReply {
   const { request } = reply
+  const { redirectUri, state } = grant
   const iss = options.publicUrl
   if ('code' in outcome) {
     return sendAuthorizationResponse(
@@ -150,11 +154,11 @@ function sendOutcome(
     )
   }
   if ('refused' in outcome) {
-    audit.record(outcome.event, { request, grantId: id, clientId, reason: outcome.refused })
+    audit.record(outcome.event, { request, grant, reason: outcome.refused })
     throw new OAuthError(outcome.refused)
   }
-  request.log.info({ grant: correlationId(id), providerError: outcome.detail }, 'the provider refused')
-  audit.record('callback.refused', { request, grantId: id, clientId })
+  request.log.info({ grant: correlationId(grant.id), providerError: outcome.detail }, 'the provider refused')
+  audit.record('callback.refused', { request, grant })
   return sendAuthorizationResponse(
     reply,
     { client: outcome.client, redirectUri },

@@ -34,8 +34,7 @@ export async function endGrantByHandle(
     throw error
   })
   if (ended?.status !== 'active') return
-  const { id: grantId, clientId } = ended
-  services.audit.record('session.ended', { request, grantId, clientId, reason })
+  services.audit.record('session.ended', { request, grant: ended, reason })
   revokeAtProvider(services, ended, presented)
 }
 

@@ -1,57 +1,15 @@
 import { hash } from 'node:crypto'
 import { EventEmitter } from 'node:events'
-import type { Reason } from '../oauth/errors.ts'
-import type { EndReason } from './transitions.ts'
-
-/** The audit trail's vocabulary (requirements J-04). */
-export type AuditEventName =
-  | 'authorize.refused'
-  | 'callback.refused'
-  | 'callback.browser_mismatch'
-  | 'callback.iss_mismatch'
-  | 'code.duplicate'
-  | 'code.replay'
-  | 'code.mismatch'
-  | 'code.verifier_mismatch'
-  | 'refresh.reuse'
-  | 'session.activated'
-  | 'session.refreshed'
-  | 'session.ended'
-  | 'session.unreadable'
-  | 'client.auth_failed'
-  | 'forward.denied'
-  | 'store.unavailable'
-  | 'provider.error'
-
-/** One line of the audit trail. Holds no credential: `grant` is a correlation id that opens nothing. */
-export interface AuditEvent {
-  readonly event: AuditEventName
-  /** ISO 8601. */
-  readonly time: string
-  readonly reason?: Reason | EndReason
-  readonly clientId?: string
-  readonly grant?: string
-  readonly requestId?: string
-  readonly address?: string
-}
-
-/** What it returns counts only if it is a promise that rejects. */
-type Listener = (event: AuditEvent) => unknown
-
-/**
- * Those who listen to the audit trail. Nobody but `Audit` can add to it. A listener that throws, or rejects, is the
- * listener's bug: it fails no request and ends no process.
- */
-export interface AuditEvents {
-  /** `'*'` hears every event. */
-  on(name: AuditEventName | '*', listener: Listener): AuditEvents
-  off(name: AuditEventName | '*', listener: Listener): AuditEvents
-}
+import type { ResolvedOptions } from '../options/resolved.ts'
+import { deriveKey, expandKey } from '../secrets/hkdf.ts'
+import type { AuditEvent, AuditEventName, AuditEvents, AuditedGrant, AuditFacts } from './audit-events.ts'
 
 /** Where lines of the log go: any logger of Fastify's is one. */
 export interface AuditLog {
   info(fields: object, message: string): void
   warn(fields: object, message: string): void
+  /** What is in each of its lines anyway. pino has it. */
+  bindings?(): object
 }
 
 /** What an event tells of its request: any `FastifyRequest` is one. */
@@ -62,47 +20,67 @@ export interface AuditedRequest {
   readonly log: AuditLog
 }
 
+type Listener = (event: AuditEvent) => unknown
+type LoggedSubject = (subject: string) => string | undefined
+
 /** Records one event: to the log of the request, if there is one, and to the listeners. */
 export class Audit {
   readonly events: AuditEvents = {
-    on: (name, listener) => {
-      this.#emitter.on(name, listener)
+    on: (name: string, listener: (event: never) => unknown) => {
+      this.#emitter.on(name, listener as Listener)
       return this.events
     },
-    off: (name, listener) => {
-      this.#emitter.off(name, listener)
+    off: (name: string, listener: (event: never) => unknown) => {
+      this.#emitter.off(name, listener as Listener)
       return this.events
     },
   }
+  /** How a log line names a subject; undefined: not at all. */
+  readonly loggedSubject: LoggedSubject
   readonly #emitter = new EventEmitter()
   readonly #log: AuditLog
 
-  constructor(log: AuditLog) {
+  constructor(log: AuditLog, loggedSubject: LoggedSubject = () => undefined) {
     this.#log = log
+    this.loggedSubject = loggedSubject
   }
 
-  record(
-    event: AuditEventName,
-    about: {
-      request?: AuditedRequest | undefined
-      grantId?: string | undefined
-      clientId?: string | undefined
-      reason?: Reason | EndReason | undefined
-    },
+  record<Name extends AuditEventName>(
+    event: Name,
+    about: AuditFacts[Name] & { readonly request?: AuditedRequest | undefined },
   ): void {
-    const line: AuditEvent = {
+    const { request, grant, reason, clientId } = about as Partial<AuditFacts['forward.denied']> &
+      Partial<AuditFacts['authorize.refused']> & { readonly request?: AuditedRequest }
+    const told = {
+      ...(reason && { reason }),
+      ...(clientId !== undefined && { clientId }),
+      ...(grant && { clientId: grant.clientId, grant: correlationId(grant.id) }),
+    }
+    this.#write(event, told, grant, request)
+    const context = request && { requestId: request.id, address: request.ip }
+    const { id: grantId, subject } = grant ?? {}
+    this.#emit({
       event,
       time: new Date().toISOString(),
-      ...(about.reason && { reason: about.reason }),
-      ...(about.clientId !== undefined && { clientId: about.clientId }),
-      ...(about.grantId && { grant: correlationId(about.grantId) }),
-      ...(about.request && { requestId: about.request.id, address: about.request.ip }),
+      ...told,
+      ...(grantId !== undefined && { grantId }),
+      ...(subject !== undefined && { subject }),
+      ...context,
+    } as AuditEvent)
+  }
+
+  #write(event: AuditEventName, told: object, grant?: AuditedGrant, request?: AuditedRequest): void {
+    const log = request?.log ?? this.#log
+    const subject = grant?.subject === undefined ? undefined : this.loggedSubject(grant.subject)
+    const line = {
+      event,
+      ...told,
+      ...(subject !== undefined && { subject }),
+      // A request's own logger may say it already, and JSON with one name twice is read differently by everybody.
+      ...(request && !('requestId' in (log.bindings?.() ?? {})) && { requestId: request.id }),
+      ...(request && { address: request.ip }),
     }
-    const log = about.request?.log ?? this.#log
-    // The log has its own time, and would otherwise name the field twice.
-    const { time: _, ...fields } = line
-    log[ALARMS.has(event) ? 'warn' : 'info'](fields, event)
-    this.#emit(line)
+    log[ALARMS.has(event) ? 'warn' : 'info'](line, event)
   }
 
   #emit(event: AuditEvent): void {
@@ -140,3 +118,19 @@ const ALARMS = new Set<AuditEventName>([
 export function correlationId(grantId: string): string {
   return hash('sha256', `correlation\0${grantId}`, 'hex').slice(0, 8)
 }
+
+/**
+ * How log lines name a subject: by 8 hexadecimal digits of an HMAC under a key of ours, because the hash of an address
+ * or a number could be found by trying; or as it is; or not at all (J-04).
+ */
+export function createLoggedSubject({
+  log,
+  secrets,
+}: Pick<ResolvedOptions, 'log' | 'secrets'>): LoggedSubject {
+  if (log.subject === 'none') return () => undefined
+  if (log.subject === 'plain') return (subject) => subject.slice(0, SUBJECT_MAX)
+  const key = deriveKey(secrets[0]!, Buffer.alloc(0), Buffer.from('fastify-pkce subject in logs'))
+  return (subject) => expandKey(key, Buffer.from(subject)).toString('hex').slice(0, 8)
+}
+
+const SUBJECT_MAX = 256

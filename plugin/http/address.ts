@@ -1,5 +1,26 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import { normalizeIP } from '@fastify/rate-limit'
+import type { FastifyBaseLogger } from 'fastify'
+
+const warned = new WeakSet<object>()
+
+/**
+ * Says once in a log that `X-Forwarded-For` is ignored. Behind a proxy that is not trusted all users have one address,
+ * and share its limits.
+ *
+ * @param address of the peer. Source: requirements J-05.
+ */
+export function warnOfUntrustedProxy(
+  log: Pick<FastifyBaseLogger, 'warn'>,
+  address: string | undefined,
+): void {
+  if (warned.has(log)) return
+  warned.add(log)
+  log.warn(
+    { address },
+    'X-Forwarded-For came from an address that trustProxy does not name, and is ignored. If that is your proxy, name it in trustProxy: until then all its users count as one, and share one limit.',
+  )
+}
 
 /** How a socket that takes both versions writes an IPv4 address (RFC 4291 §2.5.5.2). */
 const MAPPED = '::ffff:'

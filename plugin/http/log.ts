@@ -10,17 +10,26 @@ import { StoreError } from '../stores/store.ts'
 export const logSerializers = { req: serializeRequest, err: serializeError }
 
 const PATH_MAX = 256
+/** Where a query begins, or what somebody has encoded who meant one: `/callback%3Fcode=…` is a path with a code in it. */
+const QUERY_BEGINS = /[?#;=&]|%(?:3[fbd]|2[356])/i
+/** As long as a credential. A UUID is shorter, and so is a SHA-256 in hexadecimal digits. */
+const CREDENTIAL_LIKE = /[^/]{65,}/g
 const TEXT_MAX = 1024
 
 function serializeRequest(request: FastifyRequest): Record<string, unknown> {
-  const url = request.raw.url ?? ''
-  const end = url.search(/[?#]/)
-  return {
-    method: request.method,
-    // An absolute-form target may name credentials.
-    ...(url.startsWith('/') && { path: (end === -1 ? url : url.slice(0, end)).slice(0, PATH_MAX) }),
-    remoteAddress: request.ip,
-  }
+  const path = loggedPath(request.raw.url ?? '')
+  return { method: request.method, ...(path !== undefined && { path }), remoteAddress: request.ip }
+}
+
+/**
+ * The path of a request target, as far as it may be in a log: without a query, and with `*` for each segment that
+ * could be a credential. Undefined where there is none: an absolute-form target may name credentials.
+ */
+export function loggedPath(target: string): string | undefined {
+  if (!target.startsWith('/')) return undefined
+  const end = target.search(QUERY_BEGINS)
+  const path = end === -1 ? target : target.slice(0, end)
+  return path.replaceAll(CREDENTIAL_LIKE, '*').slice(0, PATH_MAX)
 }
 
 function serializeError(error: unknown): Record<string, unknown> {

@@ -1,6 +1,7 @@
 import formbody from '@fastify/formbody'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { OAuthError } from '../oauth/errors.ts'
+import { warnOfUntrustedProxy } from './address.ts'
 import { type FailureAudit, sendErrorResponse } from './error-response.ts'
 import { unparsedForm } from './route.ts'
 
@@ -25,6 +26,7 @@ export async function secureScope(scope: FastifyInstance, audit: FailureAudit): 
   // These hooks, and those of the routes, take a callback: a promise for each would cost more than what they do.
   scope.addHook('onRequest', (request, reply, done) => {
     limitBodyTime(request, reply)
+    if (isForwardedByStranger(request)) warnOfUntrustedProxy(scope.log, request.ip)
     const isTooLong = (request.raw.url ?? '').length > URL_LIMIT_BYTES
     done(isTooLong ? new OAuthError('url_too_long') : undefined)
   })
@@ -37,6 +39,11 @@ export async function secureScope(scope: FastifyInstance, audit: FailureAudit): 
     done(null, payload)
   })
   scope.setErrorHandler((error: unknown, _request, reply) => sendErrorResponse(audit, error, reply))
+}
+
+/** With an address that Fastify does not believe: it shows the peer's own. */
+function isForwardedByStranger({ headers, ip, socket }: FastifyRequest): boolean {
+  return headers['x-forwarded-for'] !== undefined && ip === socket.remoteAddress
 }
 
 /** On every response, errors included (C-19, A-22, B-12). */

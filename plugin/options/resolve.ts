@@ -33,6 +33,7 @@ export function resolveOptions({ store: given, ...plain }: PkceOptions): Resolve
     lifetimes: freezeData(options.lifetimes),
     limits: freezeData(options.limits),
     rateLimit: freezeData(options.rateLimit),
+    log: freezeData(options.log),
     warnings,
   })
 }

@@ -51,6 +51,7 @@ export interface ResolvedOptions {
   readonly tokens: NonNullable<Options['tokens']>
   readonly lifetimes: Readonly<Required<NonNullable<Options['lifetimes']>>>
   readonly limits: Readonly<Required<NonNullable<Options['limits']>>>
+  readonly log: Readonly<Required<NonNullable<Options['log']>>>
   readonly rateLimit: { readonly authorize: RateLimitGroup; readonly token: RateLimitGroup } | false
   /** What an operator should hear at start: every option that weakens security. */
   readonly warnings: readonly string[]

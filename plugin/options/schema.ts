@@ -283,6 +283,20 @@ export const OptionsSchema = Type.Object(
         { default: {}, description: 'By address (v6: /64). false: off, with a warning.' },
       ),
     ),
+    log: Type.Optional(
+      Type.Object(
+        {
+          subject: Type.Optional(
+            Type.Enum(['hash', 'plain', 'none'], {
+              default: 'hash',
+              description:
+                'How log lines name the user. hash: 8 hexadecimal digits, the same in all lines until the first of `secrets` changes; plain: `sub` as the provider has it; none: not at all.',
+            }),
+          ),
+        },
+        { ...closed, default: {} },
+      ),
+    ),
   },
   closed,
 )

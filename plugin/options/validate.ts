@@ -13,9 +13,9 @@ export type PlainOptions = Omit<PkceOptions, 'store'>
 
 /** The options with every default, but for those that follow from others. */
 export type CompleteOptions = Required<
-  Omit<PlainOptions, 'provider' | 'clients' | 'lifetimes' | 'limits' | 'rateLimit'>
+  Omit<PlainOptions, 'provider' | 'clients' | 'lifetimes' | 'limits' | 'rateLimit' | 'log'>
 > &
-  Pick<ResolvedOptions, 'lifetimes' | 'limits' | 'rateLimit'> & {
+  Pick<ResolvedOptions, 'lifetimes' | 'limits' | 'rateLimit' | 'log'> & {
     provider: ResolvedProvider
     clients: RegisteredClient[]
   }

@@ -34,47 +34,58 @@ export function createAuthenticate(
   realm: string,
 ): Authenticate {
   return function authenticate(request, scopes = NO_SCOPES) {
+    let session: Session | Promise<Session>
     try {
-      const session = sessions.resolve(bearerToken(request.raw.rawHeaders, request.raw.url ?? ''))
-      return session instanceof Promise
-        ? awaitSession(session, request, scopes)
-        : requireScopes(session, scopes)
+      session = sessions.resolve(bearerToken(request.raw.rawHeaders, request.raw.url ?? ''))
     } catch (error) {
-      throw refusal(error, request, scopes)
+      throw refusal(error, request)
     }
+    return session instanceof Promise
+      ? awaitSession(session, request, scopes)
+      : requireScopes(session, request, scopes)
   }
 
   async function awaitSession(
-    session: Promise<Session>,
+    resolving: Promise<Session>,
     request: ProtectedRequest,
     scopes: readonly string[],
   ): Promise<Session> {
-    try {
-      return requireScopes(await session, scopes)
-    } catch (error) {
-      throw refusal(error, request, scopes)
+    const session = await resolving.catch((error: unknown) => {
+      throw refusal(error, request)
+    })
+    return requireScopes(session, request, scopes)
+  }
+
+  function requireScopes(session: Session, request: ProtectedRequest, scopes: readonly string[]): Session {
+    for (const scope of scopes) {
+      if (session.scope.includes(scope)) continue
+      const { grantId: id, clientId, subject } = session
+      audit.record('forward.denied', {
+        request,
+        grant: { id, clientId, subject },
+        reason: 'scope_insufficient',
+      })
+      throw challenged(new OAuthError('scope_insufficient'), scopes)
     }
+    return session
   }
 
   /** Recorded, and with its challenge; an outage of the store is a 503, never "not signed in". */
-  function refusal(error: unknown, request: ProtectedRequest, scopes: readonly string[]): unknown {
+  function refusal(error: unknown, request: ProtectedRequest): unknown {
     if (error instanceof StoreError) {
       audit.record('store.unavailable', { request })
       return new OAuthError('store_unavailable', { cause: error })
     }
     if (!(error instanceof OAuthError) || error.statusCode >= 500) return error
-    const { reason, cause, message: description } = error
+    const { reason } = error
     if (ALARMING.has(reason)) audit.record('session.unreadable', { request, reason })
     audit.record('forward.denied', { request, reason })
-    const scope = reason === 'scope_insufficient' ? scopes : undefined
+    return challenged(error)
+  }
+
+  function challenged(error: OAuthError, scope?: readonly string[]): OAuthError {
+    const { reason, cause, message: description } = error
     const header = challenge(realm, { error: error.error, description, scope })
     return new OAuthError(reason, { cause, headers: { 'www-authenticate': header } })
   }
-}
-
-function requireScopes(session: Session, scopes: readonly string[]): Session {
-  for (const scope of scopes) {
-    if (!session.scope.includes(scope)) throw new OAuthError('scope_insufficient')
-  }
-  return session
 }

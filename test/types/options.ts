@@ -54,7 +54,13 @@ export async function register(app: FastifyInstance): Promise<void> {
     request.pkceSession.subject = 'somebody else'
     return { subject: request.pkceSession.subject }
   })
-  app.pkce.events.on('code.replay', (event) => event.grant?.length)
+  app.pkce.events.on(
+    'code.replay',
+    (event) => event.grant.length + event.subject.length + event.reason.length,
+  )
+  // @ts-expect-error a refused authorization request has no session yet
+  app.pkce.events.on('authorize.refused', (event) => event.subject.length)
+  app.pkce.events.on('session.ended', ({ reason }) => reason === 'revoked')
   app.pkce.events.on('*', (event) => event.requestId).off('*', () => undefined)
   // @ts-expect-error listeners only: nobody but the plugin can add to the audit trail
   app.pkce.events.emit('code.replay')

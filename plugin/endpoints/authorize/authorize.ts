@@ -77,7 +77,11 @@ async function beginTransaction(
   } catch (error) {
     transactions.finish(id)
     if (!(error instanceof ProviderError)) throw error
-    services.audit.record('provider.error', { request, grantId: id, reason: error.reason })
+    services.audit.record('provider.error', {
+      request,
+      grant: { id, clientId: verified.client.clientId },
+      reason: error.reason,
+    })
     throw new OAuthError(error.reason, { redirectTo: verified })
   }
 }

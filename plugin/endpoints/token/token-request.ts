@@ -1,7 +1,6 @@
-import type { AuditEventName, AuditedRequest, AuditLog } from '../../grant/audit.ts'
-import type { EndReason } from '../../grant/transitions.ts'
+import type { AuditedRequest, AuditLog } from '../../grant/audit.ts'
+import type { AuditEventName, AuditFacts } from '../../grant/audit-events.ts'
 import type { RegisteredClient } from '../../oauth/client.ts'
-import type { Reason } from '../../oauth/errors.ts'
 import { endGrantByHandle, type PresentedHandle } from '../end-grant-by-handle.ts'
 import type { Services } from '../services.ts'
 
@@ -33,9 +32,8 @@ export class TokenRequest {
   }
 
   /** Records an event of one of the client's grants. @see Audit.record */
-  record(event: AuditEventName, grantId: string, reason?: Reason | EndReason): void {
-    const { clientId } = this.client
-    this.services.audit.record(event, { request: this.#request, grantId, clientId, reason })
+  record<Name extends AuditEventName>(event: Name, about: AuditFacts[Name]): void {
+    this.services.audit.record(event, { ...about, request: this.#request })
   }
 
   /** Ends one of the client's grants. @see endGrantByHandle @throws StoreError */

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { eventsOf, loggedIn } from '../../support/logged-in.ts'
-import { startPluginApp } from '../../support/plugin-app.ts'
+import { type PluginApp, startPluginApp } from '../../support/plugin-app.ts'
 import { until } from '../../support/wait.ts'
 
 t.test('userinfo during an outage is audited once (J-04)', async (t) => {
@@ -55,4 +55,76 @@ t.test('an audit event and its log line say the same, and the line names its tim
     .find((text) => text.includes('session.activated'))!
   t.match(JSON.parse(line), { event: 'session.activated', clientId: 'app', grant: event.grant })
   t.equal(line.split('"time":').length, 2)
+})
+
+const openid = { provider: { scope: 'openid' } }
+
+const lineOf = (plugin: PluginApp, event: string) =>
+  plugin
+    .log()
+    .split('\n')
+    .filter((line) => line.includes('"event"'))
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+    .find((line) => line.event === event)!
+
+t.test('a listener hears who it was; the log has only what joins its lines (J-04)', async (t) => {
+  const plugin = await loggedIn(t, openid)
+  const { grantId, subject, clientId } = plugin.events[0]!
+  t.match({ grantId, subject, clientId }, { grantId: /^[\w-]{22}$/, subject: 'alice', clientId: 'app' })
+  t.equal(await plugin.app.pkce.endSession({ grantId: grantId! }), 1, 'and can end the session')
+  t.match(plugin.events.at(-1), { event: 'session.ended', grantId, subject, reason: 'administrator' })
+  t.notMatch(plugin.log(), grantId)
+  t.notMatch(plugin.log(), /alice/)
+})
+
+t.test('each event of a session names it: refresh, reuse, replay, revocation (J-04)', async (t) => {
+  const plugin = await loggedIn(t, openid)
+  const { grantId } = plugin.events[0]!
+  const { refresh_token: first } = plugin.tokens
+  const second = (await plugin.refresh(first)).json()
+  await plugin.app.inject({ url: '/resource', headers: { authorization: `Bearer ${second.access_token}` } })
+  plugin.store.advance(60)
+  await plugin.refresh((await plugin.refresh(second.refresh_token)).json().refresh_token)
+  await plugin.refresh(first)
+  t.ok(eventsOf(plugin).includes('refresh.reuse'))
+  for (const event of plugin.events)
+    t.match(event, { grantId, clientId: 'app', subject: 'alice' }, event.event)
+})
+
+t.test('a scope that is lacking is denied to somebody; a wrong token to nobody (J-04)', async (t) => {
+  const plugin = await loggedIn(t, openid, (app) => {
+    app.get('/admin', { onRequest: app.pkce.requireSession({ scopes: ['admin'] }) }, () => 'never')
+  })
+  const ask = (token: string) =>
+    plugin.app.inject({ url: '/admin', headers: { authorization: `Bearer ${token}` } })
+  t.equal((await ask(plugin.tokens.access_token)).statusCode, 403)
+  t.match(plugin.events.at(-1), { event: 'forward.denied', subject: 'alice', clientId: 'app' })
+  t.equal((await ask('unknown')).statusCode, 401)
+  t.equal(plugin.events.at(-1)?.subject, undefined)
+})
+
+t.test('log.subject: a hash that nobody can guess, the subject itself, or nothing (J-04)', async (t) => {
+  const logged = async (
+    subject?: 'hash' | 'plain' | 'none',
+    secret = 'c2VydmVyLXNlY3JldC1vZi0zMi1ieXRlcy1hdC1sZWFzdC4',
+  ) => {
+    const plugin = await loggedIn(t, { ...openid, secrets: [secret], ...(subject && { log: { subject } }) })
+    return lineOf(plugin, 'session.activated').subject
+  }
+  const hashed = await logged()
+  t.match(hashed, /^[0-9a-f]{8}$/)
+  t.equal(await logged('hash'), hashed, 'the same in every process that has the secret')
+  t.not(await logged('hash', 'YW5vdGhlci1zZWNyZXQtb2YtMzItYnl0ZXMtYXQtbGVhc3Q'), hashed)
+  t.equal(await logged('plain'), 'alice')
+  t.equal(await logged('none'), undefined)
+})
+
+t.test('the request id has one name, once in a line (Q-01)', async (t) => {
+  const plugin = await loggedIn(t, {}, undefined)
+  const twice = (line: string) => line.split('"requestId":').length > 2
+  t.notOk(plugin.log().split('\n').some(twice))
+  const app = await startPluginApp(t, {}, { fastify: { requestIdLogLabel: 'requestId' } })
+  await app.login()
+  t.notOk(app.log().split('\n').some(twice), 'nor where the app calls it so itself')
+  t.match(lineOf(app, 'session.activated'), { requestId: String })
 })

@@ -215,3 +215,23 @@ t.test('limits by address (J-05, J-07, J-08)', async (t) => {
     t.equal(tokens.indexOf(429), 60)
   })
 })
+
+t.test(
+  'X-Forwarded-For from a peer that is not trusted: one warning that names trustProxy (J-05)',
+  async (t) => {
+    const ask = async (trustProxy?: string[]) => {
+      const plugin = await startPluginApp(t, {}, { fastify: trustProxy ? { trustProxy } : {} })
+      for (let i = 0; i < 3; i++) {
+        await plugin.app.inject({ url: authorizeUrl, headers: { 'x-forwarded-for': `192.0.2.${i}` } })
+      }
+      return plugin
+        .log()
+        .split('\n')
+        .filter((line) => line.includes('trustProxy'))
+    }
+    const [warning, ...others] = await ask()
+    t.match(JSON.parse(warning!), { level: 40, address: '127.0.0.1', msg: /all its users count as one/ })
+    t.same(others, [])
+    t.same(await ask(['127.0.0.1']), [])
+  },
+)

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { Audit, type AuditEvent } from '../../../plugin/grant/audit.ts'
+import { Audit, correlationId } from '../../../plugin/grant/audit.ts'
+import type { AuditEvent } from '../../../plugin/grant/audit-events.ts'
 import { OAuthError, StoreError } from '../../../plugin/index.ts'
 import { createAuthenticate } from '../../../plugin/session/authenticate.ts'
 import { Session } from '../../../plugin/session/session.ts'
@@ -62,8 +63,13 @@ for (const [what, resolve, reason] of refusals) {
     const { authenticate, lines, events } = setUp(resolve)
     t.match(await refusalOf(() => authenticate(['orders.write'])), { reason })
     const fields = { event: 'forward.denied', reason, requestId: 'request-1', address: '192.0.2.1' }
-    t.same(lines, [['info', fields, 'forward.denied']])
-    t.match(events, [{ ...fields, time: String }])
+    const isKnown = reason === 'scope_insufficient'
+    const known = isKnown ? { clientId: 'app', grant: correlationId('grant') } : {}
+    t.same(lines, [['info', { ...fields, ...known }, 'forward.denied']])
+    const who = isKnown ? { grantId: 'grant', subject: 'alice' } : {}
+    const { time, ...told } = events[0]!
+    t.type(time, 'string')
+    t.same(told, { ...fields, ...known, ...who })
     t.equal(events.length, 1)
   })
 }

@@ -85,12 +85,12 @@ export async function activateGrant(
     active = await grants.replace(redeeming, next)
   } catch (cause) {
     if (cause instanceof ProviderError) {
-      request.record('provider.error', id, cause.reason)
+      request.record('provider.error', { grant: next, reason: cause.reason })
       // Nothing is revoked at the provider: that would end the other subject's session.
       await grants.end(redeeming, 'provider_subject_mismatch').catch(() => {})
       throw cause
     }
-    request.record('store.unavailable', id, 'commit_failed')
+    request.record('store.unavailable', { grant: next, reason: 'commit_failed' })
     // The write may have happened. Nobody holds its handles, so the grant is ended. Not awaited: the store has had its
     // second, and the app gets its response (G-11).
     const ending = grants.end(redeeming, 'exchange_failed').catch(() => {})
@@ -103,7 +103,7 @@ export async function activateGrant(
     provider.revoke(secrets)
     throw new OAuthError('grant_ended')
   }
-  request.record('session.activated', id)
+  request.record('session.activated', { grant: next })
   warnOfLostScopes(request, grant.scope, tokens)
   return tokenResponse({
     accessToken: access.value,

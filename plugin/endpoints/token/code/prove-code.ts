@@ -1,3 +1,4 @@
+import type { AuditedGrant } from '../../../grant/audit-events.ts'
 import type { ActiveGrant, AuthorizedGrant, RedeemingGrant } from '../../../grant/grant.ts'
 import type { StoredGrant } from '../../../grant/grants.ts'
 import type { RegisteredClient } from '../../../oauth/client.ts'
@@ -46,14 +47,14 @@ export async function proveCode(
         return proveCode(request, presented, handle, latest)
       }
       const event = mismatch === 'code_verifier_mismatch' ? 'code.verifier_mismatch' : 'code.mismatch'
-      request.record(event, grant.id, mismatch)
+      request.record(event, { grant, reason: mismatch })
       throw new OAuthError(mismatch)
     }
     case 'redeeming': {
       if (!sameHash(grant.codeHash, hashCredential(handle.value))) throw new OAuthError('code_unknown')
       if (findMismatch(request.client, presented, grant)) throw new OAuthError('code_unknown')
       if (request.client.repeatableExchange) return stored as ProvedGrant
-      throw refuseDuplicate(request, grant.id)
+      throw refuseDuplicate(request, grant)
     }
     case 'active':
       return proveUsedCode(request, presented, handle, stored as StoredGrant<ActiveGrant>)
@@ -82,8 +83,8 @@ function findMismatch(
  *
  * @returns the refusal, recorded.
  */
-export function refuseDuplicate(request: TokenRequest, grantId: string): OAuthError {
-  request.record('code.duplicate', grantId, 'code_in_use')
+export function refuseDuplicate(request: TokenRequest, grant: AuditedGrant): OAuthError {
+  request.record('code.duplicate', { grant, reason: 'code_in_use' })
   return new OAuthError('code_in_use')
 }
 
@@ -99,7 +100,7 @@ async function proveUsedCode(
   handle: Handle,
   stored: StoredGrant<ActiveGrant>,
 ): Promise<ProvedGrant> {
-  const { code, clientId, id, activatedAt } = stored.grant
+  const { code, clientId, activatedAt } = stored.grant
   const { grants, options } = request.services
   const remembered = code && code.forgottenAt > grants.now() ? code : undefined
   if (!remembered || !sameHash(remembered.hash, hashCredential(handle.value))) {
@@ -110,9 +111,9 @@ async function proveUsedCode(
   }
   if (grants.now() < activatedAt + options.lifetimes.duplicateSeconds * 1000) {
     if (request.client.repeatableExchange) return stored
-    throw refuseDuplicate(request, id)
+    throw refuseDuplicate(request, stored.grant)
   }
-  request.record('code.replay', id, 'code_replayed')
+  request.record('code.replay', { grant: stored.grant, reason: 'code_replayed' })
   const { key } = remembered
   await request.endGrant({ stored, holder: 'code', secret: handle.secret, key }, 'code_replayed')
   throw new OAuthError('code_replayed')

@@ -30,14 +30,14 @@ export async function redeemCode(request: TokenRequest, presented: PresentedCode
     const proved = await proveCode(request, presented, handle, stored)
     if (isActive(proved)) {
       const answer = repeatAnswer(request, proved, handle)
-      if (!answer) throw refuseDuplicate(request, proved.grant.id)
-      request.record('code.duplicate', proved.grant.id)
+      if (!answer) throw refuseDuplicate(request, proved.grant)
+      request.record('code.duplicate', { grant: proved.grant })
       return answer
     }
     if (isAuthorized(proved)) {
       const answer = await redeemAuthorized(request, presented, handle, proved)
       if (answer) return answer
-      if (!request.client.repeatableExchange) throw refuseDuplicate(request, proved.grant.id)
+      if (!request.client.repeatableExchange) throw refuseDuplicate(request, proved.grant)
     } else {
       if (grants.now() >= giveUpAt) throw new OAuthError('code_busy')
       await grants.changeSince(proved, LOOK_AGAIN_MS)
@@ -94,7 +94,8 @@ async function redeemAtProvider(
     return { tokens, identity: await identify(request, id, tokens) }
   } catch (error) {
     if (tokens) provider.revoke(tokens)
-    request.record('provider.error', id, error instanceof ProviderError ? error.reason : undefined)
+    const reason = error instanceof ProviderError ? error.reason : undefined
+    request.record('provider.error', { grant: claim.redeeming.grant, reason })
     throw await settleFailure(request, claim, error)
   }
 }

@@ -78,9 +78,8 @@ async function refuseReuse(
   stored: StoredGrant<ActiveGrant>,
   handle: Handle,
 ): Promise<OAuthError> {
-  const { id, refreshToken } = stored.grant
-  request.record('refresh.reuse', id, 'refresh_reused')
-  const { key } = refreshToken!
+  request.record('refresh.reuse', { grant: stored.grant, reason: 'refresh_reused' })
+  const { key } = stored.grant.refreshToken!
   await request.endGrant({ stored, holder: 'refresh', secret: familyOf(handle), key }, 'refresh_reused')
   return new OAuthError('refresh_reused')
 }

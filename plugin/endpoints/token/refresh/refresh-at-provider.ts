@@ -128,12 +128,12 @@ async function settleProviderFailure(
   error: unknown,
 ): Promise<void> {
   const { grants } = request.services
-  const { id } = leased.grant
+  const { grant } = leased
   const reason = error instanceof ProviderError ? error.reason : undefined
-  request.record('provider.error', id, reason)
+  request.record('provider.error', { grant, reason })
   if (reason === 'provider_refused_grant' || reason === 'provider_subject_mismatch') {
     if (!(await grants.endUnlessChanged(leased, reason))) return
-    request.record('session.ended', id, reason)
+    request.record('session.ended', { grant, reason })
     throw new OAuthError('grant_ended', { cause: error })
   }
   await grants.replace(leased, release(leased.grant)).catch((cause: unknown) => {

@@ -90,7 +90,7 @@ export async function rotateGrant(
   const isCommitted = onLost ? commitRefresh(grants, { leased: current, write, isWritten, onLost }) : write()
   if (!(await isCommitted)) return null
 
-  request.record('session.refreshed', grant.id)
+  request.record('session.refreshed', { grant: next })
   return tokenResponse({
     accessToken: access.value,
     tokenType: access.tokenType,
