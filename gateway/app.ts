@@ -1,12 +1,15 @@
 import fastifyRedis from '@fastify/redis'
 import type { FastifyInstance } from 'fastify'
+import { servicesOf } from '../plugin/api/internal.ts'
 import { type PkceOptions, pkce, type Store } from '../plugin/index.ts'
 import type { GatewayConfig } from './config/schemas/gateway.ts'
 import { rereadSecret } from './config/secrets.ts'
 import { registerForwarding } from './forward/register.ts'
 import { tryNode } from './listener/assumptions.ts'
 import { publicListener } from './listener/listener.ts'
-import { type LogStream, listenerLogging } from './operations/log.ts'
+import { createAccessLog } from './operations/access-log.ts'
+import { listenerLogging } from './operations/log.ts'
+import type { LogStream } from './operations/log-sink.ts'
 import { borrowedStore, createStore, type GatewayStore } from './operations/store.ts'
 
 /** What lives behind a listener, made from the configuration as often as it is asked for. */
@@ -110,6 +113,9 @@ export async function composeGateway(
       trustProxy: config.trustProxy,
       minUploadBytesPerSecond: config.listen.minUploadBytesPerSecond,
       upstreams: config.upstreams,
+      accessLog: createAccessLog(config.log, app.log, (subject) =>
+        servicesOf(app)?.audit.loggedSubject(subject),
+      ),
       sessions: () => app.pkce,
       features,
       leaving,

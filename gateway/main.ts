@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import closeWithGrace from 'close-with-grace'
 import { runCommand } from './command.ts'
+import { standardLogSink } from './operations/log-sink.ts'
 
 /** The process around the command: arguments, environment, streams, signals, exit status. */
 const outcome = await runCommand(process.argv.slice(2), process.env, process)
@@ -24,5 +25,6 @@ closeWithGrace(
     log.info({ signal }, 'closing')
     await stop()
     log.info('closed')
+    await standardLogSink().drained()
   },
 )

@@ -4,7 +4,7 @@ import { composeGateway, createServices, prepareStore } from './app.ts'
 import type { GatewayConfig } from './config/schemas/gateway.ts'
 import type { Readiness } from './operations/admin.ts'
 import { watchCertificate } from './operations/certificate.ts'
-import type { LogStream } from './operations/log.ts'
+import type { LogStream } from './operations/log-sink.ts'
 import { explainedBy, explainedStoreError } from './operations/start-error.ts'
 
 /** What answers the apps: this process itself, or workers that it has started. */

@@ -1,7 +1,7 @@
 import { nodeCommand, type Peer } from '../peers/peer.ts'
 import type { Case, Contender } from '../plan/case.ts'
 import { signIn } from '../servers/app.ts'
-import { gatewayConfiguration, lifted } from '../servers/gateway.ts'
+import { gatewayConfiguration, gatewayPeer, lifted, otherGateways } from '../servers/gateway.ts'
 import { beginning } from './authorize.ts'
 import { forwarding } from './forward.ts'
 
@@ -20,6 +20,23 @@ export const fastPaths: readonly Case[] = [
     ...without(['coalesced responses', 'header-only requests'], beginning),
   },
 ]
+
+/** What the access log costs: the gateway with each `log.requests`, against the one that has none. */
+export const accessLog: Case = {
+  ...common('access-log', 'GET with an answer of 200 bytes: off, errors, all of log.requests'),
+  base: forwarding(logging('off'), 'small'),
+  contenders: [logging('off', '-again'), logging('errors'), logging('all'), ...otherGateways()].map((peer) =>
+    forwarding(peer, 'small'),
+  ),
+}
+
+function logging(requests: 'off' | 'errors' | 'all', again = ''): Peer {
+  return gatewayPeer({
+    name: `gateway-${requests}${again}`,
+    title: `the gateway, log.requests: ${requests}${again && ', against itself: the noise'}`,
+    change: () => ({ log: { requests } }),
+  })
+}
 
 function common(name: string, title: string) {
   return { name, title, metric: 'rate', mode: 'repeat', connections: 64, oursOnly: true } as const

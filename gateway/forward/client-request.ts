@@ -6,6 +6,7 @@ import type { Refusal } from '../http/refusals.ts'
 import type { RequestFieldRule } from '../http/request-fields.ts'
 import { newRequestId } from '../http/request-id.ts'
 import { type Answerable, answerRefusal } from '../listener/problem-details.ts'
+import type { AccessLog, RequestRecord } from './exchange/request-record.ts'
 import { RequestHeaders } from './headers/request-headers.ts'
 import type { TrustedProxies } from './trusted-proxies.ts'
 
@@ -16,6 +17,8 @@ export interface IntakeContext {
   /** Of the public URL. */
   readonly scheme: 'http' | 'https'
   readonly log: FastifyBaseLogger
+  /** Undefined: there is none. */
+  readonly accessLog: AccessLog | undefined
 }
 
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE'])
@@ -26,8 +29,12 @@ export class ClientRequest implements ProtectedRequest, Answerable {
   readonly response: ServerResponse
   readonly id: string
   readonly headers: RequestHeaders
+  /** By a clock that never goes back, in milliseconds. */
+  readonly startedAt = performance.now()
   /** Fields that the answer gets in any case, e.g. CORS; null for none. */
   answerFields: Readonly<Record<string, string>> | null = null
+  /** For the access log, once it is forwarded. */
+  record: RequestRecord | undefined = undefined
   readonly context: IntakeContext
 
   constructor(raw: IncomingMessage, response: ServerResponse, context: IntakeContext) {

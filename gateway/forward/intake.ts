@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
+import { warnOfUntrustedProxy } from '../../plugin/api/internal.ts'
 import type { Pkce, Session } from '../../plugin/index.ts'
 import type { Refusal } from '../http/refusals.ts'
 import { requestFieldRules } from '../http/request-fields.ts'
@@ -12,6 +13,7 @@ import { answerEmpty } from '../listener/problem-details.ts'
 import { ClientRequest, type IntakeContext } from './client-request.ts'
 import { deny } from './denial.ts'
 import { Exchange } from './exchange/exchange.ts'
+import { type AccessLog, RequestRecord } from './exchange/request-record.ts'
 import { upstreamFields } from './headers/upstream-fields.ts'
 import { type Access, PublicRoute } from './policy.ts'
 import type { Routes } from './routes.ts'
@@ -34,6 +36,7 @@ export interface IntakeOptions {
   readonly log: FastifyBaseLogger
   /** Of bodies; 0: as slow as you like. */
   readonly minUploadBytesPerSecond: number
+  readonly accessLog?: AccessLog | undefined
   /** A pipelined request waits for the response before it. False: Node does not tell when that is (`tryNode`). */
   readonly ordersPipelining: boolean
 }
@@ -57,10 +60,10 @@ export class Intake {
   #draining = false
 
   constructor(options: IntakeOptions) {
-    const { publicUrl, log } = options
+    const { publicUrl, log, accessLog } = options
     const rules = requestFieldRules(options.identityHeaders)
     const scheme = publicUrl.startsWith('https:') ? 'https' : 'http'
-    this.#context = { rules, proxies: new TrustedProxies(options.trustProxy), scheme, log }
+    this.#context = { rules, proxies: new TrustedProxies(options.trustProxy), scheme, log, accessLog }
     this.#hosts = servedHosts(publicUrl, options.allowedHosts)
     this.#routes = options.routes
     this.#endpoints = options.endpoints
@@ -97,6 +100,9 @@ export class Intake {
   #check(request: ClientRequest): void {
     const { headers, raw, response } = request
     const target = raw.url ?? ''
+    const { proxies, log } = this.#context
+    if (headers.forwardedFor !== undefined && !proxies.trusts(raw.socket))
+      warnOfUntrustedProxy(log, raw.socket.remoteAddress)
     // After an ignored upgrade Node reads nothing that follows in the same piece; and a drain ends connections.
     if (headers.upgrade || this.#draining) closeAfter(response)
     const refusal = headers.framing ?? this.#refuseTarget(target) ?? refuseHost(headers.host, this.#hosts)
@@ -164,8 +170,8 @@ export class Intake {
     const { headers } = request
     // The client may have left while its session was looked up.
     if (request.response.destroyed) return
+    const session = access instanceof PublicRoute ? undefined : access
     if (headers.origin !== undefined) {
-      const session = access instanceof PublicRoute ? undefined : access
       request.answerFields = this.#sessions.corsHeaders(headers.origin, session)
     }
     const refusal = headers.fault ?? refuseMessage(request, route)
@@ -173,6 +179,8 @@ export class Intake {
       request.refuse(refusal, refusal === 'websocket_version' ? VERSION_FIELDS : undefined)
       return
     }
+    const { accessLog } = this.#context
+    if (accessLog !== undefined) request.record = new RequestRecord(accessLog, request, route, session)
     const fields = upstreamFields(request, route, access)
     new Exchange(route, access, request, fields).start()
   }

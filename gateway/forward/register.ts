@@ -10,7 +10,10 @@ import { Intake, type IntakeOptions } from './intake.ts'
 import { Routes } from './routes.ts'
 import { type RouteOptions, UpstreamRoute } from './upstream/route.ts'
 
-export type ForwardingOptions = Pick<IntakeOptions, 'publicUrl' | 'allowedHosts' | 'trustProxy'> &
+export type ForwardingOptions = Pick<
+  IntakeOptions,
+  'publicUrl' | 'allowedHosts' | 'trustProxy' | 'accessLog'
+> &
   RouteOptions & {
     readonly upstreams: readonly Upstream[]
     /** What of Node's inside holds (`tryNode`). Default: all. */
@@ -50,7 +53,7 @@ export function registerForwarding(app: FastifyInstance, options: ForwardingOpti
     continueWhenRead(request, response)
     take(request, response)
   })
-  if (upstreams.some(({ websocket }) => websocket !== false)) acceptUpgrades(app.server, take)
+  if (upstreams.some(({ websocket }) => websocket !== false)) acceptUpgrades(app.server, take, app.log)
 
   options.leaving?.addEventListener('abort', () => intake.drain())
   app.addHook('preClose', async () => {

@@ -38,6 +38,11 @@ export class TrustedProxies {
     return last.trim()
   }
 
+  /** True if what the peer says of others is believed. */
+  trusts(socket: Socket): boolean {
+    return this.#any && this.#trustsPeer(socket, peerAddress(socket))
+  }
+
   #trustsPeer(socket: Socket, address: string): boolean {
     let trusted = this.#judged.get(socket)
     if (trusted === undefined) {

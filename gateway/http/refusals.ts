@@ -2,12 +2,14 @@
  * Every reason for which the gateway itself responds, with its response.
  *
  * A reason is told to the client as `code`: it describes the request, never the upstream. `close`: the framing
- * or the rest of the connection cannot be trusted, so nothing more is read from it.
+ * or the rest of the connection cannot be trusted, so nothing more is read from it. `failed`: the fault is not the client's, and is
+ * told in the log where it is found, with its cause.
  */
 interface Refused {
   readonly status: number
   readonly detail: string
   readonly close?: true
+  readonly failed?: true
 }
 
 const refusals = {
@@ -44,11 +46,15 @@ const refusals = {
   too_many_streams: { status: 429, detail: 'Too many streams are open for this session.', close: true },
 
   // Upstream (H-27)
-  bad_gateway: { status: 502, detail: 'The upstream could not answer.' },
-  gateway_timeout: { status: 504, detail: 'The upstream did not answer in time.' },
+  bad_gateway: { status: 502, detail: 'The upstream could not answer.', failed: true },
+  gateway_timeout: { status: 504, detail: 'The upstream did not answer in time.', failed: true },
 
-  unavailable: { status: 503, detail: 'The service is temporarily unavailable. Try again later.' },
-  internal: { status: 500, detail: 'An internal error occurred.' },
+  unavailable: {
+    status: 503,
+    detail: 'The service is temporarily unavailable. Try again later.',
+    failed: true,
+  },
+  internal: { status: 500, detail: 'An internal error occurred.', failed: true },
 } as const satisfies Record<string, Refused>
 
 /** Why the gateway answers itself. Safe to send. */

@@ -7,9 +7,8 @@ import {
 } from 'node:http'
 import type { Socket } from 'node:net'
 import { asksForWebSocket } from '../http/fields.ts'
-import { newRequestId } from '../http/request-id.ts'
 import { responseOn } from './http1-connection.ts'
-import { writeRefusal } from './problem-details.ts'
+import { type RefusalLog, writeRefusal } from './problem-details.ts'
 
 /**
  * The answer to an upgrade request: an ordinary one, after which the connection closes, or the connection itself.
@@ -75,6 +74,7 @@ export function switchingHead(fields: readonly string[]): Buffer {
 export function acceptUpgrades(
   server: Server,
   take: (request: IncomingMessage, response: ServerResponse) => void,
+  log: RefusalLog,
 ): void {
   server.on('upgrade', (request: IncomingMessage, stream, head: Buffer) => {
     const socket = stream as Socket
@@ -82,8 +82,8 @@ export function acceptUpgrades(
     if (responseOn(socket)) socket.destroy()
     // Node has taken out of HTTP what `upgradable` would have left in it.
     else if (!asksForWebSocket(request.headers.upgrade ?? ''))
-      writeRefusal(socket, newRequestId(), 'upgrade_unsupported')
-    else if (head.length > 0) writeRefusal(socket, newRequestId(), 'request_malformed')
+      writeRefusal(socket, 'upgrade_unsupported', log, request)
+    else if (head.length > 0) writeRefusal(socket, 'request_malformed', log, request)
     else take(request, new UpgradeResponse(request, socket))
   })
 }

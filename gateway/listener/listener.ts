@@ -82,7 +82,9 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions)
     // A client that connected before the end still gets its response: a token exchange cannot be repeated.
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
-      answerRefusal(answerable(request, reply), frameworkRefusal(error))
+      const refusal = frameworkRefusal(error)
+      if (refusal === 'internal') request.log.error({ err: error }, 'request failed')
+      answerRefusal(answerable(request, reply), refusal)
     },
     clientErrorHandler: (error, socket) => {
       if (error.code === 'ECONNRESET' || socket.destroyed) return
@@ -95,13 +97,13 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions)
       if (response?.req.complete) lastAnswer(response, socket)
       // In the rest of a request that is being answered: a second answer would be taken for the next one's.
       else if (response?.headersSent) socket.destroySoon()
-      else writeRefusal(socket, newRequestId(), parserRefusal(error.code))
+      else writeRefusal(socket, parserRefusal(error.code), app.log)
     },
   })
   app.setErrorHandler((error: FastifyError, request, reply) => {
     reply.hijack()
     const refusal = errorRefusal(error)
-    if (refusal === 'internal') request.log.error({ requestId: request.id, err: error }, 'request failed')
+    if (refusal === 'internal') request.log.error({ err: error }, 'request failed')
     answerRefusal(answerable(request, reply), refusal)
   })
   app.setNotFoundHandler((request, reply) => {
@@ -111,18 +113,15 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions)
   // Node's own answer is bare: without `no-store`, and in no form of ours.
   app.server.on('checkExpectation', (request, response) => {
     claimConnection(response)
-    answerRefusal({ raw: request, response, id: newRequestId() }, 'expectation_unknown')
+    answerRefusal(outsideOfFastify(request, response), 'expectation_unknown')
   })
   app.server.on('connect', (request, client: Socket | Http2Response) => {
     const refusal = 'method_not_allowed'
     if (client instanceof Http2Response)
-      answerRefusal(
-        { raw: request, response: client as unknown as ServerResponse, id: newRequestId() },
-        refusal,
-      )
+      answerRefusal(outsideOfFastify(request, client as unknown as ServerResponse), refusal)
     // Pipelined behind a request that is being answered: its answer would be taken for that one's.
     else if (responseOn(client)) client.destroy()
-    else writeRefusal(client, newRequestId(), refusal)
+    else writeRefusal(client, refusal, app.log, request)
   })
   capConnections(app.server, maxConnections, app.log)
   // Read now: after a reset Node can only return an address that was read before.
@@ -136,11 +135,16 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions)
     app.addHook('preClose', async () => sessions.drain())
   }
   return app
-}
 
-/** What Fastify wraps. */
-function answerable({ raw, id }: FastifyRequest, reply: FastifyReply): Answerable {
-  return { raw, response: reply.raw, id }
+  /** What Fastify wraps. */
+  function answerable({ raw, id, ip }: FastifyRequest, reply: FastifyReply): Answerable {
+    return { raw, response: reply.raw, id, ip, log: app.log }
+  }
+
+  /** What never comes so far. */
+  function outsideOfFastify(raw: IncomingMessage, response: ServerResponse): Answerable {
+    return { raw, response, id: newRequestId(), ip: raw.socket.remoteAddress, log: app.log }
+  }
 }
 
 /** Node's own class of requests, or what holds of ours. */

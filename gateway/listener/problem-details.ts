@@ -1,7 +1,10 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
+import type { FastifyBaseLogger } from 'fastify'
+import { loggedPath } from '../../plugin/api/internal.ts'
 import type { OAuthError } from '../../plugin/index.ts'
 import { answerFor, type Refusal } from '../http/refusals.ts'
+import { newRequestId } from '../http/request-id.ts'
 import { endAndClose, hasUnreadBody } from './lingering-close.ts'
 
 /** RFC 9457 problem details; `code` and `detail` are constants, `requestId` finds the log lines. */
@@ -19,12 +22,31 @@ export interface Answerable {
   readonly raw: IncomingMessage
   readonly response: ServerResponse
   readonly id: string
+  /** The client's address. */
+  readonly ip: string | undefined
+  /** One in which nothing names the request yet. */
+  readonly log: RefusalLog
 }
 
-/** Answers a refused request. `fields`: further response fields, e.g. `allow`. */
+/** Where refusals are told: any logger of Fastify's. */
+export type RefusalLog = Pick<FastifyBaseLogger, 'info'>
+
+/** Answers a refused request, and logs that. `fields`: further response fields, e.g. `allow`. */
 export function answerRefusal(to: Answerable, refusal: Refusal, fields?: Fields): void {
+  if (isAnswered(to)) return
   const { status, detail, close = false } = answerFor(refusal)
+  logRefusal(to.log, refusal, { requestId: to.id, ...requestLine(to.raw), address: to.ip })
   answerProblem(to, { status, code: refusal, detail, close }, fields)
+}
+
+/** The id that a client is given leads somewhere (requirements J-04). */
+function logRefusal(log: RefusalLog, refusal: Refusal, about: object): void {
+  const { status, failed } = answerFor(refusal)
+  if (!failed) log.info({ code: refusal, status, ...about }, 'request refused')
+}
+
+function requestLine({ method, url = '' }: Pick<IncomingMessage, 'method' | 'url'>) {
+  return { method, path: loggedPath(url) }
 }
 
 /** Answers with what the session check found, its challenge included (RFC 6750 §3). */
@@ -43,8 +65,13 @@ export function answerEmpty(to: Answerable, status: 204, fields: Fields): void {
   answer(to, { status, close: false }, Object.entries(fields).flat(), undefined)
 }
 
+/** Or nobody is there any more. */
+function isAnswered({ response }: Answerable): boolean {
+  return response.headersSent || response.destroyed
+}
+
 function answerProblem(to: Answerable, problem: Problem, fields: Fields = {}): void {
-  if (to.response.headersSent || to.response.destroyed) return
+  if (isAnswered(to)) return
   const body = problemBody(problem, to.id)
   answer(to, problem, [...problemHead(body, to.id), ...Object.entries(fields).flat()], body)
 }
@@ -63,14 +90,26 @@ function answer(
   else response.end(body)
 }
 
-/** The same answer where there is no response object: the parser gave up, or the request was CONNECT. */
-export function writeRefusal(socket: Socket, requestId: string, refusal: Refusal): void {
+/**
+ * The same answer where there is no response object: the parser gave up, or Node has given the connection away.
+ *
+ * @param request undefined: the parser made none.
+ */
+export function writeRefusal(
+  socket: Socket,
+  refusal: Refusal,
+  log: RefusalLog,
+  request?: IncomingMessage,
+): void {
   // Node listens no longer on a connection that it has given away. A reset is followed by `close`.
   socket.on('error', () => {})
   if (!socket.writable) {
     socket.destroy()
     return
   }
+  const requestId = newRequestId()
+  const address = socket.remoteAddress
+  logRefusal(log, refusal, { requestId, ...(request && requestLine(request)), address })
   const { status, detail } = answerFor(refusal)
   const body = problemBody({ status, code: refusal, detail, close: true }, requestId)
   const head = [...problemHead(body, requestId), 'connection', 'close']

@@ -6,21 +6,20 @@ import Fastify, {
 import { logSerializers } from '../../plugin/index.ts'
 import type { GatewayConfig } from '../config/schemas/gateway.ts'
 import type { ListenerLogging } from '../listener/listener.ts'
+import { type LogStream, standardLogSink } from './log-sink.ts'
 import { RequestLog } from './request-log.ts'
 
 /**
- * Fastify's `logger` option: JSON lines on `stream` (default stdout), through the plugin's serializers, so that
+ * Fastify's `logger` option: JSON lines on `stream` (default: standard output), through the plugin's serializers, so that
  * no handle, code, header or body is in them (requirements J-01 to J-03).
  */
-export function loggerOptions(level: GatewayConfig['log']['level'], stream?: LogStream) {
+export function loggerOptions(
+  level: GatewayConfig['log']['level'],
+  stream: LogStream = logLines(process.stdout),
+) {
   // Fastify's type requires a stack; an expected error has none worth a line.
   const serializers = logSerializers as NonNullable<FastifyLoggerOptions['serializers']>
-  return { level, serializers, ...(stream && { stream }) }
-}
-
-/** Where log lines go. */
-export interface LogStream {
-  write(line: string): unknown
+  return { level, serializers, stream }
 }
 
 /** The same logger for the public listener, with one line for each request to an endpoint of the plugin. */
@@ -35,9 +34,13 @@ export function processLog(...options: Parameters<typeof loggerOptions>): Fastif
   return Fastify({ logger: loggerOptions(...options) as FastifyServerOptions['logger'] & object }).log
 }
 
-/** Standard output, as log lines are written to it: readable at a terminal, elsewhere as they are. */
+/**
+ * Standard output, as log lines are written to it: readable at a terminal, elsewhere as they are; those of the process
+ * itself by way of its sink.
+ */
 export function logLines(stdout: LogStream & { readonly isTTY?: boolean }): LogStream {
-  return stdout.isTTY ? readable(stdout) : stdout
+  const lines = stdout === process.stdout ? standardLogSink() : stdout
+  return stdout.isTTY ? readable(lines) : lines
 }
 
 const LEVELS: Readonly<Record<number, string>> = {

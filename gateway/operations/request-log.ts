@@ -2,9 +2,14 @@ import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 
 /**
  * One line for each request to one of the plugin's endpoints, when it has been answered: what was asked, the answer's status, and how long
- * it took. Requests to upstreams have none; what goes wrong with them is told where it does.
+ * it took. Requests to upstreams have those of `access-log.ts`.
  */
 export class RequestLog extends Fastify.LogController {
+  constructor() {
+    // As it is called in every other line.
+    super({ requestIdLogLabel: 'requestId' })
+  }
+
   override incomingRequest(): void {}
 
   override requestCompleted(error: Error | null, request: FastifyRequest, reply: FastifyReply): void {

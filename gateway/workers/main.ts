@@ -5,7 +5,7 @@
 import { freezeData } from '../../plugin/api/internal.ts'
 import type { GatewayConfig } from '../config/schemas/gateway.ts'
 import { CHECK_FAILED } from '../operations/admin.ts'
-import { logLines } from '../operations/log.ts'
+import { standardLogSink } from '../operations/log-sink.ts'
 import { type Listening, type Service, serveHere } from '../serve.ts'
 import { failureOf, type ToPrimary, type ToWorker } from './messages.ts'
 
@@ -38,12 +38,13 @@ async function obey(message: ToWorker): Promise<void> {
       return service?.leave()
     case 'stop':
       await service?.close()
+      await standardLogSink().drained()
       return process.exit(0)
   }
 }
 
 async function start(config: GatewayConfig): Promise<void> {
-  service = await serveHere(freezeData(config), logLines(process.stdout))
+  service = await serveHere(freezeData(config))
   listening = await service.listen()
   tell({ type: 'listening', address: listening.address })
 }

@@ -5,8 +5,10 @@ import { OpenStreams } from '../../gateway/forward/exchange/open-streams.ts'
 import { registerForwarding } from '../../gateway/forward/register.ts'
 import { ALL_FEATURES, type NodeFeatures } from '../../gateway/listener/assumptions.ts'
 import { publicListener } from '../../gateway/listener/listener.ts'
+import { createAccessLog } from '../../gateway/operations/access-log.ts'
 import { listenerLogging } from '../../gateway/operations/log.ts'
-import { Audit, type AuditEvent } from '../../plugin/grant/audit.ts'
+import { Audit } from '../../plugin/grant/audit.ts'
+import type { AuditEvent } from '../../plugin/grant/audit-events.ts'
 import { Cors } from '../../plugin/http/cors.ts'
 import { OAuthError, type Pkce } from '../../plugin/index.ts'
 import type { RegisteredClient } from '../../plugin/oauth/client.ts'
@@ -81,6 +83,8 @@ export interface ForwarderSetup {
   maxConnections?: number
   leaving?: AbortSignal
   minUploadBytesPerSecond?: number
+  /** Default: warnings alone. */
+  log?: { level: 'info' | 'warn' | 'silent'; requests: 'off' | 'errors' | 'all' }
 }
 
 export const ALLOWED_ORIGIN = 'https://app.example'
@@ -114,6 +118,7 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
 }> {
   const logged: string[] = []
   const trustProxy = setup.trustProxy ?? []
+  const log = setup.log ?? { level: 'warn', requests: 'off' }
   const timeouts = {
     headersMs: setup.headersMs ?? 15_000,
     requestMs: 0,
@@ -126,7 +131,7 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
       trustProxy,
       upstreams: setup.upstreams,
     },
-    { ...listenerLogging('warn', { write: (line) => logged.push(line) }), features },
+    { ...listenerLogging(log.level, { write: (line) => logged.push(line) }), features },
   )
   const audit = new Audit(app.log)
   if (setup.onAudit) audit.events.on('*', setup.onAudit)
@@ -144,6 +149,7 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
     trustProxy,
     minUploadBytesPerSecond,
     upstreams: setup.upstreams,
+    accessLog: createAccessLog(log, app.log, (subject) => `<${subject}>`),
     sessions: () => sessions,
     features,
     leaving,

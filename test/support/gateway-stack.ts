@@ -74,7 +74,9 @@ export async function startGatewayStack(
     providerIssuer: provider.issuer,
     apiOrigin: api.origin,
   })
-  const config = gatewayConfig(change({ ...demo, rateLimit: false, log: { level: 'trace' } }))
+  const config = gatewayConfig(
+    change({ ...demo, rateLimit: false, log: { level: 'trace', requests: 'all' } }),
+  )
   const app = await buildGateway(config, {
     ...(options.store && { store: options.store }),
     logStream: { write: (line) => lines.push(line) },

@@ -50,7 +50,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'gateway/config': ['plugin', 'gateway/http'],
   'gateway/listener': ['plugin', 'gateway/http', 'gateway/config'],
   'gateway/forward': ['plugin', 'gateway/http', 'gateway/config', 'gateway/listener'],
-  'gateway/operations': ['plugin', 'gateway/http', 'gateway/config', 'gateway/listener'],
+  'gateway/operations': ['plugin', 'gateway/http', 'gateway/config', 'gateway/listener', 'gateway/forward'],
 }
 /** All that the gateway, the benchmarks and the examples may see of the plugin. */
 const DOORS = [

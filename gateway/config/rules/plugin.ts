@@ -24,6 +24,7 @@ export function completePlugin(
   const options = {
     ...{ publicUrl, routePrefix, tokens, lifetimes, limits, rateLimit },
     ...{ provider, clients, resourceServers, secrets },
+    log: { subject: (isSound('log') && input.log.subject) || 'hash' },
   }
   const storeKind = isSound('store') ? (input.store.type ?? 'memory') : 'memory'
   const judged = validateOptions(options, storeKind)

@@ -31,7 +31,8 @@ const ResourceServer = Type.Object(
   },
   closed,
 )
-const { publicUrl, routePrefix, secrets, tokens, lifetimes, limits, rateLimit } = OptionsSchema.properties
+const { publicUrl, routePrefix, secrets, tokens, lifetimes, limits, rateLimit, log } =
+  OptionsSchema.properties
 
 /** The gateway's configuration: the plugin's options, and what is around them. Printed in this order. */
 export const GatewaySchema = Type.Object(
@@ -82,6 +83,14 @@ export const GatewaySchema = Type.Object(
               description: 'JSON lines; audit events carry `event`.',
             }),
           ),
+          requests: Type.Optional(
+            Type.Enum(['off', 'errors', 'all'], {
+              default: 'errors',
+              description:
+                'One line for each forwarded request when it is over, whatever `level` says, but for `silent`. errors: those that were answered with 400 or more, were broken off by the upstream, or whose client left without an answer.',
+            }),
+          ),
+          subject: log.properties.subject,
         },
         { ...closed, default: {} },
       ),
@@ -122,6 +131,7 @@ export type PluginConfig = Readonly<
     GatewayInput,
     'publicUrl' | 'provider' | 'routePrefix' | 'secrets' | 'tokens' | 'lifetimes' | 'limits' | 'rateLimit'
   > & {
+    log: { subject: 'hash' | 'plain' | 'none' }
     clients: Omit<GatewayInput['clients'][number], 'clientSecretFile'>[]
     resourceServers: { clientId: string; clientSecret: string }[]
   }

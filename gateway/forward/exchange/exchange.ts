@@ -8,6 +8,7 @@ import type { ClientRequest } from '../client-request.ts'
 import { responseHead } from '../headers/response-headers.ts'
 import { type Access, PublicRoute } from '../policy.ts'
 import type { Limit } from '../upstream/connections.ts'
+import { remedyFor } from '../upstream/remedies.ts'
 import type { UpstreamRoute } from '../upstream/route.ts'
 import { UpstreamError } from '../upstream/upstream-error.ts'
 import { openTunnel, switchingResponse } from '../websocket/websocket.ts'
@@ -78,6 +79,7 @@ export class Exchange implements RequestOwner, ResponseOwner, OpenStream {
       this.#upstream.send(raw.read())
     else {
       this.#upload = new Upload(raw, this.#route, (refusal) => this.#refuse(refusal))
+      if (this.#request.record) this.#request.record.upload = this.#upload
       this.#endWithSession()
       this.#upstream.send(this.#upload)
     }
@@ -97,6 +99,7 @@ export class Exchange implements RequestOwner, ResponseOwner, OpenStream {
       writeInformational(clientRequest, response, status, received)
       return
     }
+    this.#request.record?.answered()
     const head = responseHead(received, status, this.#route, this.#upstream.path)
     const { fields, contentLength, isEventStream } = head
     // Nothing follows, whatever length is announced (RFC 9112 §6.3).
@@ -112,6 +115,8 @@ export class Exchange implements RequestOwner, ResponseOwner, OpenStream {
 
   onBody(chunk: Buffer): boolean {
     if (this.isOver) return true
+    const { record } = this.#request
+    if (record) record.bytesOut += chunk.length
     if (!this.#response.isLast(chunk)) return this.#response.write(chunk)
     this.#complete(chunk)
     return true
@@ -179,36 +184,42 @@ export class Exchange implements RequestOwner, ResponseOwner, OpenStream {
   #complete(chunk: Buffer | undefined): void {
     const unread = this.#upload?.complete === false ? this.#request.raw : null
     this.#settle(false)
+    if (this.#request.record) this.#request.record.isComplete = true
     this.#response.end(chunk, unread)
   }
 
   /** More than the configuration allows. The log says which limit it was, and whose share. */
   atLimit(limit: Limit): void {
     const err = limit === 'connections' ? new UpstreamError('no_connection') : undefined
+    const remedy = err && remedyFor(err)
     const grant = this.grantId === undefined ? undefined : correlationId(this.grantId)
-    this.#warn({ limit: `upstreams[].${limit}`, grant, err }, 'too much is under way')
+    this.#warn({ limit: `upstreams[].${limit}`, grant, err, remedy }, 'too much is under way')
     this.#refuse(LIMITS[limit])
   }
 
   /** The upstream's fault: told in the log, and to the client as far as something can still be said. */
   #fail(error: UpstreamError): void {
-    this.#warn({ err: error }, 'upstream failed')
+    this.#warn({ err: error, remedy: remedyFor(error) }, 'upstream failed')
     this.#refuse(error.refusal)
   }
 
   #warn(about: object, message: string): void {
     if (this.isOver) return
-    const { id: requestId, headers, log } = this.#request
+    const { id: requestId, headers, log, raw } = this.#request
     const { clientRequestId } = headers
-    log.warn({ requestId, clientRequestId, upstream: this.#route.name, ...about }, message)
+    const { method } = raw
+    const route = this.#route.name
+    log.warn({ requestId, clientRequestId, method, route, target: this.#upstream.target, ...about }, message)
   }
 
   /** Says to the client what can still be said. */
   #refuse(refusal: Refusal): void {
     if (!this.#settle(true)) return
     // The head is out: only a broken connection tells the client that the response is not whole.
-    if (this.#request.response.headersSent) this.#request.response.destroy()
-    else this.#request.refuse(refusal)
+    if (this.#request.response.headersSent) {
+      if (this.#request.record) this.#request.record.isBroken = true
+      this.#request.response.destroy()
+    } else this.#request.refuse(refusal)
   }
 
   /** The one end of every exchange. False if it is over already. @param abort breaks off what is still under way. */

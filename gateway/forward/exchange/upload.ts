@@ -24,12 +24,13 @@ const WINDOW_SECONDS = 10
 export class Upload extends Readable {
   /** The client has sent all of it. */
   complete = false
+  /** That have arrived. */
+  bytes = 0
   readonly #request: IncomingMessage
   readonly #limits: UploadLimits
   readonly #onRefusal: (refusal: Refusal) => void
   readonly #timer: NodeJS.Timeout
   readonly #window: NodeJS.Timeout | undefined
-  #bytes = 0
   #bytesBefore = 0
   /** The upstream was slower than the client at some time in the window. */
   #wasPaused = false
@@ -62,9 +63,9 @@ export class Upload extends Readable {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    this.#bytes += chunk.length
+    this.bytes += chunk.length
     this.#timer.refresh()
-    if (this.#bytes > this.#limits.bodyLimitBytes) this.#refuse('body_too_large')
+    if (this.bytes > this.#limits.bodyLimitBytes) this.#refuse('body_too_large')
     else if (!this.push(chunk)) {
       this.#wasPaused = true
       this.#request.pause()
@@ -85,8 +86,8 @@ export class Upload extends Readable {
   /** At the end of each window. */
   #judge(): void {
     const enough = this.#limits.minUploadBytesPerSecond * WINDOW_SECONDS
-    if (!this.#wasPaused && this.#bytes - this.#bytesBefore < enough) this.#refuse('request_timeout')
-    this.#bytesBefore = this.#bytes
+    if (!this.#wasPaused && this.bytes - this.#bytesBefore < enough) this.#refuse('request_timeout')
+    this.#bytesBefore = this.bytes
     this.#wasPaused = this.#request.isPaused()
   }
 

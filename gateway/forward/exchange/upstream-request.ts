@@ -52,6 +52,11 @@ export class UpstreamRequest implements Applicant {
     this.#handler = new UndiciHandler(owner)
   }
 
+  /** Of the present attempt: its own Host value. */
+  get target(): string {
+    return this.#target.authority
+  }
+
   /** Calls `ready` of its owner, at once or when it is its turn, or else `atLimit`. */
   start(): void {
     const connection = this.#target.connections.take(this)
@@ -68,6 +73,7 @@ export class UpstreamRequest implements Applicant {
   }
 
   send(body: Buffer | Upload | null): void {
+    this.#request.record?.sent(this.#target.authority)
     this.#connection?.send(
       {
         path: this.path,

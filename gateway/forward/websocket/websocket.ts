@@ -52,6 +52,7 @@ export function openTunnel(
   const { idleMs, maxMessageBytes } = websocket
   // Only upgrade requests come so far, and their response is one of these.
   const client = (request.response as UpgradeResponse).switchProtocols(head)
+  request.record?.switched(client)
   const tunnel = new Tunnel(client, upstream, { session, idleMs, maxMessageBytes }, () => {
     streams.delete(tunnel)
     onClose()

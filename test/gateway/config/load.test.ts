@@ -54,6 +54,7 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
       },
       limits: { transactionsPerAddress: 100, transactions: 100_000 },
       rateLimit: { authorize: { max: 30, windowMs: 60_000 }, token: { max: 60, windowMs: 60_000 } },
+      log: { subject: 'hash' },
     },
     listen: {
       host: '127.0.0.1',
@@ -91,7 +92,7 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
         bodyLimitBytes: 10_485_760,
       },
     ],
-    log: { level: 'info' },
+    log: { level: 'info', requests: 'errors', subject: 'hash' },
     shutdown: { delayMs: 0, graceMs: 30_000 },
     warnings: [],
   })

@@ -495,3 +495,19 @@ t.test('a client that leaves while its session is looked up causes no upstream r
   await new Promise(setImmediate)
   t.equal(api.requests.length, 0)
 })
+
+t.test(
+  'X-Forwarded-For from a peer that is not trusted: one warning that names trustProxy (J-05)',
+  async (t) => {
+    const ask = async (trustProxy: string[]) => {
+      const { app, port, logged } = await forwarder({ upstreams: [], trustProxy })
+      t.teardown(() => app.close())
+      for (let i = 0; i < 3; i++) await exchange(port, head('GET /nowhere', `X-Forwarded-For: 192.0.2.${i}`))
+      return logged
+    }
+    const [warning, ...others] = await ask([])
+    t.match(JSON.parse(warning!), { level: 40, address: '127.0.0.1', msg: /name it in trustProxy/ })
+    t.same(others, [])
+    t.same(await ask(['127.0.0.0/8']), [])
+  },
+)

@@ -155,7 +155,10 @@ t.test('an upstream that answers nonsense -> 502 without detail (CWE-209, H-25, 
       t.equal(api.requests.length, 1, 'and it is not tried again (H-23)')
       t.match(JSON.parse(logged[0] ?? ''), {
         err: { code: 'PKCE_UPSTREAM' },
-        upstream: '/api',
+        method: 'POST',
+        route: '/api',
+        target: /^127\.0\.0\.1:/,
+        remedy: String,
         requestId: field(answer, 'x-request-id'),
         clientRequestId: /^r{64}$/,
       })

@@ -97,7 +97,7 @@ t.test(
     const line = JSON.parse(logged.at(-1) ?? '')
     t.match(line, {
       limit: 'upstreams[].connectionsPerSession',
-      upstream: '/api',
+      route: '/api',
       requestId: String,
       grant: /^[0-9a-f]{8}$/,
     })
