@@ -5,6 +5,7 @@ import { connect as connectTo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
+import type { Test } from 'tap'
 import { startTied, type TiedProcess } from './tied-process.ts'
 
 const binary = process.env.REDIS_SERVER_BIN ?? 'redis-server'
@@ -127,6 +128,42 @@ async function isWhole(client: Redis): Promise<void> {
   }
 }
 
+/** A primary and its replica behind one name, as a managed Redis is sold. */
+export async function startManagedRedis(t: Pick<Test, 'teardown'>) {
+  const atOnce = ['--repl-diskless-sync-delay', '0']
+  const servers = await Promise.all([startRedis(atOnce), startRedis(atOnce)])
+  t.teardown(() => Promise.all(servers.map((server) => server.stop())))
+  const admins = servers.map(({ port }) => new Redis(port, '127.0.0.1'))
+  t.teardown(() => {
+    for (const admin of admins) admin.disconnect()
+  })
+  const name = await startRelay(servers[0].port)
+  t.teardown(() => name.stop())
+  let primary = 0
+  const replicaFollows = async () => {
+    const replica = admins[1 - primary]!
+    await replica.replicaof('127.0.0.1', servers[primary]!.port)
+    while (!(await replica.info('replication')).includes('master_link_status:up')) {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+  await replicaFollows()
+  return {
+    url: `redis://127.0.0.1:${name.port}`,
+    name,
+    /** By port. */
+    primaryPort: () => servers[primary]!.port,
+    /** The replica takes over once it has everything; the old primary follows it, and keeps its connections. */
+    async failOver() {
+      await admins[primary]!.wait(1, 5000)
+      primary = 1 - primary
+      await admins[primary]!.replicaof('NO', 'ONE')
+      name.moveTo(servers[primary]!.port)
+      await replicaFollows()
+    },
+  }
+}
+
 /** A port on which nothing listens, nor on the one of a Cluster's bus, which is 10,000 above. */
 async function freePort(): Promise<number> {
   for (;;) {
@@ -143,8 +180,12 @@ async function isFree(port: number): Promise<boolean> {
   })
 }
 
-/** A TCP relay to a server that can cut its connections, and refuse new ones, without the server noticing more. */
+/**
+ * A TCP relay to a server that can cut its connections, and refuse new ones, without the server noticing more. It is
+ * also a name that moves: its open connections stay where they are.
+ */
 export async function startRelay(serverPort: number) {
+  let target = serverPort
   const sockets = new Set<Socket>()
   const subscribers = new Set<Socket>()
   let isCut = false
@@ -157,7 +198,7 @@ export async function startRelay(serverPort: number) {
       near.destroy()
       return
     }
-    const far = connectTo(serverPort, '127.0.0.1')
+    const far = connectTo(target, '127.0.0.1')
     near.prependListener('data', (chunk) => {
       if (!isServersTurn) turns++
       isServersTurn = true
@@ -198,6 +239,10 @@ export async function startRelay(serverPort: number) {
   return {
     port: address.port,
     cut,
+    /** New connections lead there. */
+    moveTo(port: number) {
+      target = port
+    },
     heal() {
       isCut = false
       isDeaf = undefined

@@ -3,6 +3,7 @@ import type { Cluster } from 'ioredis'
 import { Channel, type ChannelEvents } from '../channel.ts'
 import { within } from '../within.ts'
 import type { RedisClient, RedisCommands } from './commands.ts'
+import { isMissingPermission } from './failure.ts'
 import type { RedisNames } from './names.ts'
 import { type Subscription, subscriptions } from './subscription.ts'
 
@@ -12,9 +13,9 @@ const STEP_MS = 1000
 const RETRY_MS = 250
 /**
  * For the channel to stand for the first time, tried anew as often as it breaks: nobody waits for an answer yet.
- * With what discovery may take it stays below the ten seconds that Fastify gives a plugin.
+ * It is half of what Fastify gives a plugin.
  */
-const START_MS = 3000
+const START_MS = 5000
 
 /**
  * The channel through Redis' pub/sub. It is proved by beats. When any part of it breaks, it is thrown away as a
@@ -27,8 +28,8 @@ export function createRedisChannel(client: RedisClient, commands: RedisCommands,
     store: 'redis',
     hold,
     wait: (standing) => commands.within('watch', standing, hasStood ? undefined : START_MS),
-    // Whoever waits is told by the deadline: a failover takes more than one try.
-    isFinal: () => false,
+    // Whoever waits for anything else is told by the deadline: a failover takes more than one try.
+    isFinal: isMissingPermission,
     pauseMs: () => RETRY_MS,
   })
 

@@ -6,7 +6,8 @@ import { type RedisClient, RedisCommands } from './commands.ts'
  * Looks, at start, whether this Redis can hold sessions. Resolves to warnings for the operator, none of which
  * names an address or a credential.
  *
- * @param timeoutMs how long connecting and looking may take together. Default 5000.
+ * @param timeoutMs how long connecting and looking may take together; what may pass, a server that is starting or a
+ * failover, is tried again until then. Default 5000.
  * @throws StoreError when it cannot be reached (wrong address, wrong password), is older than 6.2 (7.0 for a
  * Cluster), is a read replica, or is a node of a Cluster asked by a client that knows of none.
  * Source: requirements G-09, G-11, G-16.
@@ -14,11 +15,12 @@ import { type RedisClient, RedisCommands } from './commands.ts'
 export async function checkRedis(client: RedisClient, timeoutMs = 5000): Promise<string[]> {
   const commands = new RedisCommands(client, timeoutMs)
   try {
-    return await commands.within('start', async () => {
+    const look = async () => {
       const servers = client.isCluster ? (client as Cluster).nodes('master') : [client as Redis]
       const warnings = await Promise.all(servers.map((server) => checkServer(server, client)))
       return [...new Set([...warnings.flat(), ...checkOptions(client)])]
-    })
+    }
+    return await commands.persistently('start', look, timeoutMs)
   } finally {
     commands.close()
   }
@@ -35,7 +37,7 @@ async function checkServer(server: Redis, client: RedisClient): Promise<string[]
   return [...checkEviction(info), ...checkDurability(info, client)]
 }
 
-/** @throws StoreError */
+/** @throws StoreError, or READONLY for a replica. */
 function refuse(info: Map<string, string>, client: RedisClient): void {
   const fail = (failure: string) => {
     throw new StoreError('redis', 'start', failure)
@@ -47,7 +49,8 @@ function refuse(info: Map<string, string>, client: RedisClient): void {
   if (major < neededMajor || (major === neededMajor && minor < neededMinor)) {
     fail(`the server is Redis ${/^[\d.]+$/.test(version) ? version : '?'}; ${needed} or newer is needed`)
   }
-  if (info.get('role') === 'slave') fail('the server is a read replica; connect to its master')
+  // As the server itself would say it: after a failover the name may lead here for a moment.
+  if (info.get('role') === 'slave') throw new Error('READONLY')
   if (info.get('cluster_enabled') === '1' && !client.isCluster) {
     fail('the server is a node of a Cluster; use a Cluster client (redis+cluster://)')
   }

@@ -1,6 +1,7 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import type { RedisClient } from './commands.ts'
-import { parseRedisUrl } from './url.ts'
+import { isRefusedCredential } from './failure.ts'
+import { parseRedisUrl, type RedisPlace } from './url.ts'
 
 /** Where Redis is, and who we are there. */
 export interface RedisClientSettings {
@@ -12,8 +13,16 @@ export interface RedisClientSettings {
    *     redis+cluster://user:password@host:6379,host:6379
    */
   url: string
-  /** PEM of the authority that signed the server's certificate, if it is not a public one. */
+  /**
+   * Reads the URL again. It is called when Redis refuses the user name or the password, and what it gives takes the
+   * place of `url` before the next attempt; a URL that cannot be read or parsed, or leads to another kind, does not.
+   */
+  readUrl?: () => Promise<string>
+  /** PEM of the authority that signed the server's certificate, if it is not a public one. Nobody else is trusted then. */
   ca?: string
+  /** PEM of a client certificate, and of its private key. */
+  cert?: string
+  key?: string
   /** Of the Sentinels themselves; the URL's are the Redis servers'. */
   sentinelUsername?: string
   sentinelPassword?: string
@@ -43,16 +52,49 @@ const failFast = {
  * @throws TypeError for a URL of another form; the message does not repeat it. Source: requirements G-11, G-16.
  */
 export function createRedisClient(settings: RedisClientSettings): RedisClient {
-  const client = makeClient(settings)
+  const place = parseRedisUrl(settings.url)
+  const client = makeClient(settings, place)
   // ioredis prints errors that nobody listens to, address included.
   client.on('error', () => {})
+  if (settings.readUrl) rereadUrl(client, place.kind, settings.readUrl)
   return client
 }
 
-function makeClient(settings: RedisClientSettings): RedisClient {
-  const { kind, isTls, username, password, hosts, path } = parseRedisUrl(settings.url)
-  const { ca, sentinelUsername, sentinelPassword } = settings
-  const tls = ca === undefined ? {} : { ca }
+/** Before it connects again, a client that was refused learns what the URL is by now (requirements F-06). */
+function rereadUrl(client: RedisClient, kind: RedisPlace['kind'], readUrl: () => Promise<string>): void {
+  let reading: Promise<void> | undefined
+  const read = async () => {
+    const place = parseRedisUrl(await readUrl())
+    if (place.kind !== kind) return
+    const changed = { username: place.username || undefined, password: place.password || undefined }
+    // ioredis reads its options at each attempt; a Cluster makes its nodes of a copy that its pool has.
+    if (client.isCluster) Object.assign(Reflect.get(client, 'connectionPool').redisOptions, changed)
+    else Object.assign((client as Redis).options, changed, kind === 'single' && addressOf(place))
+  }
+  const onError = (error: unknown) => {
+    if (!isRefusedCredential(error)) return
+    reading ??= read()
+      .catch(() => {})
+      .finally(() => {
+        reading = undefined
+      })
+  }
+  client.on('error', onError)
+  if (client.isCluster) (client as Cluster).on('node error', onError)
+}
+
+function addressOf({ hosts, path }: RedisPlace): Pick<RedisOptions, 'host' | 'port' | 'db'> {
+  return { ...hosts[0], db: Number(path || 0) }
+}
+
+function makeClient(settings: RedisClientSettings, place: RedisPlace): RedisClient {
+  const { kind, isTls, username, password, hosts, path } = place
+  const { ca, cert, key, sentinelUsername, sentinelPassword } = settings
+  const tls = {
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+  }
   const options = {
     ...failFast,
     ...(username && { username }),
@@ -84,5 +126,5 @@ function makeClient(settings: RedisClientSettings): RedisClient {
       ...(isTls && { sentinelTLS: tls, enableTLSForSentinelMode: true }),
     })
   }
-  return new Redis({ ...options, ...hosts[0], db: Number(path || 0) })
+  return new Redis({ ...options, ...addressOf(place) })
 }

@@ -1,16 +1,25 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster, Redis } from 'ioredis'
 import { ServerClock } from '../clock.ts'
 import { StoreError } from '../store.ts'
 import { isTimeout, within } from '../within.ts'
-import { describeFailure } from './failure.ts'
+import { describeFailure, isElsewhere, mayPass } from './failure.ts'
 import type { Script } from './scripts.ts'
 
 /** An ioredis client: a single server, Sentinel, or Cluster. */
 export type RedisClient = Redis | Cluster
 
+/** Between two attempts of `persistently`. */
+const RETRY_MS = 100
+/** A name that still leads to the old server is not asked more often. */
+const RECONNECT_EVERY_MS = 500
+
 /**
  * Runs scripts on the app's client, and answers or throws `StoreError` in time however the client is
  * configured: ioredis' defaults wait for minutes (requirements G-11).
+ *
+ * A server that has become a replica keeps its connections. Its refusal makes the client connect anew, and the name
+ * in its options leads to the new master then (requirements Q-08).
  */
 export class RedisCommands {
   readonly clock = new ServerClock()
@@ -20,6 +29,7 @@ export class RedisCommands {
   #connecting: Promise<void> | undefined
   /** Why the client has no connection. */
   #lastError: unknown
+  #reconnectedAt = Number.NEGATIVE_INFINITY
 
   constructor(client: RedisClient, timeoutMs: number) {
     this.#client = client
@@ -38,19 +48,38 @@ export class RedisCommands {
   }
 
   /** What `call` gives, on a client that is ready, in time. @throws StoreError */
-  async within<T>(operation: string, call: () => Promise<T>, timeoutMs = this.#timeoutMs): Promise<T> {
-    if (this.#isClosed) throw new StoreError('redis', operation, 'closed')
-    try {
-      return await within(timeoutMs, this.#whenReady(call))
-    } catch (error) {
-      // No cause: ioredis' errors hold keys, values and addresses.
-      throw error instanceof StoreError ? error : new StoreError('redis', operation, this.#describe(error))
-    }
+  within<T>(operation: string, call: () => Promise<T>, timeoutMs = this.#timeoutMs): Promise<T> {
+    return this.#bounded(operation, timeoutMs, () => this.#whenReady(call))
+  }
+
+  /** The same, called again while it fails for a reason that may pass. @throws StoreError of the last failure. */
+  persistently<T>(operation: string, call: () => Promise<T>, forMs: number): Promise<T> {
+    const lastAt = performance.now() + forMs - RETRY_MS
+    return this.#bounded(operation, forMs, async () => {
+      for (;;) {
+        try {
+          return await this.#whenReady(call)
+        } catch (error) {
+          if (!mayPass(error) || performance.now() > lastAt) throw error
+        }
+        await sleep(RETRY_MS)
+      }
+    })
   }
 
   close(): void {
     this.#isClosed = true
     this.#client.off('error', this.#onError).off('ready', this.#onReady)
+  }
+
+  async #bounded<T>(operation: string, timeoutMs: number, work: () => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw new StoreError('redis', operation, 'closed')
+    try {
+      return await within(timeoutMs, work())
+    } catch (error) {
+      // No cause: ioredis' errors hold keys, values and addresses.
+      throw error instanceof StoreError ? error : new StoreError('redis', operation, this.#describe(error))
+    }
   }
 
   #describe(error: unknown): string {
@@ -60,7 +89,23 @@ export class RedisCommands {
 
   async #whenReady<T>(call: () => Promise<T>): Promise<T> {
     if (this.#client.status !== 'ready') await this.#connected()
-    return call()
+    try {
+      return await call()
+    } catch (error) {
+      if (isElsewhere(error)) this.#reconnect()
+      throw error
+    }
+  }
+
+  /** Many calls may hear the same refusal on one connection. */
+  #reconnect(): void {
+    const client = this.#client
+    const now = performance.now()
+    if (client.status !== 'ready' || now < this.#reconnectedAt + RECONNECT_EVERY_MS) return
+    this.#reconnectedAt = now
+    // A Cluster has a connection to each node, and learns from the others who has taken the place of one.
+    if (client.isCluster) (client as Cluster).refreshSlotsCache()
+    else client.disconnect(true)
   }
 
   /** Waits for a client that is about to connect. One that has lost its server is refused at once. */

@@ -7,7 +7,8 @@
  *     pkce:once:<key>          a reservation
  *     pkce:index:<index>       sorted set: member, when it leaves
  *     pkce:limit:<counter>     requests in a window
- *     pkce:check               written by the readiness check
+ *     pkce:{0}:check           written by the readiness check
+ *     pkce:{17}:beat:<random>  channel of the messages that prove the channel of changes
  *
  * The hash tag in braces puts a record and its channel into one slot, so that one script may write both. There
  * are `TAG_COUNT` tags and not one for each key, because a watcher has to subscribe to every channel there is;
@@ -55,7 +56,12 @@ export class RedisNames {
   }
 
   get check(): string {
-    return `${this.#prefix}check`
+    return `${this.inTag(0)}check`
+  }
+
+  /** A channel in a tag that proves those of changes, one for each `name`. */
+  beat(tag: number, name: string): string {
+    return `${this.inTag(tag)}beat:${name}`
   }
 
   /** What the names of a tag begin with. */

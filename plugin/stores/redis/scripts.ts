@@ -48,7 +48,16 @@ if found[2] == ARGV[4] then return { time[1], time[2], 1 } end
 if found[1] ~= ARGV[1] then return { time[1], time[2], 0 } end
 -- First, so that no write stands without its notification, even where the user may not publish (G-17).
 redis.call(ARGV[5], ARGV[6], ARGV[7])
-redis.call('HSET', KEYS[1], 'version', string.format('%d', ARGV[1] + 1), 'value', ARGV[2], 'writer', ARGV[4])
+local write = { 'HSET', KEYS[1], 'version', string.format('%d', ARGV[1] + 1), 'value', ARGV[2], 'writer', ARGV[4] }
+local written = redis.pcall(unpack(write))
+if type(written) == 'table' then
+  -- A full server refuses what may take memory, until a script has freed some. So what takes no more than before is
+  -- written all the same: a grant can be ended (Q-06).
+  local isFull = string.find(written.err, 'OOM', 1, true)
+  if not isFull or #ARGV[2] > redis.call('HSTRLEN', KEYS[1], 'value') then return written end
+  redis.call('HDEL', KEYS[1], 'value')
+  redis.call(unpack(write))
+end
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return { time[1], time[2], 1 }
 `)
@@ -91,16 +100,46 @@ redis.call('ZREM', KEYS[1], ARGV[1])
 return { time[1], time[2] }
 `)
 
-/** KEYS: where the channel is. ARGV: PUBLISH or SPUBLISH, channel, message. The way that a notification takes. */
+/** KEYS: where the channel is, no record. ARGV: PUBLISH or SPUBLISH, channel, message. The way of a notification. */
 export const publish = script(`
 local time = redis.call('TIME')
+-- A replica publishes, too, but changes are made elsewhere (Q-08). Its refusal of a write tells it; this one changes
+-- nothing, and takes no memory: on a full server the channel stands.
+local deleted = redis.pcall('DEL', KEYS[1])
+if type(deleted) == 'table' and (string.find(deleted.err, 'READONLY', 1, true)
+  or string.find(deleted.err, 'MASTERDOWN', 1, true)) then return deleted end
 redis.call(ARGV[1], ARGV[2], ARGV[3])
 return { time[1], time[2] }
 `)
 
-/** KEYS: any. A write, because a replica, a full server and one that has lost its replicas still read. */
+/**
+ * KEYS: one of its own. ARGV: PUBLISH or SPUBLISH, channel. Each command of the other scripts once, so that a missing
+ * permission is told before somebody needs it.
+ */
 export const check = script(`
 local time = redis.call('TIME')
-redis.call('SET', KEYS[1], '', 'PX', 1000)
+local key = KEYS[1]
+local commands = {
+  -- First one that takes memory: a full server refuses it as long as nothing has been freed. A replica, and a server
+  -- that has lost its replicas or its disk, refuse any.
+  { 'SET', key, '', 'PX', 1000 }, { 'GET', key }, { 'DEL', key },
+  { 'HSET', key, 'value', '' }, { 'HGET', key, 'value' }, { 'HMGET', key, 'value' }, { 'HSTRLEN', key, 'value' },
+  { 'HDEL', key, 'value' },
+  { 'INCR', key }, { 'PTTL', key }, { 'PEXPIRE', key, 1000 }, { 'DEL', key },
+  { 'ZADD', key, 'GT', 1, 'member' }, { 'ZRANGE', key, -1, -1, 'WITHSCORES' },
+  { 'ZRANGEBYSCORE', key, '-inf', '+inf' }, { 'ZREMRANGEBYSCORE', key, '-inf', 0 },
+  { 'PEXPIREAT', key, string.format('%.0f', time[1] * 1000 + 1000) }, { 'ZREM', key, 'member' },
+  { ARGV[1], ARGV[2], '' }
+}
+for _, command in ipairs(commands) do
+  local reply = redis.pcall(unpack(command))
+  if type(reply) == 'table' and reply.err then
+    -- Before 7.2 a script is not told which one.
+    if string.find(reply.err, "can't run this command", 1, true) then
+      return redis.error_reply("NOPERM this user may not run the '" .. string.lower(command[1]) .. "' command")
+    end
+    return reply
+  end
+end
 return { time[1], time[2] }
 `)

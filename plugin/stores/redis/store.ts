@@ -3,6 +3,7 @@ import type { Channel } from '../channel.ts'
 import type { Store, StoredRecord, StoreWatcher } from '../store.ts'
 import { createRedisChannel } from './channel.ts'
 import { type RedisClient, RedisCommands } from './commands.ts'
+import { isMissingPermission } from './failure.ts'
 import { RedisNames } from './names.ts'
 import * as scripts from './scripts.ts'
 
@@ -10,7 +11,10 @@ export type { RedisClient } from './commands.ts'
 
 /** Options of `redisStore`. */
 export interface RedisStoreOptions {
-  /** An ioredis 6 client: single, Sentinel or Cluster. It stays the app's own; the store does not close it. */
+  /**
+   * An ioredis 6 client: single, Sentinel or Cluster. It stays the app's own; the store does not close it. It makes it
+   * connect anew when the server says that it is no master (any more).
+   */
   client: RedisClient
   /** What all names in Redis begin with: one for each deployment that shares a Redis. Default `pkce:`. */
   prefix?: string
@@ -44,6 +48,7 @@ class RedisStore implements Store {
   readonly #channel: Channel
   readonly #instance = randomBytes(12).toString('base64url')
   #writes = 0
+  #isPermitted = false
 
   constructor(client: RedisClient, names: RedisNames, timeoutMs: number) {
     this.#names = names
@@ -103,11 +108,14 @@ class RedisStore implements Store {
   }
 
   async watch(watcher: StoreWatcher): Promise<() => void> {
+    if (!this.#isPermitted) await this.#findMissingPermissions()
     return this.#channel.watch(watcher)
   }
 
   async check(): Promise<void> {
-    await this.#commands.run('check', scripts.check, this.#names.check)
+    const { publishCommand } = this.#names
+    const args = [publishCommand, this.#names.beat(0, 'check')]
+    await this.#commands.run('check', scripts.check, this.#names.check, args)
   }
 
   /** Counts one more in a window of its own, for limiters. @throws StoreError */
@@ -121,6 +129,16 @@ class RedisStore implements Store {
   async close(): Promise<void> {
     this.#channel.close()
     this.#commands.close()
+  }
+
+  /** At start, and not by the first login that needs one (Q-08). Whatever else is wrong may pass. */
+  async #findMissingPermissions(): Promise<void> {
+    try {
+      await this.check()
+      this.#isPermitted = true
+    } catch (error) {
+      if (isMissingPermission(error)) throw error
+    }
   }
 
   /** All at once: on a Cluster the indexes lie in different slots, and elsewhere it is one round trip anyway. */

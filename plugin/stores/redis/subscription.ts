@@ -23,7 +23,7 @@ export class Subscription {
     this.#connection = connection
     this.#names = names
     this.#tags = tags
-    this.#beatChannel = `${this.#keyOfBeat}beat:${randomBytes(9).toString('base64url')}`
+    this.#beatChannel = names.beat(this.#firstTag, randomBytes(9).toString('base64url'))
   }
 
   /** Resolves when every channel is subscribed. `onBreak` is called at once when that ends. */
@@ -58,7 +58,8 @@ export class Subscription {
       }
     })
     const { publishCommand } = this.#names
-    await commands.run('watch', publish, this.#keyOfBeat, [publishCommand, this.#beatChannel, beat])
+    const key = this.#names.inTag(this.#firstTag)
+    await commands.run('watch', publish, key, [publishCommand, this.#beatChannel, beat])
     await arrival
   }
 
@@ -66,8 +67,8 @@ export class Subscription {
     this.#connection.disconnect()
   }
 
-  get #keyOfBeat(): string {
-    return this.#names.inTag(this.#tags[0] ?? 0)
+  get #firstTag(): number {
+    return this.#tags[0] ?? 0
   }
 }
 

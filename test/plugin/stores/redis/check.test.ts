@@ -106,7 +106,7 @@ t.test('the Redis store, on real servers', { skip: noRedis }, async (t) => {
     await t.rejects(checkRedis(onReplica), { name: 'StoreError', message: /is a read replica/ })
     await t.rejects(open(t, onReplica).check(), {
       name: 'StoreError',
-      message: /is a read replica \(READONLY\)/,
+      message: /is a read replica; connect to its master \(READONLY\)/,
     })
 
     const node = await serverFor(t, ['--cluster-enabled', 'yes'])
