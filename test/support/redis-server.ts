@@ -52,8 +52,8 @@ export async function startRedis(args: string[] = []): Promise<RedisServer> {
   return server(port, folder, () => [...options, ...args])
 }
 
-/** Starts a Sentinel that watches one master, called `main`, and fails over alone within about two seconds. */
-export async function startSentinel(masterPort: number): Promise<RedisServer> {
+/** Starts a Sentinel with further `lines`. It watches one master, called `main`, and fails over alone within about two seconds. */
+export async function startSentinel(masterPort: number, lines: string[] = []): Promise<RedisServer> {
   const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'pkce-redis-'))
   const file = join(folder, 'sentinel.conf')
@@ -65,6 +65,7 @@ dir ${folder}
 sentinel monitor main 127.0.0.1 ${masterPort} 1
 sentinel down-after-milliseconds main 1000
 sentinel failover-timeout main 4000
+${lines.join('\n')}
 `,
   )
   return server(port, folder, () => [file, '--sentinel'])

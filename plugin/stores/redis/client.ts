@@ -62,7 +62,6 @@ export function createRedisClient(settings: RedisClientSettings): RedisClient {
 
 /** Before it connects again, a client that was refused learns what the URL is by now (requirements F-06). */
 function rereadUrl(client: RedisClient, kind: RedisPlace['kind'], readUrl: () => Promise<string>): void {
-  let reading: Promise<void> | undefined
   const read = async () => {
     const place = parseRedisUrl(await readUrl())
     if (place.kind !== kind) return
@@ -72,12 +71,8 @@ function rereadUrl(client: RedisClient, kind: RedisPlace['kind'], readUrl: () =>
     else Object.assign((client as Redis).options, changed, kind === 'single' && addressOf(place))
   }
   const onError = (error: unknown) => {
-    if (!isRefusedCredential(error)) return
-    reading ??= read()
-      .catch(() => {})
-      .finally(() => {
-        reading = undefined
-      })
+    // Whatever is wrong with what is read, the next attempt says what is wrong with what we have.
+    if (isRefusedCredential(error)) read().catch(() => {})
   }
   client.on('error', onError)
   if (client.isCluster) (client as Cluster).on('node error', onError)

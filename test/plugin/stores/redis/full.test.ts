@@ -73,7 +73,7 @@ t.test('the Redis store, when Redis is full', { skip: noRedis }, async (t) => {
       await t.rejects(store.check(), full)
       await t.rejects(store.create('new', 'v', longMs), full)
       await t.rejects(store.reserve('once', longMs), full)
-        t.equal(await store.read('new'), null)
+      t.equal(await store.read('new'), null)
       t.same(await store.readIndex('index'), ['member'])
       await store.removeFromIndex(['index'], 'member')
       t.same(await store.readIndex('index'), [])
