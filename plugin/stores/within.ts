@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 /** The error of a deadline: the platform's own, as `AbortSignal.timeout` has it. Its message is safe to log. */
 export function timeoutError(timeoutMs: number): DOMException {
   return new DOMException(`no answer within ${timeoutMs} ms`, 'TimeoutError')
@@ -28,5 +30,29 @@ export async function within<T>(timeoutMs: number, work: Promise<T>, signal?: Ab
   } finally {
     clearTimeout(timer)
     signal?.removeEventListener('abort', abort)
+  }
+}
+
+/** Between two attempts of `persistently`. */
+const RETRY_MS = 100
+
+/**
+ * What `attempt` gives, which is made again while it fails for a reason that may pass, for `forMs`.
+ *
+ * @param attempt gets the time that is left, in milliseconds. @throws what the last attempt throws.
+ */
+export async function persistently<T>(
+  forMs: number,
+  mayPass: (error: unknown) => boolean,
+  attempt: (leftMs: number) => Promise<T>,
+): Promise<T> {
+  const endsAt = performance.now() + forMs
+  for (;;) {
+    try {
+      return await attempt(Math.ceil(endsAt - performance.now()))
+    } catch (error) {
+      if (!mayPass(error) || performance.now() + RETRY_MS >= endsAt) throw error
+    }
+    await sleep(RETRY_MS)
   }
 }

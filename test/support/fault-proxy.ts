@@ -18,6 +18,8 @@ export interface FaultProxy {
   strike(mark: string, fault: Fault, nth?: number): Promise<void>
   /** Cuts every connection and refuses new ones. */
   cut(): void
+  /** New connections lead to another server, as behind a name that moves; open ones stay where they are. */
+  moveTo(serverPort: number): void
   /** Lets nothing pass, and tells nobody. */
   blackHole(): void
   /** What is on its way never arrives. */
@@ -42,6 +44,7 @@ export async function startFaultProxy(serverPort: number): Promise<FaultProxy> {
   const links = new Set<Link>()
   /** In the order in which it came. */
   let held: (() => void)[] = []
+  let target = serverPort
   let isCut = false
   let isHole = false
   let armed: { mark: string; fault: Fault; countdown: number; struck: () => void } | null = null
@@ -70,7 +73,7 @@ export async function startFaultProxy(serverPort: number): Promise<FaultProxy> {
 
   const server = createServer((near) => {
     if (isCut) return void near.destroy()
-    const far = connect(serverPort, '127.0.0.1')
+    const far = connect(target, '127.0.0.1')
     const link: Link = { near, far, isHeld: false, losesAnswer: false }
     links.add(link)
     near.on('data', (message) => {
@@ -102,6 +105,9 @@ export async function startFaultProxy(serverPort: number): Promise<FaultProxy> {
         armed = { mark, fault, countdown: nth, struck }
       }),
     cut,
+    moveTo(port) {
+      target = port
+    },
     blackHole() {
       isHole = true
     },

@@ -1,16 +1,18 @@
 import { Channel } from '../channel.ts'
-import { isTimeout } from '../within.ts'
-import { storeError } from './failure.ts'
+import { mayPass, storeError } from './failure.ts'
 import { type ListenerOptions, listenOnce } from './listener.ts'
 
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 2000
-/** A server that is slow at start is asked again for so long; whatever else is wrong with it is told at once. */
-const START_MS = 2000
+/**
+ * At start it is tried again for so long, unless what is wrong cannot pass. With the check before it, it stays below the
+ * ten seconds that Fastify gives a plugin.
+ */
+const START_MS = 4000
 
 /** The channel through LISTEN: one connection for all watches, made again when it is lost. */
 export function createPostgresChannel(options: ListenerOptions): Channel {
-  /** Until then, by the process's clock, a timeout is no reason to give up; over once the channel stands. */
+  /** Until then, by the process's clock, what may pass is no reason to give up; over once the channel stands. */
   let patientUntil: number | undefined
 
   return new Channel({
@@ -34,7 +36,7 @@ export function createPostgresChannel(options: ListenerOptions): Channel {
       })
     },
 
-    isFinal: (error) => !isTimeout(error) || performance.now() >= (patientUntil ?? 0),
+    isFinal: (error) => !mayPass(error) || performance.now() >= (patientUntil ?? 0),
 
     pauseMs(failures) {
       const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (failures - 1), LONGEST_PAUSE_MS)

@@ -1,6 +1,6 @@
-import { StoreError } from '../store.ts'
+import { persistently } from '../within.ts'
 import { PostgresCommands } from './commands.ts'
-import { failures } from './failure.ts'
+import { FinalStoreError, failures, mayPass } from './failure.ts'
 import type { PostgresPool } from './query.ts'
 import { DEFAULT_SCHEMA, type PostgresSchemaOptions, TABLES_VERSION } from './schema.ts'
 import { expiringTables, type Statements, statements } from './statements.ts'
@@ -9,7 +9,8 @@ import { expiringTables, type Statements, statements } from './statements.ts'
  * Looks, at start, whether this PostgreSQL can hold sessions. Resolves to warnings for the operator, none of which
  * names an address or a credential. The store makes the same checks, without warnings, when it is first watched.
  *
- * @param timeoutMs how long connecting and looking may take together. Default 5000.
+ * @param timeoutMs how long connecting and looking may take together; what may pass, a server that is starting or a
+ * failover, is tried again until then. Default 5000.
  * @throws StoreError when it cannot be reached (wrong address, wrong password), is a read replica, when the tables
  * are missing, older or newer, and when the role may not use them.
  * Source: requirements G-12, G-16.
@@ -18,8 +19,9 @@ export async function checkPostgres(
   pool: PostgresPool,
   { schema = DEFAULT_SCHEMA, timeoutMs = 5000 }: PostgresSchemaOptions & { timeoutMs?: number } = {},
 ): Promise<string[]> {
-  const commands = new PostgresCommands(pool, timeoutMs)
-  const server = await checkServer(commands, 'start', statements(schema))
+  const server = await persistently(timeoutMs, mayPass, (leftMs) =>
+    checkServer(new PostgresCommands(pool, leftMs), 'start', statements(schema)),
+  )
   const warnings: [unknown, string][] = [
     [
       server.loses_commits,
@@ -46,11 +48,11 @@ export async function checkServer(
   const { rows } = await commands.run(operation, check, [expiringTables])
   const server = rows[0] ?? {}
   const refuse = (failure: string) => {
-    throw new StoreError('postgres', operation, failure)
+    throw new FinalStoreError('postgres', operation, failure)
   }
-  if (server.read_only !== false) refuse(failures.readOnly)
+  if (server.read_only !== false) throw commands.readOnly(operation)
   if (Number(server.version) > TABLES_VERSION) refuse(failures.newer)
   if (Number(server.version) < TABLES_VERSION) refuse(failures.older)
-  if (server.permitted !== true) refuse(failures.permission)
+  if (server.lacking !== null) refuse(`the role lacks a permission: ${server.lacking}`)
   return server
 }

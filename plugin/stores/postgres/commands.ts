@@ -1,10 +1,22 @@
 import { ServerClock } from '../clock.ts'
 import { StoreError } from '../store.ts'
-import { lostPreparedStatement, storeError } from './failure.ts'
-import { type PostgresPool, type QueryResult, runQuery } from './query.ts'
+import {
+  FinalStoreError,
+  failures,
+  isReadOnly,
+  isRefusedCredential,
+  lostPreparedStatement,
+  storeError,
+} from './failure.ts'
+import { type PostgresPool, type Query, type QueryResult, runQuery } from './query.ts'
 import type { Statement } from './statements.ts'
 
-/** Runs statements for the store: bounded, on its clock, and failing in its words. */
+/**
+ * Runs statements for the store: bounded, on its clock, and failing in its words.
+ *
+ * A server that was the primary may keep its connections. Its refusal of a write makes all of them be made anew, and
+ * the name in the pool's options leads to the new primary then (requirements Q-08).
+ */
 export class PostgresCommands {
   readonly clock = new ServerClock()
   readonly #pool: PostgresPool
@@ -12,6 +24,8 @@ export class PostgresCommands {
   /** Until a pooler is met that keeps no prepared statements. */
   #prepares = true
   #closed = false
+  /** Clients that were connected before lead to a server that is no primary. */
+  #connectedAfter = 0
 
   constructor(pool: PostgresPool, timeoutMs: number) {
     this.#pool = pool
@@ -22,15 +36,31 @@ export class PostgresCommands {
 
   /** @throws StoreError when there is no answer, or after `close`. */
   async run(operation: string, statement: Statement, values: unknown[] = []): Promise<QueryResult> {
-    if (this.#closed) throw new StoreError('postgres', operation, 'closed')
+    if (this.#closed) throw new FinalStoreError('postgres', operation, 'closed')
     const startedAt = this.clock.start()
     try {
-      const answer = await this.#runOnPool(statement, values)
+      const answer = await this.#runOnPool(statement, values).catch(async (error: unknown) => {
+        if (!isRefusedCredential(error) || !this.#pool.renewCredentials) throw error
+        await this.#pool.renewCredentials()
+        return this.#runOnPool(statement, values)
+      })
       this.observe(answer.rows[0], startedAt)
       return answer
     } catch (error) {
+      if (isReadOnly(error)) throw this.readOnly(operation)
       throw storeError(operation, error)
     }
+  }
+
+  /** The error of a server that takes no writes, and the end of every connection to it. */
+  readOnly(operation: string): StoreError {
+    this.#connectedAfter = performance.now()
+    return new StoreError('postgres', operation, `${failures.readOnly} (25006)`)
+  }
+
+  /** After a LISTEN connection was refused. */
+  async renewCredentials(): Promise<void> {
+    await this.#pool.renewCredentials?.()
   }
 
   /** Takes the server's time out of a row that has it, in answer to what was sent at `startedAt`. */
@@ -45,11 +75,12 @@ export class PostgresCommands {
   /** PgBouncer before 1.21 mixes connections up; its first refusal, which has executed nothing, tells. */
   async #runOnPool({ name, text }: Statement, values: unknown[]): Promise<QueryResult> {
     const unnamed = { text, values }
-    if (!this.#prepares) return runQuery(this.#pool, unnamed, this.#timeoutMs)
-    return runQuery(this.#pool, { name, ...unnamed }, this.#timeoutMs).catch((error: unknown) => {
+    const run = (query: Query) => runQuery(this.#pool, query, this.#timeoutMs, this.#connectedAfter)
+    if (!this.#prepares) return run(unnamed)
+    return run({ name, ...unnamed }).catch((error: unknown) => {
       if (!lostPreparedStatement(error)) throw error
       this.#prepares = false
-      return runQuery(this.#pool, unnamed, this.#timeoutMs)
+      return run(unnamed)
     })
   }
 }

@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { StoreError } from '../store.ts'
 import { timeoutError } from '../within.ts'
 import type { PostgresCommands } from './commands.ts'
+import { FinalStoreError, isRefusedCredential } from './failure.ts'
 import { changed, echoed, type Statements } from './statements.ts'
 
 /** What a LISTEN connection is made of. */
 export interface ListenerOptions {
   readonly statements: Statements
   readonly commands: PostgresCommands
-  /** A URL or `pg.Client` options. */
-  readonly connection: string | object
+  /** A URL, what reads one, or `pg.Client` options, which may be others the next time. */
+  readonly connection: string | object | (() => Promise<string>)
   readonly timeoutMs: number
 }
 
@@ -40,7 +40,8 @@ export async function listenOnce(
 ): Promise<never> {
   const { Client } = await import('pg')
   signal.throwIfAborted()
-  const client = new Client(typeof connection === 'string' ? { connectionString: connection } : connection)
+  const place = typeof connection === 'function' ? await connection() : connection
+  const client = new Client(typeof place === 'string' ? { connectionString: place } : place)
   const nonce = randomBytes(16).toString('hex')
   const ended = new AbortController()
 
@@ -73,10 +74,13 @@ export async function listenOnce(
 
     const serve = async () => {
       setDeadline(timeoutError(timeoutMs))
-      await client.connect()
+      await client.connect().catch(async (error: unknown) => {
+        if (isRefusedCredential(error)) await commands.renewCredentials()
+        throw error
+      })
       await client.query(statements.listen)
       await commands.run('watch', statements.echo, [nonce])
-      setDeadline(new StoreError('postgres', 'watch', deaf))
+      setDeadline(new FinalStoreError('postgres', 'watch', deaf))
       await heard
       onStand()
       for (;;) {
@@ -86,6 +90,8 @@ export async function listenOnce(
         const startedAt = commands.clock.start()
         const { rows } = await client.query<Record<string, unknown>>(statements.probe)
         commands.observe(rows[0], startedAt)
+        // It was the primary: nobody writes here, and notifies, any more (Q-08).
+        if (rows[0]?.read_only !== false) throw commands.readOnly('watch')
       }
     }
     serve().catch(over)

@@ -12,6 +12,20 @@ export interface PostgresPoolOptions {
    * left out: set them on the role (`ALTER ROLE … SET statement_timeout = '1s'`). Default false.
    */
   pooler?: boolean
+  /**
+   * Reads the URL again. It is called when the server refuses the user name or the password, and what it gives takes the
+   * place of `url` for new connections; a URL that cannot be read or is none does not.
+   */
+  readUrl?: () => Promise<string>
+  /** Files of PEM, which are read for each connection; as `sslrootcert`, `sslcert` and `sslkey` of the URL. */
+  tls?: PostgresTlsFiles
+}
+
+/** Names of PEM files: an authority, beside which nobody is trusted, and a client certificate with its key. */
+export interface PostgresTlsFiles {
+  readonly caFile?: string
+  readonly clientCertFile?: string
+  readonly clientKeyFile?: string
 }
 
 /** A pool of our own making, and how it is ended. */
@@ -33,11 +47,11 @@ const WRONG_URL = 'the URL must read postgres://user:password@host:port/database
  */
 export function createPostgresPool(
   url: string,
-  { max = 10, pooler = false }: PostgresPoolOptions = {},
+  { max = 10, pooler = false, readUrl, tls }: PostgresPoolOptions = {},
 ): OwnPostgresPool {
   if (!isPostgresUrl(url)) throw new StoreError('postgres', 'connect', WRONG_URL)
-  return new (loadPg().Pool)({
-    connectionString: url,
+  const pool = new (loadPg().Pool)({
+    connectionString: postgresUrlWithTls(url, tls),
     max,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
@@ -48,6 +62,27 @@ export function createPostgresPool(
       idle_in_transaction_session_timeout: 2 * STATEMENT_TIMEOUT_MS,
     }),
   })
+  return Object.assign(pool, {
+    async renewCredentials() {
+      const renewed = await readUrl?.().catch(() => undefined)
+      if (renewed === undefined || !isPostgresUrl(renewed)) return
+      // The pool and the LISTEN connection read their options at each connection.
+      pool.options.connectionString = postgresUrlWithTls(renewed, tls)
+    },
+  })
+}
+
+/** The URL with the files as its parameters. TLS is verified then, unless the URL itself says otherwise. */
+export function postgresUrlWithTls(url: string, files: PostgresTlsFiles = {}): string {
+  const { caFile, clientCertFile, clientKeyFile } = files
+  const parameters = Object.entries({ sslrootcert: caFile, sslcert: clientCertFile, sslkey: clientKeyFile })
+  const given = parameters.filter((one): one is [string, string] => one[1] !== undefined)
+  if (given.length === 0) return url
+  const complete = new URL(url)
+  for (const [name, file] of [['sslmode', 'verify-full'], ...given] as const) {
+    if (!complete.searchParams.has(name)) complete.searchParams.set(name, file)
+  }
+  return complete.href
 }
 
 /** Why no pool can be made for `url`, or undefined: its form, or the package `pg` is not installed. */

@@ -57,15 +57,24 @@ export function statements(schema: string) {
     check: named(`
       SELECT (SELECT max(version) FROM ${s}.schema_version) AS version,
         pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean AS read_only,
-        (SELECT bool_and(has_table_privilege('${s}.' || tables, privilege))
-          FROM unnest($1::text[]) AS tables, unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS privilege) AS permitted,
+        (SELECT string_agg(privilege || ' on ' || tables, ', ')
+          FROM unnest($1::text[]) AS tables, unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS privilege
+          WHERE NOT has_table_privilege('${s}.' || tables, privilege)) AS lacking,
         current_setting('synchronous_commit') = 'off' AS loses_commits,
         current_setting('statement_timeout') = '0' AS unbounded,
         ${clock}`),
 
+    /** A write, which waits for whoever has locked one of the tables. No key is empty, nor is the row ever live. */
+    checkWrite: named(`
+      WITH records AS (UPDATE ${s}.records SET version = version WHERE key = ''),
+        members AS (UPDATE ${s}.index_members SET expires_at = expires_at WHERE name = '')
+      INSERT INTO ${s}.reservations AS r (key, expires_at) VALUES ('', clock_timestamp())
+      ON CONFLICT (key) DO UPDATE SET expires_at = excluded.expires_at
+      RETURNING ${clock}`),
+
     /** On the LISTEN connection. */
     listen: `LISTEN "${channelOf(schema)}"`,
-    probe: `SELECT ${clock}`,
+    probe: `SELECT current_setting('transaction_read_only')::boolean AS read_only, ${clock}`,
 
     /** At most $1 rows, and none while another instance is at it. */
     sweeps: expiringTables.map((table) =>

@@ -1,8 +1,10 @@
 import type { Channel } from '../channel.ts'
 import type { Store, StoredRecord, StoreWatcher } from '../store.ts'
+import { persistently } from '../within.ts'
 import { createPostgresChannel } from './channel.ts'
 import { checkServer } from './check.ts'
 import { PostgresCommands } from './commands.ts'
+import { mayPass } from './failure.ts'
 import { type PostgresJanitorOptions, startJanitor } from './janitor.ts'
 import type { PostgresPool, QueryResult } from './query.ts'
 import { DEFAULT_SCHEMA, type PostgresSchemaOptions } from './schema.ts'
@@ -10,15 +12,19 @@ import { type Statements, statements } from './statements.ts'
 
 export type { PostgresPool } from './query.ts'
 
+/** For a server that is starting, or a failover. */
+const START_MS = 5000
+
 /** Options of `postgresStore`. */
 export interface PostgresStoreOptions extends PostgresSchemaOptions {
   /** A `pg.Pool` on the primary. It stays the app's own; the store does not end it. */
   pool: PostgresPool
   /**
    * Where to LISTEN, as a URL or `pg.Client` options. Behind PgBouncer in transaction mode this must be the server
-   * itself. Default: as the pool. It is a connection of its own, besides the pool's.
+   * itself. Default: as the pool. It is a connection of its own, besides the pool's. A function is asked for the URL
+   * each time that one is made.
    */
-  listen?: string | object
+  listen?: string | object | (() => Promise<string>)
   /** How long any call may take before it fails. Default 800, so that an outage is answered within a second. */
   timeoutMs?: number
   /** False: no janitor on this instance. */
@@ -45,6 +51,7 @@ class PostgresStore implements Store {
   readonly #commands: PostgresCommands
   readonly #channel: Channel
   readonly #endJanitor: () => void
+  #hasServed = false
 
   constructor({
     pool,
@@ -105,12 +112,17 @@ class PostgresStore implements Store {
   }
 
   async watch(watcher: StoreWatcher): Promise<() => void> {
-    await checkServer(this.#commands, 'watch', this.#statements)
+    const check = () => checkServer(this.#commands, 'watch', this.#statements)
+    await (this.#hasServed ? check() : persistently(START_MS, mayPass, check))
+    this.#hasServed = true
     return this.#channel.watch(watcher)
   }
 
   async check(): Promise<void> {
-    await checkServer(this.#commands, 'check', this.#statements)
+    await Promise.all([
+      checkServer(this.#commands, 'check', this.#statements),
+      this.#commands.run('check', this.#statements.checkWrite),
+    ])
   }
 
   async close(): Promise<void> {

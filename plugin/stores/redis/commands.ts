@@ -1,16 +1,13 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster, Redis } from 'ioredis'
 import { ServerClock } from '../clock.ts'
 import { StoreError } from '../store.ts'
-import { isTimeout, within } from '../within.ts'
+import { isTimeout, persistently, within } from '../within.ts'
 import { describeFailure, isElsewhere, mayPass } from './failure.ts'
 import type { Script } from './scripts.ts'
 
 /** An ioredis client: a single server, Sentinel, or Cluster. */
 export type RedisClient = Redis | Cluster
 
-/** Between two attempts of `persistently`. */
-const RETRY_MS = 100
 /** A name that still leads to the old server is not asked more often. */
 const RECONNECT_EVERY_MS = 500
 
@@ -54,17 +51,7 @@ export class RedisCommands {
 
   /** The same, called again while it fails for a reason that may pass. @throws StoreError of the last failure. */
   persistently<T>(operation: string, call: () => Promise<T>, forMs: number): Promise<T> {
-    const lastAt = performance.now() + forMs - RETRY_MS
-    return this.#bounded(operation, forMs, async () => {
-      for (;;) {
-        try {
-          return await this.#whenReady(call)
-        } catch (error) {
-          if (!mayPass(error) || performance.now() > lastAt) throw error
-        }
-        await sleep(RETRY_MS)
-      }
-    })
+    return this.#bounded(operation, forMs, () => persistently(forMs, mayPass, () => this.#whenReady(call)))
   }
 
   close(): void {

@@ -78,7 +78,7 @@ function faultTests(server: PostgresServer, admin: pg.Pool): void {
   )
 
   t.test(
-    'the first watch waits for a LISTEN connection that is slow to come, and not for ever',
+    'the first watch waits for a LISTEN connection that is slow to come, and not for ever (Q-08)',
     async (t) => {
       const proxy = await startFaultProxy(Number(new URL(server.url()).port))
       t.teardown(() => proxy.stop())
@@ -94,7 +94,7 @@ function faultTests(server: PostgresServer, admin: pg.Pool): void {
       proxy.blackHole()
       const { error, tookMs } = await watched()
       t.match(error, { name: 'StoreError', message: /no answer within 800 ms/ })
-      t.ok(tookMs > 2000 && tookMs < 2 * promptMs, `${tookMs} ms`)
+      t.ok(tookMs > 4000 && tookMs < 4000 + promptMs, `${tookMs} ms`)
 
       setTimeout(proxy.heal, 1200)
       t.match(await watched(), { error: undefined, heard: ['resume'] })
