@@ -40,13 +40,21 @@ export async function plugin(app: FastifyInstance, input: PkceOptions): Promise<
   const cors = new Cors(options)
   const authenticate = createAuthenticate(services.sessions, services.audit, options.publicUrl)
 
-  await services.provider.start()
   const { cache, endings } = services.sessions
-  const watchers = [cache, endings, services.transactions]
-  const unwatch = await Promise.all(watchers.map((watcher) => services.grants.watch(watcher)))
+  const watches = [cache, endings, services.transactions].map((watcher) => services.grants.watch(watcher))
+  const endWatches = async () => {
+    for (const watch of await Promise.allSettled(watches)) if (watch.status === 'fulfilled') watch.value()
+  }
+  try {
+    // At the same time: each may need more than half of what Fastify gives a plugin.
+    await Promise.all([services.provider.start(), ...watches])
+  } catch (error) {
+    await endWatches()
+    throw error
+  }
   decorate(app, services, cors, authenticate)
   app.addHook('onClose', async () => {
-    for (const end of unwatch) end()
+    await endWatches()
     await services.provider.close()
     if (!input.store) await options.store.close()
   })

@@ -66,7 +66,7 @@ export function completeConfig(values: unknown, context: ConfigContext = {}): Co
   if (broken.some(({ path }) => path.length === 0)) return failed
 
   const secrets = readSecrets(input, { folderOf, isSound })
-  const store = isSound('store') ? completeStore(input.store, secrets.storeUrl) : undefined
+  const store = isSound('store') ? completeStore(input.store, secrets.store, folderOf) : undefined
   const plugin = completePlugin(input, { secrets, isSound })
   problems.push(...secrets.problems, ...(store?.problems ?? []), ...plugin.problems)
   if (isSound('listen') && isSound('admin')) problems.push(...listenerProblems(input))
@@ -107,6 +107,7 @@ export function completeConfig(values: unknown, context: ConfigContext = {}): Co
     warnings: [
       ...(context.warnings ?? []),
       ...secrets.warnings,
+      ...store.warnings,
       ...(tls?.warnings ?? []),
       ...trust.warnings,
       ...upstreamWarnings(upstreams, input.clients),

@@ -4,7 +4,7 @@ import { propertiesOf } from './coerce.ts'
 import { GatewaySchema } from './schemas/gateway.ts'
 
 const MASK = '***'
-const SECRET_KEYS = ['clientSecret', 'privateKey', 'secrets', 'url', 'listenUrl']
+const SECRET_KEYS = ['clientSecret', 'privateKey', 'secrets', 'url', 'listenUrl', 'sentinelPassword']
 
 /** The effective configuration as YAML, in the schema's order, with every secret as `***`. */
 export function printConfig(effective: unknown): string {

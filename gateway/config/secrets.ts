@@ -16,9 +16,18 @@ export interface ReadSecrets {
   readonly clients: Omit<GatewayInput['clients'][number], 'clientSecretFile'>[]
   readonly resourceServers: { clientId: string; clientSecret: string }[]
   readonly secrets: string[]
-  readonly storeUrl: string | undefined
+  readonly store: ReadStore
   readonly problems: readonly ConfigProblem[]
   readonly warnings: readonly string[]
+}
+
+/** The secrets of the store, wherever they were given, and absolute names of files that are read again. */
+export interface ReadStore {
+  readonly url?: string
+  readonly urlFile?: string
+  readonly listenUrl?: string
+  readonly listenUrlFile?: string
+  readonly sentinelPassword?: string
 }
 
 /** How names and paths are judged. */
@@ -44,13 +53,12 @@ export function readSecrets(
   const { secrets, secretsFile } = input
   const areSound = isSound('secrets') && isSound('secretsFile')
   const lines = areSound ? read(['secretsFile'], secretsFile, secrets.length > 0)?.split(/\r?\n/) : undefined
-  const { url, urlFile } = isSound('store') ? input.store : {}
   return {
     ...ofProvider(input.provider),
     clients: owners('clients', input.clients),
     resourceServers: owners('resourceServers', input.resourceServers) as ReadSecrets['resourceServers'],
     secrets: lines ?? secrets,
-    storeUrl: read(['store', 'urlFile'], urlFile, url !== undefined) ?? url,
+    store: isSound('store') ? ofStore(input.store) : {},
     problems,
     warnings,
   }
@@ -69,6 +77,18 @@ export function readSecrets(
       providerFiles[`${key}File`] = resolve(folderOf(path), names[key]!)
     }
     return { provider: { ...rest, ...contents }, providerFiles }
+  }
+
+  function ofStore(store: NonNullable<GatewayInput['store']>): ReadStore {
+    const found: Record<string, string> = {}
+    for (const key of ['url', 'listenUrl', 'sentinelPassword'] as const) {
+      const path = ['store', `${key}File`]
+      const content = read(path, store[`${key}File`], store[key] !== undefined)
+      const secret = content ?? store[key]
+      if (secret !== undefined) found[key] = secret
+      if (content !== undefined) found[`${key}File`] = resolve(folderOf(path), store[`${key}File`]!)
+    }
+    return found
   }
 
   /** Read once: their secrets are compared, not sent. */

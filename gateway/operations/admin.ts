@@ -2,8 +2,11 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** What decides readiness. `null`: nothing stands in the way. */
+/** What decides readiness, by part. `null`: nothing stands in the way. */
 export interface Readiness {
+  /** What requests with a session need. Without it there is nothing to be had here. */
+  readonly forwarding: string | null
+  /** What logins need besides. */
   readonly store: string | null
   readonly provider: string | null
   /** Where the public listener is shared by several. */
@@ -11,7 +14,8 @@ export interface Readiness {
 }
 
 /** Nobody could tell: not ready. */
-export const CHECK_FAILED: Readiness = { store: 'the check failed', provider: 'the check failed' }
+const FAILED = 'the check failed'
+export const CHECK_FAILED: Readiness = { forwarding: FAILED, store: FAILED, provider: FAILED }
 
 /** Where the admin listener listens, and whom it asks. */
 export interface AdminOptions {
@@ -35,9 +39,10 @@ interface Answer {
 }
 
 /**
- * Starts the admin listener: `GET /healthz` (the process answers) and `GET /readyz` (a login can succeed now).
+ * Starts the admin listener, which answers GET and HEAD: `/healthz` (the process answers) and `/readyz` (200 `ready`:
+ * a login can succeed now; 200 `degraded`: requests with a session can; 503 `not ready`).
  *
- * Paths are exact; anything else, a query too, is 404 (requirements H-31).
+ * Paths are exact; anything else, a query too, is 404 (requirements H-31, Q-06).
  * @throws the error of `listen`, e.g. EADDRINUSE.
  */
 export async function startAdmin(options: AdminOptions): Promise<AdminListener> {
@@ -46,7 +51,9 @@ export async function startAdmin(options: AdminOptions): Promise<AdminListener> 
     ['/readyz', () => readyz(options)],
   ])
   const server = createServer({ headersTimeout: 5000, requestTimeout: 10_000 }, async (request, response) => {
-    const route = request.method === 'GET' ? routes.get(request.url) : undefined
+    // HEAD: Node leaves the body out (RFC 9110 §9.3.2).
+    const isRead = request.method === 'GET' || request.method === 'HEAD'
+    const route = isRead ? routes.get(request.url) : undefined
     const { status, body } = route ? await route() : { status: 404, body: { status: 'not found' } }
     response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
     response.end(JSON.stringify(body))
@@ -68,13 +75,18 @@ export async function startAdmin(options: AdminOptions): Promise<AdminListener> 
 }
 
 async function readyz({ readiness, draining }: AdminOptions): Promise<Answer> {
-  const problems = Object.entries(await readiness().catch(() => CHECK_FAILED))
+  const parts = await readiness().catch(() => CHECK_FAILED)
+  const problems = Object.entries(parts)
   // Last: it may have begun during the checks.
   const isDraining = draining()
-  const ready = problems.every(([, problem]) => problem === null) && !isDraining
+  const serves = !isDraining && parts.forwarding === null && (parts.workers ?? null) === null
+  const isReady = serves && problems.every(([, problem]) => problem === null)
   const checks = Object.fromEntries(problems.map(([name, problem]) => [name, problem ?? 'ok']))
   return {
-    status: ready ? 200 : 503,
-    body: { status: ready ? 'ready' : 'not ready', checks: { ...checks, draining: isDraining } },
+    status: serves ? 200 : 503,
+    body: {
+      status: isReady ? 'ready' : serves ? 'degraded' : 'not ready',
+      checks: { ...checks, draining: isDraining },
+    },
   }
 }

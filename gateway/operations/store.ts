@@ -1,7 +1,14 @@
 import { memoryStore, postgresStore, redisStore, type Store } from '../../plugin/index.ts'
-import { checkPostgres, createPostgresPool, migratePostgres } from '../../plugin/stores/postgres/index.ts'
+import {
+  checkPostgres,
+  createPostgresPool,
+  migratePostgres,
+  postgresUrlWithTls,
+} from '../../plugin/stores/postgres/index.ts'
 import { checkRedis, createRedisClient, type RedisClient } from '../../plugin/stores/redis/index.ts'
+import { readTrust } from '../config/certificate.ts'
 import type { StoreConfig } from '../config/schemas/store.ts'
+import { rereadSecret } from '../config/secrets.ts'
 
 /** A store, and what the gateway does around it. Nothing is connected before `prepare`. */
 export interface GatewayStore {
@@ -45,8 +52,20 @@ function createMemoryStore({
   return { store, prepare: async () => [], close: () => store.close() }
 }
 
-function createRedisStore({ url }: StoreConfig & { type: 'redis' }): GatewayStore {
-  const redis = createRedisClient({ url })
+function createRedisStore({
+  url,
+  urlFile,
+  trust,
+  ...sentinel
+}: StoreConfig & { type: 'redis' }): GatewayStore {
+  const { sentinelUsername, sentinelPassword } = sentinel
+  const redis = createRedisClient({
+    url,
+    ...readAgain(urlFile),
+    ...readTrust(trust ?? {}, ['store']),
+    ...(sentinelUsername !== undefined && { sentinelUsername }),
+    ...(sentinelPassword !== undefined && { sentinelPassword }),
+  })
   const store = redisStore({ client: redis })
   return {
     store,
@@ -59,9 +78,23 @@ function createRedisStore({ url }: StoreConfig & { type: 'redis' }): GatewayStor
   }
 }
 
-function createPostgresStore({ url, listenUrl }: StoreConfig & { type: 'postgres' }): GatewayStore {
-  const pool = createPostgresPool(url, { pooler: listenUrl !== undefined })
-  const store = postgresStore({ pool, ...(listenUrl !== undefined && { listen: listenUrl }) })
+function createPostgresStore({
+  url,
+  urlFile,
+  trust,
+  ...listen
+}: StoreConfig & { type: 'postgres' }): GatewayStore {
+  const { listenUrl, listenUrlFile } = listen
+  const pool = createPostgresPool(url, {
+    pooler: listenUrl !== undefined,
+    ...readAgain(urlFile),
+    ...(trust && { tls: trust }),
+  })
+  const listenAt =
+    listenUrlFile === undefined
+      ? listenUrl && postgresUrlWithTls(listenUrl, trust)
+      : async () => postgresUrlWithTls(await rereadSecret(listenUrlFile), trust)
+  const store = postgresStore({ pool, ...(listenAt !== undefined && { listen: listenAt }) })
   return {
     store,
     prepare: () => checkPostgres(pool),
@@ -71,4 +104,8 @@ function createPostgresStore({ url, listenUrl }: StoreConfig & { type: 'postgres
       await pool.end()
     },
   }
+}
+
+function readAgain(urlFile: string | undefined): { readUrl?: () => Promise<string> } {
+  return urlFile === undefined ? {} : { readUrl: () => rereadSecret(urlFile) }
 }

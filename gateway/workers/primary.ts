@@ -54,11 +54,12 @@ export async function serveByWorkers(config: GatewayConfig, logStream?: LogStrea
       if (answers.length < needed) {
         return { ...CHECK_FAILED, workers: `${answers.length} of ${config.workers} listen` }
       }
-      const problem = (check: 'store' | 'provider') =>
+      const problem = (check: 'forwarding' | 'store' | 'provider') =>
         answers.map((answer) => answer[check]).find((one) => one !== null) ?? null
       // As in one process: an outage after the first success is the provider's, and no other instance is better.
       providerWasReady ||= problem('provider') === null
       return {
+        forwarding: problem('forwarding'),
         store: problem('store'),
         provider: providerWasReady ? null : problem('provider'),
         workers: null,

@@ -47,11 +47,20 @@ export function decorate(
     endSession: (target) => endSession(services, target),
     sessionsOf: (subject) => sessionsOf(services, subject),
     async readiness() {
-      const store = await options.store.check().then(
-        () => null,
-        (error: Error) => error.message,
-      )
-      return { store, provider: provider.ready ? null : 'metadata not yet accepted' }
+      const problemOf = (call: Promise<unknown>) =>
+        call.then(
+          () => null,
+          (error: Error) => error.message,
+        )
+      // A forwarded request reads, and no more.
+      const reading = problemOf(options.store.read('readiness'))
+      const checking = problemOf(options.store.check())
+      const forwarding = await reading
+      return {
+        forwarding,
+        store: (await checking) ?? forwarding,
+        provider: provider.ready ? null : 'metadata not yet accepted',
+      }
     },
   }
   app.decorate('pkce', pkce)

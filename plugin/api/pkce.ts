@@ -54,8 +54,11 @@ export interface Pkce {
   /** The live grants of a subject. @throws StoreError */
   sessionsOf(subject: string): Promise<SessionSummary[]>
 
-  /** For a readiness probe: what would keep a login from succeeding now. `null`: nothing. */
-  readiness(): Promise<{ store: string | null; provider: string | null }>
+  /**
+   * For a readiness probe: what would keep each part from working now. `null`: nothing. `forwarding` is what live
+   * sessions need; a login needs the others, too.
+   */
+  readiness(): Promise<{ forwarding: string | null; store: string | null; provider: string | null }>
 }
 
 /** A live grant, as an administrator may see it. */

@@ -190,7 +190,7 @@ t.test('several workers with the memory store: exit 78, and what to do (G-13)', 
   }
 })
 
-t.test('an unreachable provider: up, healthy and not ready (design, H-31)', async (t) => {
+t.test('an unreachable provider: up, healthy, and degraded: sessions are served (H-31, Q-06)', async (t) => {
   const command = new Command(t, ['--config', configFile(t, values()), '--log-level', 'error'])
   const { url, adminUrl } = await command.ready()
 
@@ -198,8 +198,11 @@ t.test('an unreachable provider: up, healthy and not ready (design, H-31)', asyn
   t.equal(healthz.status, 200)
   t.equal(healthz.body, '{"status":"ok"}')
   const readyz = await send(`${adminUrl}/readyz`)
-  t.equal(readyz.status, 503)
-  t.match(JSON.parse(readyz.body), { status: 'not ready', checks: { store: 'ok', draining: false } })
+  t.equal(readyz.status, 200)
+  t.match(JSON.parse(readyz.body), {
+    status: 'degraded',
+    checks: { forwarding: 'ok', store: 'ok', draining: false },
+  })
   t.not(JSON.parse(readyz.body).checks.provider, 'ok')
 
   for (const path of ['/healthz', '/readyz']) {
@@ -445,15 +448,16 @@ t.test('at a terminal: a banner with the URLs and routes, and readable lines (de
   t.match(output, new RegExp(`^\\d\\d:\\d\\d:\\d\\d info {2}gateway ready address="${address}"`, 'm'))
 })
 
-t.test('the admin listener knows exact paths and GET only (H-31)', async (t) => {
+t.test('the admin listener knows exact paths, GET and HEAD (H-31, Q-06)', async (t) => {
   let draining = false
   let store: string | null = null
+  let forwarding: string | null = null
   const admin = await startAdmin({
     host: '127.0.0.1',
     port: 0,
     readiness: async () => {
       if (store === 'throw') throw new Error('no')
-      return { store, provider: null }
+      return { forwarding, store, provider: null }
     },
     draining: () => draining,
   })
@@ -470,22 +474,32 @@ t.test('the admin listener knows exact paths and GET only (H-31)', async (t) => 
     t.equal((await send(admin.address, { headers: {} })).status, 404)
     t.equal((await sendRaw(admin.address, path)).status, 404, path)
   }
-  for (const method of ['HEAD', 'POST', 'OPTIONS']) {
+  for (const method of ['POST', 'OPTIONS']) {
     t.equal((await send(`${admin.address}/healthz`, { method })).status, 404, method)
   }
+  for (const path of ['/healthz', '/readyz']) {
+    t.match(await send(admin.address + path, { method: 'HEAD' }), { status: 200, body: '' }, `HEAD ${path}`)
+  }
+  t.equal((await send(`${admin.address}/metrics`, { method: 'HEAD' })).status, 404)
   const ready = await send(`${admin.address}/readyz`)
   t.equal(ready.status, 200)
   t.same(JSON.parse(ready.body), {
     status: 'ready',
-    checks: { store: 'ok', provider: 'ok', draining: false },
+    checks: { forwarding: 'ok', store: 'ok', provider: 'ok', draining: false },
   })
   t.equal(ready.headers['cache-control'], 'no-store')
 
-  store = 'memory store: check: closed'
-  t.match(await send(`${admin.address}/readyz`), {
-    status: 503,
-    body: /"store":"memory store: check: closed"/,
-  })
+  store = 'memory store: check: full'
+  const degraded = await send(`${admin.address}/readyz`)
+  t.equal(degraded.status, 200, 'logins do not work, forwarding does')
+  t.match(JSON.parse(degraded.body), { status: 'degraded', checks: { forwarding: 'ok', store } })
+  t.match(await send(`${admin.address}/readyz`, { method: 'HEAD' }), { status: 200, body: '' })
+  forwarding = 'memory store: read: closed'
+  const out = await send(`${admin.address}/readyz`)
+  t.equal(out.status, 503)
+  t.match(JSON.parse(out.body), { status: 'not ready', checks: { forwarding, store } })
+  t.match(await send(`${admin.address}/readyz`, { method: 'HEAD' }), { status: 503, body: '' })
+  forwarding = null
   store = 'throw'
   t.match(await send(`${admin.address}/readyz`), { status: 503, body: /"store":"the check failed"/ })
   store = null

@@ -15,6 +15,9 @@ export interface CompletedTrust {
   readonly warnings: readonly string[]
 }
 
+/** The same of one place in the configuration; no `files` where it names none. */
+export type CompletedTrustAt = Omit<CompletedTrust, 'files'> & { readonly files: TrustFiles | undefined }
+
 const KEYS = ['caFile', 'clientCertFile', 'clientKeyFile'] as const
 
 /**
@@ -31,29 +34,38 @@ export function completeTrust(
   const warnings: string[] = []
   for (const [index, upstream] of upstreams) {
     const path = ['upstreams', index]
-    const named = KEYS.filter((key) => upstream[key] !== undefined)
-    if (named.length === 0) continue
-    const absolute = Object.fromEntries(
-      named.map((key) => [key, resolve(folderOf([...path, key]), upstream[key]!)]),
-    ) as TrustFiles
-    files.set(index, absolute)
-    const found = trustProblems(upstream, path)
-    if (found.length > 0) problems.push(...found)
-    else warnings.push(...tried(absolute, path, problems))
+    const trust = completeTrustAt(path, upstream, folderOf)
+    if (trust.files === undefined) continue
+    files.set(index, trust.files)
+    problems.push(...targetProblems(upstream, path), ...trust.problems)
+    warnings.push(...trust.warnings)
   }
   return { files, problems, warnings }
 }
 
-function trustProblems(upstream: TrustedUpstream, path: Path): ConfigProblem[] {
-  const { target, clientCertFile, clientKeyFile } = upstream
+/** Finds and tries the files that `settings`, at `path`, name. */
+export function completeTrustAt(
+  path: Path,
+  settings: TrustFiles,
+  folderOf: (path: Path) => string,
+): CompletedTrustAt {
+  const named = KEYS.filter((key) => settings[key] !== undefined)
+  if (named.length === 0) return { files: undefined, problems: [], warnings: [] }
+  const files = Object.fromEntries(
+    named.map((key) => [key, resolve(folderOf([...path, key]), settings[key]!)]),
+  ) as TrustFiles
+  const problems = pairProblems(settings, path)
+  return { files, problems, warnings: problems.length > 0 ? [] : tried(files, path, problems) }
+}
+
+function targetProblems(upstream: TrustedUpstream, path: Path): ConfigProblem[] {
+  if ([upstream.target].flat().some((one) => one.startsWith('https:'))) return []
+  const first = KEYS.find((key) => upstream[key] !== undefined)!
+  return [{ path: [...path, first], problem: 'needs an https target: nobody else shows a certificate' }]
+}
+
+function pairProblems({ clientCertFile, clientKeyFile }: TrustFiles, path: Path): ConfigProblem[] {
   const problems: ConfigProblem[] = []
-  if (![target].flat().some((one) => one.startsWith('https:'))) {
-    const first = KEYS.find((key) => upstream[key] !== undefined)!
-    problems.push({
-      path: [...path, first],
-      problem: 'needs an https target: nobody else shows a certificate',
-    })
-  }
   if (clientCertFile !== undefined && clientKeyFile === undefined) {
     problems.push({ path: [...path, 'clientCertFile'], problem: 'needs clientKeyFile' })
   }

@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox'
-import { closed, secretFile } from './parts.ts'
+import type { TrustFiles } from '../certificate.ts'
+import { closed, pemFile, secretFile } from './parts.ts'
 
 /** Where grants are kept. Which key belongs to which type is judged in `rules/store.ts`. */
 export const StoreSchema = Type.Object(
@@ -17,7 +18,13 @@ export const StoreSchema = Type.Object(
           'Of redis (redis, rediss, redis+sentinel, redis+cluster) and postgres. Holds the password, so it is never shown.',
       }),
     ),
-    urlFile: secretFile('url'),
+    urlFile: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'File that holds url. Relative to the configuration file, or else to the working directory. Read again when the store refuses the user name or the password.',
+      }),
+    ),
     listenUrl: Type.Optional(
       Type.String({
         minLength: 1,
@@ -25,6 +32,24 @@ export const StoreSchema = Type.Object(
           'Of postgres: the server itself, for LISTEN, where `url` leads to a pooler such as PgBouncer.',
       }),
     ),
+    listenUrlFile: Type.Optional(
+      Type.String({ minLength: 1, description: 'File that holds listenUrl. Read for each connection.' }),
+    ),
+    caFile: pemFile(
+      'PEM: who may have issued the certificate of the store, in the place of all public authorities. Relative to the configuration file.',
+    ),
+    clientCertFile: pemFile('PEM: our certificate for the store, then the intermediate ones.'),
+    clientKeyFile: pemFile('PEM: its private key.'),
+    sentinelUsername: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: "Of redis+sentinel: the Sentinels' own; the URL has the servers'.",
+      }),
+    ),
+    sentinelPassword: Type.Optional(
+      Type.String({ minLength: 1, description: 'Of redis+sentinel. Never shown.' }),
+    ),
+    sentinelPasswordFile: secretFile('sentinelPassword'),
     maxRecords: Type.Optional(Type.Integer({ minimum: 1, default: 100_000, description: 'Of memory.' })),
     dangerouslyAllowInProduction: Type.Optional(
       Type.Boolean({ default: false, description: 'Of memory: every session is lost at a restart.' }),
@@ -40,6 +65,14 @@ export type StoreSettings = Static<typeof StoreSchema>
 export type DefaultedStore = StoreSettings &
   Required<Pick<StoreSettings, 'type' | 'maxRecords' | 'dangerouslyAllowInProduction'>>
 
+/** On a server: TLS, and the file of the URL, by absolute names. */
+interface ServerStoreConfig {
+  /** As it was read. Holds the password. */
+  readonly url: string
+  readonly urlFile?: string
+  readonly trust?: TrustFiles
+}
+
 /** What the store is made of. Holds the password of redis and postgres. */
 export type StoreConfig =
   | {
@@ -47,5 +80,13 @@ export type StoreConfig =
       readonly maxRecords: number
       readonly dangerouslyAllowInProduction: boolean
     }
-  | { readonly type: 'redis'; readonly url: string }
-  | { readonly type: 'postgres'; readonly url: string; readonly listenUrl?: string }
+  | (ServerStoreConfig & {
+      readonly type: 'redis'
+      readonly sentinelUsername?: string
+      readonly sentinelPassword?: string
+    })
+  | (ServerStoreConfig & {
+      readonly type: 'postgres'
+      readonly listenUrl?: string
+      readonly listenUrlFile?: string
+    })

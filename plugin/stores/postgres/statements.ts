@@ -74,7 +74,7 @@ export function statements(schema: string) {
 
     /** On the LISTEN connection. */
     listen: `LISTEN "${channelOf(schema)}"`,
-    probe: `SELECT current_setting('transaction_read_only')::boolean AS read_only, ${clock}`,
+    probe: `SELECT ${clock}, current_setting('transaction_read_only')::boolean AS read_only`,
 
     /** At most $1 rows, and none while another instance is at it. */
     sweeps: expiringTables.map((table) =>

@@ -19,10 +19,10 @@ export interface RedisClientSettings {
    */
   readUrl?: () => Promise<string>
   /** PEM of the authority that signed the server's certificate, if it is not a public one. Nobody else is trusted then. */
-  ca?: string
+  ca?: string | Buffer
   /** PEM of a client certificate, and of its private key. */
-  cert?: string
-  key?: string
+  cert?: string | Buffer
+  key?: string | Buffer
   /** Of the Sentinels themselves; the URL's are the Redis servers'. */
   sentinelUsername?: string
   sentinelPassword?: string

@@ -1,8 +1,12 @@
+import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import t from 'tap'
 import { stringify } from 'yaml'
 import { createServices } from '../../../gateway/app.ts'
 import type { Environment } from '../../../gateway/config/environment.ts'
+import { printConfig } from '../../../gateway/config/print.ts'
+import { selfSigned } from '../../support/certificate.ts'
 import { file, load, matchAll, minimal, problemsOf, secret, upstream } from '../../support/gateway-config.ts'
 
 /** A server secret that holds. */
@@ -32,6 +36,83 @@ t.test('a shared store needs its URL, and a URL that leads somewhere (issue: bad
   t.equal(store.store.name, 'redis')
   await store.close()
 })
+
+t.test(
+  'what only some kinds of store have is told of the others, and its files are tried (Q-07)',
+  async (t) => {
+    const [own, other] = [selfSigned('app'), selfSigned('app')]
+    const folder = t.testdir({
+      'ca.pem': own.cert,
+      'app.pem': own.cert,
+      'app.key': own.key,
+      'other.key': other.key,
+      password: secret,
+      url: `postgres://u:${secret}@h/db`,
+    })
+    const at = (name: string) => join(folder, name)
+    const configured = (store: object) => {
+      writeFileSync(at('gateway.yaml'), stringify({ ...minimal(), secrets: [sealing], store }))
+      return at('gateway.yaml')
+    }
+    const shared = (store: object) => problemsOf(configured(store))
+    matchAll(t, shared({ caFile: at('ca.pem'), sentinelUsername: 'u' }), [
+      /store\.caFile: must be absent: only redis and postgres have one$/,
+      /store\.sentinelUsername: must be absent: only redis has one$/,
+    ])
+    matchAll(
+      t,
+      shared({ type: 'redis', url: 'redis://h', caFile: at('ca.pem'), sentinelPasswordFile: at('password') }),
+      [
+        /store\.caFile: needs TLS: url must begin with rediss$/,
+        /store\.sentinelPasswordFile: needs Sentinels: url must begin with redis\+sentinel or rediss\+sentinel$/,
+      ],
+    )
+    const redis = { type: 'redis', url: 'rediss://h' }
+    matchAll(t, shared({ ...redis, caFile: at('app.key') }), [
+      /store\.caFile: \S+app\.key is no list of certificates \(PEM\)$/,
+    ])
+    matchAll(t, shared({ ...redis, caFile: at('none') }), [/store\.caFile: \S+none cannot be read: ENOENT$/])
+    matchAll(t, shared({ ...redis, clientCertFile: at('app.pem') }), [
+      /store\.clientCertFile: needs clientKeyFile/,
+    ])
+    matchAll(t, shared({ ...redis, clientKeyFile: at('app.key') }), [
+      /store\.clientKeyFile: needs clientCertFile/,
+    ])
+    matchAll(t, shared({ ...redis, clientCertFile: at('app.pem'), clientKeyFile: at('other.key') }), [
+      /store\.clientKeyFile: \S+other\.key is not the private key of the certificate$/,
+    ])
+
+    const trust = { caFile: at('ca.pem'), clientCertFile: at('app.pem'), clientKeyFile: at('app.key') }
+    const sentinel = {
+      type: 'redis',
+      url: 'rediss+sentinel://h/main',
+      ...trust,
+      sentinelUsername: 'watcher',
+      sentinelPasswordFile: at('password'),
+    }
+    const loaded = load(configured(sentinel))
+    t.same(loaded.config.store, {
+      type: 'redis',
+      url: 'rediss+sentinel://h/main',
+      trust,
+      sentinelUsername: 'watcher',
+      sentinelPassword: secret,
+    })
+    const plain = load(configured({ ...sentinel, sentinelPasswordFile: undefined, sentinelPassword: secret }))
+    t.notMatch(printConfig(plain.effective), secret, 'it is not shown')
+    const files = { urlFile: at('url'), listenUrlFile: at('url') }
+    const postgres = load(configured({ type: 'postgres', ...files, caFile: at('ca.pem') }))
+    const url = `postgres://u:${secret}@h/db`
+    t.same(postgres.config.store, {
+      type: 'postgres',
+      ...files,
+      url,
+      listenUrl: url,
+      trust: { caFile: at('ca.pem') },
+    })
+    for (const { config } of [loaded, postgres]) await createServices(config).store.close()
+  },
+)
 
 t.test(
   "a shared store without server secrets is refused: instances must open each other's seals",

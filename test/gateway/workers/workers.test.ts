@@ -425,7 +425,7 @@ async function replacementTests(t: Test, redis: RedisServer): Promise<void> {
     const notReady = { code: 503, status: 'not ready' }
     t.same(await readyz(), {
       ...ready,
-      checks: { store: 'ok', provider: 'ok', workers: 'ok', draining: false },
+      checks: { forwarding: 'ok', store: 'ok', provider: 'ok', workers: 'ok', draining: false },
     })
     const [first, second] = (await workersOf(command)) as [number, number]
     process.kill(first, 'SIGSTOP')
@@ -437,7 +437,7 @@ async function replacementTests(t: Test, redis: RedisServer): Promise<void> {
     t.teardown(() => redis.resume())
     t.match(await readyz(), {
       ...notReady,
-      checks: { store: /^redis store: check: /, workers: 'ok' },
+      checks: { forwarding: /^redis store: read: /, store: /^redis store: check: /, workers: 'ok' },
     })
     process.kill(first, 'SIGKILL')
     process.kill(second, 'SIGKILL')
