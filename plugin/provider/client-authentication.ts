@@ -11,6 +11,8 @@ export interface ClientCredentials {
   readonly headers?: Readonly<Record<string, string>>
   /** Of the form. */
   readonly parameters?: Readonly<Record<string, string>>
+  /** The secret or key that they were made of, to tell whether there is another one by now. Not sent. */
+  readonly madeOf?: string
 }
 
 interface ImportedKey {
@@ -33,23 +35,29 @@ export function createClientAuthentication(provider: ResolvedProvider): () => Pr
     case 'none':
       return async () => ({ parameters: { client_id: clientId } })
     case 'client_secret_basic': {
-      const basic = rememberLast((secret) => ({ headers: { authorization: basicOf(clientId, secret) } }))
+      const basic = rememberLast((secret) => ({
+        headers: { authorization: basicOf(clientId, secret) },
+        madeOf: secret,
+      }))
       return async () => basic(await ask(provider.clientSecret))
     }
     case 'client_secret_post':
-      return async () => ({
-        parameters: { client_id: clientId, client_secret: await ask(provider.clientSecret) },
-      })
+      return async () => {
+        const secret = await ask(provider.clientSecret)
+        return { parameters: { client_id: clientId, client_secret: secret }, madeOf: secret }
+      }
     case 'private_key_jwt': {
       // Importing a key costs more than signing with it.
       const importKey = rememberLast(importSigningKey)
-      return async () => ({
-        parameters: {
+      return async () => {
+        const key = await ask(provider.privateKey)
+        const parameters = {
           client_id: clientId,
           client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-          client_assertion: await sign(clientId, issuer, await importKey(await ask(provider.privateKey))),
-        },
-      })
+          client_assertion: await sign(clientId, issuer, await importKey(key)),
+        }
+        return { parameters, madeOf: key }
+      }
     }
   }
 }

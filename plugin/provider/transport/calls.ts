@@ -2,11 +2,11 @@ import { ProviderError } from '../../oauth/errors.ts'
 import { formatForm } from '../../oauth/form.ts'
 import type { ConfigProblem } from '../../options/config-error.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'
-import { createClientAuthentication } from '../client-authentication.ts'
+import { type ClientCredentials, createClientAuthentication } from '../client-authentication.ts'
 import { type Breaker, createBreaker } from './breaker.ts'
 import { errorCode, type ProviderDispatcher } from './network.ts'
 import { type EndpointName, type ProviderRequest, type ProviderResponse, sendRequest } from './request.ts'
-import { type JsonObject, readResponse } from './response.ts'
+import { type JsonObject, readResponse, refusesClient } from './response.ts'
 import { type Pause, type RetryRule, withRetries } from './retry.ts'
 
 /** What the provider client writes to: pino, or anything with its three methods. */
@@ -21,7 +21,12 @@ export interface Calls {
     url: URL,
     headers?: Readonly<Record<string, string>>,
   ): Promise<ProviderResponse>
-  /** Posts a form with our client authentication, which is asked for anew at each call. @throws ProviderError */
+  /**
+   * Posts a form with our client authentication, which is asked for anew at each call, and once more when it has been
+   * refused: if the secret has been rotated meanwhile, the form goes out again with the new one (F-06).
+   *
+   * @throws ProviderError
+   */
   post(
     endpoint: EndpointName,
     rule: RetryRule,
@@ -38,6 +43,13 @@ export interface Calls {
 export function causeOf(error: unknown): string {
   if (!(error instanceof ProviderError)) return errorCode(error)
   return error.cause instanceof Error ? error.cause.message : error.reason
+}
+
+/** A form and who we are in it. */
+interface Form {
+  readonly url: URL
+  readonly parameters: Readonly<Record<string, string>>
+  readonly credentials: ClientCredentials
 }
 
 /** No such address, or another use of it (RFC 9110 §15.5.5, §15.5.6): so answers an endpoint that has moved. */
@@ -70,6 +82,23 @@ export function createCalls(options: {
     return breakerAt(endpoint, request.url)(() => withRetries(rule, pause, () => watched(call)))
   }
 
+  function credentialsFor(endpoint: EndpointName): Promise<ClientCredentials> {
+    return authenticate().catch((error: unknown) => {
+      const cause = new Error(`client credentials: ${errorCode(error)}`)
+      throw new ProviderError('provider_unavailable', endpoint, { unsent: true, cause })
+    })
+  }
+
+  function sendForm(endpoint: EndpointName, rule: RetryRule, form: Form): Promise<ProviderResponse> {
+    const { url, parameters, credentials } = form
+    const headers = {
+      'content-type': 'application/x-www-form-urlencoded;charset=UTF-8',
+      ...credentials.headers,
+    }
+    const body = formatForm({ ...parameters, ...credentials.parameters })
+    return send(endpoint, rule, { url, headers, body })
+  }
+
   /** An endpoint that has moved begins anew: the failures were those of its old address. */
   function breakerAt(endpoint: EndpointName, { href }: URL): Breaker {
     const known = breakers.get(endpoint)
@@ -96,16 +125,14 @@ export function createCalls(options: {
     },
 
     async post(endpoint, rule, url, parameters) {
-      const credentials = await authenticate().catch((error: unknown) => {
-        const cause = new Error(`client credentials: ${errorCode(error)}`)
-        throw new ProviderError('provider_unavailable', endpoint, { unsent: true, cause })
-      })
-      const headers = {
-        'content-type': 'application/x-www-form-urlencoded;charset=UTF-8',
-        ...credentials.headers,
-      }
-      const body = formatForm({ ...parameters, ...credentials.parameters })
-      return send(endpoint, rule, { url, headers, body })
+      const credentials = await credentialsFor(endpoint)
+      const response = await sendForm(endpoint, rule, { url, parameters, credentials })
+      // It has judged us, and not yet what we asked for (RFC 6749 §5.2): so nothing is used up.
+      if (!refusesClient(response)) return response
+      const rotated = await credentialsFor(endpoint)
+      return rotated.madeOf === credentials.madeOf
+        ? response
+        : sendForm(endpoint, rule, { url, parameters, credentials: rotated })
     },
 
     read(endpoint, response, isRefresh) {

@@ -59,6 +59,12 @@ export function readResponse(
   return body
 }
 
+/** True if it is our client authentication that has been refused (RFC 6749 §5.2, and the spellings of GitHub and Slack). */
+export function refusesClient({ status, text }: ProviderResponse): boolean {
+  if (status >= 500) return false
+  return /"error"\s*:\s*"(?:invalid_client|incorrect_client_credentials|bad_client_secret)"/.test(text)
+}
+
 function refusal(endpoint: EndpointName, status: number, error: unknown, isRefresh: boolean): ProviderError {
   const code = typeof error === 'string' && KNOWN.has(error) ? error : 'other'
   const cause = new Error(`status ${status}, error ${code}`)

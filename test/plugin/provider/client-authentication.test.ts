@@ -36,6 +36,20 @@ t.test('client authentication', async (t) => {
     t.match(await provider.redeemCode(exchange), { accessToken: 'at' })
   })
 
+  t.test('a secret that is rotated in the middle of a request is sent in its place (F-06)', async (t) => {
+    const secrets = ['old', 'new', 'new', 'new']
+    const { provider, post } = await readyProvider(t, { clientSecret: () => secrets.shift()! })
+    const refusal = { error: 'invalid_client' }
+    post('/token', { ...EXCHANGE, client_secret: 'old' }).reply(401, refusal, JSON_TYPE)
+    post('/token', { ...EXCHANGE, client_secret: 'new' }).reply(200, TOKENS, JSON_TYPE)
+    t.match(await provider.redeemCode(exchange), { accessToken: 'at' })
+
+    // The same secret again would be refused again, and a code must not be sent twice for nothing.
+    post('/token', { ...EXCHANGE, client_secret: 'new' }).reply(401, refusal, JSON_TYPE)
+    await refused(t, provider.redeemCode(exchange), { reason: 'provider_refused_client' })
+    t.same(secrets, [])
+  })
+
   t.test('none sends client_id alone (RFC 6749 §3.2.1, F-05)', async (t) => {
     const { provider, post } = await readyProvider(t, { clientAuthentication: 'none' })
     const { client_secret, ...body } = EXCHANGE
