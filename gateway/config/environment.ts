@@ -9,6 +9,9 @@ export const CONFIG_VARIABLE = `${PREFIX}CONFIG`
 /** Kubernetes adds these to every pod when a service is called `pkce-gateway`. */
 const SERVICE_LINK = /^PKCE_GATEWAY_(SERVICE_|PORT(_|$))/
 
+/** What a variable gets from a file or a command without being meant: a byte order mark and line breaks. */
+const SURROUNDINGS = /^[\uFEFF\r\n]+|[\r\n]+$/g
+
 /** The process's environment, or a part of it. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -28,8 +31,9 @@ export function readEnvironment(environment: Environment): EnvironmentSettings {
   const settings: Setting[] = []
   const problems: ConfigProblem[] = []
   const warnings: string[] = []
-  for (const [name, text] of Object.entries(environment).sort()) {
-    if (!name.startsWith(PREFIX) || text === undefined || name === CONFIG_VARIABLE) continue
+  for (const [name, written] of Object.entries(environment).sort()) {
+    if (!name.startsWith(PREFIX) || written === undefined || name === CONFIG_VARIABLE) continue
+    const text = written.replace(SURROUNDINGS, '')
     if (SERVICE_LINK.test(name)) {
       if (name === `${PREFIX}PORT` && /^[0-9]+$/.test(text)) {
         warnings.push(

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { ConfigProblem } from '../../plugin/index.ts'
+import { type ConfigProblem, formatPath } from '../../plugin/index.ts'
 import type { GatewayInput } from './schemas/gateway.ts'
 
 type Path = ConfigProblem['path']
@@ -39,7 +39,8 @@ export interface SecretContext {
 }
 
 /**
- * Reads the secrets that are named by files. One trailing line break of a file is not part of the secret.
+ * Reads the secrets: those that are named by files, and those that stand where they are. What surrounds a secret is
+ * not part of it, wherever it comes from (`plainSecret`).
  *
  * The provider's are read again at each use, so that they can be rotated without a restart; they are read here all
  * the same, so that a file that cannot be used stops the start.
@@ -52,12 +53,12 @@ export function readSecrets(
   const warnings: string[] = []
   const { secrets, secretsFile } = input
   const areSound = isSound('secrets') && isSound('secretsFile')
-  const lines = areSound ? read(['secretsFile'], secretsFile, secrets.length > 0)?.split(/\r?\n/) : undefined
+  const list = areSound ? read(['secretsFile'], secretsFile, secrets.length > 0) : undefined
   return {
     ...ofProvider(input.provider),
     clients: owners('clients', input.clients),
     resourceServers: owners('resourceServers', input.resourceServers) as ReadSecrets['resourceServers'],
-    secrets: lines ?? secrets,
+    secrets: areSound ? listed(list, secrets) : secrets,
     store: isSound('store') ? ofStore(input.store) : {},
     problems,
     warnings,
@@ -72,9 +73,10 @@ export function readSecrets(
     for (const key of ['clientSecret', 'privateKey'] as const) {
       const path = ['provider', `${key}File`]
       const content = read(path, names[key], rest[key] !== undefined)
-      if (content === undefined) continue
-      contents[key] = content
-      providerFiles[`${key}File`] = resolve(folderOf(path), names[key]!)
+      const secret = one(['provider', key], content, rest[key])
+      if (secret === undefined) continue
+      contents[key] = secret
+      if (content !== undefined) providerFiles[`${key}File`] = resolve(folderOf(path), names[key]!)
     }
     return { provider: { ...rest, ...contents }, providerFiles }
   }
@@ -84,7 +86,7 @@ export function readSecrets(
     for (const key of ['url', 'listenUrl', 'sentinelPassword'] as const) {
       const path = ['store', `${key}File`]
       const content = read(path, store[`${key}File`], store[key] !== undefined)
-      const secret = content ?? store[key]
+      const secret = one(['store', key], content, store[key])
       if (secret !== undefined) found[key] = secret
       if (content !== undefined) found[`${key}File`] = resolve(folderOf(path), store[`${key}File`]!)
     }
@@ -102,8 +104,38 @@ export function readSecrets(
       const { clientSecretFile, ...rest } = owner
       const path = [key, index, 'clientSecretFile']
       const content = read(path, clientSecretFile, rest.clientSecret !== undefined)
-      return { ...rest, ...(content !== undefined && { clientSecret: content }) }
+      const secret = one([key, index, 'clientSecret'], content, rest.clientSecret)
+      return { ...rest, ...(secret !== undefined && { clientSecret: secret }) }
     })
+  }
+
+  /** @param path of the secret itself. @param content of its file. @param given in its place. */
+  function one(path: Path, content: string | undefined, given: string | undefined): string | undefined {
+    const text = content ?? given
+    if (text === undefined) return undefined
+    const place = content === undefined ? path : [...path.slice(0, -1), `${path.at(-1)}File`]
+    const secret = told(place, text)
+    const isKey = secret.startsWith('-----BEGIN ') || secret.startsWith('{')
+    if (secret === '') problems.push({ path: place, problem: 'holds nothing but spaces' })
+    else if (!isKey && /[\r\n]/.test(secret))
+      problems.push({ path: place, problem: 'has several lines: a secret is one' })
+    return secret
+  }
+
+  /** One on each line of the file, or one in each item. Blank lines are none. */
+  function listed(content: string | undefined, given: string[]): string[] {
+    if (content === undefined) return given.map((text, index) => told(['secrets', index], text))
+    const lines = content.split(/[\r\n]+/).map((line) => told(['secretsFile'], line))
+    return lines.filter((line) => line !== '')
+  }
+
+  /** Without what surrounds it; where that may have been meant, the operator hears of it. */
+  function told(path: Path, text: string): string {
+    const secret = plainSecret(text)
+    const hasSpaces = secret !== '' && /^[\uFEFF\r\n]*[^\S\uFEFF\r\n]|[^\S\r\n][\r\n]*$/.test(text)
+    if (hasSpaces)
+      warnings.push(`${formatPath(path)} begins or ends with spaces, which are not taken for a part of it`)
+    return secret
   }
 
   /** The content of the file `name`, or undefined and a problem at `path`. */
@@ -117,7 +149,8 @@ export function readSecrets(
     const file = resolve(folderOf(path), name)
     try {
       const { content, readableByOthers } = open(file)
-      if (content === '') return report(`${file} is empty`)
+      if (content === undefined) return report(`${file} is not UTF-8 text`)
+      if (plainSecret(content) === '') return report(`${file} is empty`)
       if (readableByOthers) warnings.push(`${file} holds a secret and can be read by every user: chmod o-r`)
       return content
     } catch (error) {
@@ -126,23 +159,40 @@ export function readSecrets(
   }
 }
 
-/** The content of a secret's file as it is now. @throws Error that names the file when it is empty or cannot be read. */
+/** The secret in a file as it is now. @throws Error that names the file when it is empty or cannot be read. */
 export async function rereadSecret(file: string): Promise<string> {
-  const content = withoutLineBreak(await readFile(file, 'utf8'))
-  if (content === '') throw new Error(`${file} is empty`)
-  return content
+  const secret = plainSecret(decoded(await readFile(file)) ?? '')
+  if (secret === '') throw new Error(`${file} is empty, or not UTF-8 text`)
+  return secret
 }
 
+/**
+ * A secret without what editors, `echo` and mounted files put around it: a byte order mark, line breaks, blank lines,
+ * spaces. In a PEM that came through a variable in one line, `\n` stands for each line break.
+ */
+export function plainSecret(text: string): string {
+  // U+FEFF is white space to JavaScript.
+  const secret = text.trim()
+  const isOneLine = secret.startsWith('-----BEGIN ') && !secret.includes('\n')
+  return isOneLine ? secret.replaceAll('\\n', '\n').trim() : secret
+}
+
+/** @returns content: undefined where it is no UTF-8. */
 function open(file: string) {
   const descriptor = openSync(file, 'r')
   try {
     const readableByOthers = (fstatSync(descriptor).mode & 0o004) !== 0
-    return { content: withoutLineBreak(readFileSync(descriptor, 'utf8')), readableByOthers }
+    return { content: decoded(readFileSync(descriptor)), readableByOthers }
   } finally {
     closeSync(descriptor)
   }
 }
 
-function withoutLineBreak(text: string): string {
-  return text.replace(/\r?\n$/, '')
+/** The text, or undefined: bytes that are no UTF-8 are of another encoding, and no secret that anybody meant. */
+function decoded(bytes: Buffer): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    return undefined
+  }
 }

@@ -1,4 +1,5 @@
-import { chmodSync, writeFileSync } from 'node:fs'
+import { generateKeyPairSync } from 'node:crypto'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { stringify } from 'yaml'
@@ -6,7 +7,7 @@ import { createServices } from '../../../gateway/app.ts'
 import { printConfig } from '../../../gateway/config/print.ts'
 import { file, load, matchAll, minimal, problemsOf, secret } from '../../support/gateway-config.ts'
 
-t.test('every secret can be named by a file; one trailing line break is not part of it', async (t) => {
+t.test('every secret can be named by a file; the line breaks around it are not part of it', async (t) => {
   const folder = t.testdir({
     a: `${secret}\n`,
     b: `${secret}\r\n`,
@@ -24,7 +25,7 @@ t.test('every secret can be named by a file; one trailing line break is not part
   const { config, effective } = load(join(folder, 'gateway.yaml'))
   const { clients, resourceServers, secrets } = config.plugin
   t.equal(clients[0]?.clientSecret, secret)
-  t.equal(resourceServers?.[0]?.clientSecret, `${secret}\n`)
+  t.equal(resourceServers?.[0]?.clientSecret, secret)
   t.same(secrets, ['a'.repeat(43), 'b'.repeat(43)])
   t.same(config.warnings, [])
   t.notMatch(printConfig(effective), secret)
@@ -90,4 +91,79 @@ t.test('a secret given twice, unreadable, empty or weak is a problem at its own 
     /resourceServers\[0\]\.clientSecret: is required$/,
     /secretsFile\[0\]: must be at least 32 random bytes/,
   ])
+})
+
+t.test('what surrounds a secret is not part of it, in files, variables and lists alike (F-06)', async (t) => {
+  const [a, b] = ['a'.repeat(43), 'b'.repeat(43)]
+  const folder = t.testdir({
+    plain: secret,
+    marked: `\uFEFF${secret}\r\n\r\n`,
+    spaced: `\n  ${secret}\t\n`,
+    list: `\uFEFF\r\n${a} \r\n\r\n\n${b}\n\n`,
+  })
+  for (const name of ['plain', 'marked', 'spaced', 'list']) chmodSync(join(folder, name), 0o640)
+  const { clientSecret: _, ...provider } = minimal().provider
+  const path = join(folder, 'gateway.yaml')
+  writeFileSync(path, stringify({ ...minimal(), provider }))
+  const read = (variables: Record<string, string>) => {
+    const { config } = load(path, variables)
+    const { clientSecret, clientSecretFile } = config.plugin.provider
+    const { store, options } = createServices(config)
+    t.teardown(() => store.close())
+    const source = options.provider.clientSecret
+    return {
+      config,
+      clientSecret,
+      clientSecretFile,
+      again: typeof source === 'function' ? source : () => source,
+    }
+  }
+  const FILE = 'PKCE_GATEWAY_PROVIDER__CLIENT_SECRET_FILE'
+  const VALUE = 'PKCE_GATEWAY_PROVIDER__CLIENT_SECRET'
+  for (const [name, warnings] of [
+    ['plain', []],
+    ['marked', []],
+    ['spaced', [/^provider\.clientSecretFile begins or ends with spaces/]],
+  ] as const) {
+    const named = read({ [FILE]: `${join(folder, name)}\n` })
+    t.equal(await named.again(), secret, name)
+    t.match(named.config.warnings, warnings)
+    t.equal(named.config.warnings.length, warnings.length)
+    const given = read({ [VALUE]: readFileSync(join(folder, name), 'utf8') })
+    t.equal(await given.again(), secret, name)
+    t.equal(given.config.warnings.length, warnings.length)
+    t.notMatch(given.config.warnings, [/hunter2/])
+  }
+  const list = read({ [VALUE]: 'x', PKCE_GATEWAY_SECRETS_FILE: join(folder, 'list') }).config
+  t.same(list.plugin.secrets, [a, b])
+  t.match(list.warnings, [/^secretsFile begins or ends with spaces/])
+  const items = read({ [VALUE]: 'x', PKCE_GATEWAY_SECRETS: JSON.stringify([`${a}\n`, `\uFEFF${b}`]) }).config
+  t.same(items.plugin.secrets, [a, b])
+})
+
+t.test('a file in another encoding, or with a second line, is told where it is named (F-06)', async (t) => {
+  const folder = t.testdir({ lines: 'old\nnew\n', blank: ' \n\t\n' })
+  writeFileSync(join(folder, 'utf16'), Buffer.from(`\uFEFF${secret}`, 'utf16le'))
+  const { clientSecret: _, ...provider } = minimal().provider
+  const path = join(folder, 'gateway.yaml')
+  writeFileSync(path, stringify({ ...minimal(), provider }))
+  const FILE = 'PKCE_GATEWAY_PROVIDER__CLIENT_SECRET_FILE'
+  const problems = (name: string) => problemsOf(path, { [FILE]: join(folder, name) })
+  matchAll(t, problems('utf16'), [/^\S+_FILE: .*utf16 is not UTF-8 text$/])
+  matchAll(t, problems('blank'), [/^\S+_FILE: .*blank is empty$/])
+  matchAll(t, problems('lines'), [/^\S+_FILE: has several lines: a secret is one$/])
+})
+
+t.test('a PEM key in one line of a variable has its line breaks back (F-05, F-06)', async (t) => {
+  const { privateKey } = generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  })
+  const { clientSecret: _, ...provider } = minimal().provider
+  const path = file(t, { ...minimal(), provider: { ...provider, clientAuthentication: 'private_key_jwt' } })
+  const { config } = load(path, {
+    PKCE_GATEWAY_PROVIDER__PRIVATE_KEY: `${privateKey.replaceAll('\n', '\\n')}\n`,
+  })
+  t.equal(config.plugin.provider.privateKey, privateKey.trim())
 })
