@@ -4,8 +4,8 @@ import { servicesOf } from '../plugin/api/internal.ts'
 import { type PkceOptions, pkce, type Store } from '../plugin/index.ts'
 import type { GatewayConfig } from './config/schemas/gateway.ts'
 import { rereadSecret } from './config/secrets.ts'
-import { registerForwarding } from './forward/register.ts'
-import { tryNode } from './listener/assumptions.ts'
+import { type ForwardingOptions, registerForwarding } from './forward/register.ts'
+import { type NodeFeatures, tryNode } from './listener/assumptions.ts'
 import { publicListener } from './listener/listener.ts'
 import { createAccessLog } from './operations/access-log.ts'
 import { listenerLogging } from './operations/log.ts'
@@ -45,19 +45,21 @@ export type FastPath = 'coalesced responses' | 'header-only requests' | 'whole b
  */
 export function createServices(config: GatewayConfig, given?: Store): GatewayServices {
   const store = given ? borrowedStore(given) : createStore(config.store)
+  return { store, options: optionsOn(store, config) }
+}
+
+/** The plugin's options, on a store that is there. */
+export function optionsOn({ store }: GatewayStore, config: GatewayConfig): PkceOptions {
   const { provider, ...options } = config.plugin
   const { clientSecretFile, privateKeyFile, ...rest } = provider
   return {
-    store,
-    options: {
-      ...options,
-      provider: {
-        ...rest,
-        ...(clientSecretFile !== undefined && { clientSecret: () => rereadSecret(clientSecretFile) }),
-        ...(privateKeyFile !== undefined && { privateKey: () => rereadSecret(privateKeyFile) }),
-      },
-      store: store.store,
+    ...options,
+    provider: {
+      ...rest,
+      ...(clientSecretFile !== undefined && { clientSecret: () => rereadSecret(clientSecretFile) }),
+      ...(privateKeyFile !== undefined && { privateKey: () => rereadSecret(privateKeyFile) }),
     },
+    store,
   }
 }
 
@@ -101,31 +103,59 @@ export async function composeGateway(
 ): Promise<FastifyInstance> {
   let close = () => store.close()
   try {
-    const { features, failures } = await tryNode(config.listen.http2 !== false, leftOut)
-    const app = publicListener(config, { ...listenerLogging(config.log.level, logStream), features })
-    for (const { message, assumption } of failures) app.log.warn({ assumption }, message)
+    const { app, features } = await openListener(config, logStream, leftOut)
     // The first hook to be added is the last to be run: after the plugin's own.
     app.addHook('onClose', () => store.close())
     close = () => app.close()
-    registerForwarding(app, {
-      publicUrl: options.publicUrl,
-      allowedHosts: config.allowedHosts,
-      trustProxy: config.trustProxy,
-      minUploadBytesPerSecond: config.listen.minUploadBytesPerSecond,
-      upstreams: config.upstreams,
-      accessLog: createAccessLog(config.log, app.log, (subject) =>
-        servicesOf(app)?.audit.loggedSubject(subject),
-      ),
-      sessions: () => app.pkce,
+    const forwarding = registerForwarding(app, {
+      ...forwardingOptions(app, config),
       features,
-      leaving,
       sendsWholeBodies: !leftOut.includes('whole bodies'),
     })
-    if (store.redis) await app.register(fastifyRedis, { client: store.redis })
-    await app.register(pkce, options)
+    leaving?.addEventListener('abort', () => forwarding.leave())
+    await registerPlugin(app, { store, options })
     return app
   } catch (error) {
     await close()
     throw error
   }
+}
+
+/**
+ * A public listener, which does not listen yet, and what it can rely on.
+ *
+ * @throws ConfigError when the certificate cannot be used any more.
+ */
+export async function openListener(
+  config: GatewayConfig,
+  logStream?: LogStream,
+  leftOut: readonly FastPath[] = [],
+): Promise<{ readonly app: FastifyInstance; readonly features: NodeFeatures }> {
+  const { features, failures } = await tryNode(config.listen.http2 !== false, leftOut)
+  const app = publicListener(config, { ...listenerLogging(config.log.level, logStream), features })
+  for (const { message, assumption } of failures) app.log.warn({ assumption }, message)
+  return { app, features }
+}
+
+/** What the forwarding needs of the configuration, and of the instance that the plugin is registered on. */
+export function forwardingOptions(app: FastifyInstance, config: GatewayConfig): ForwardingOptions {
+  const { allowedHosts, trustProxy, upstreams, plugin, listen } = config
+  const { minUploadBytesPerSecond } = listen
+  return {
+    ...{ publicUrl: plugin.publicUrl, allowedHosts, trustProxy, minUploadBytesPerSecond, upstreams },
+    accessLog: createAccessLog(config.log, app.log, (subject) =>
+      servicesOf(app)?.audit.loggedSubject(subject),
+    ),
+    sessions: () => app.pkce,
+  }
+}
+
+/** @param plugin `pkce`, or the same in the place of another. @throws ConfigError when the provider's metadata is wrong. */
+export async function registerPlugin(
+  app: FastifyInstance,
+  { store, options }: GatewayServices,
+  plugin: typeof pkce = pkce,
+): Promise<void> {
+  if (store.redis) await app.register(fastifyRedis, { client: store.redis })
+  await app.register(plugin, options)
 }

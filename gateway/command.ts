@@ -54,14 +54,15 @@ export async function runCommand(
   }
   let loaded: LoadedConfig | undefined
   try {
-    loaded = loadConfig({ file: fileOf(flags, environment), environment, flags: flags.settings })
+    const load = () => loadConfig({ file: fileOf(flags, environment), environment, flags: flags.settings })
+    loaded = load()
     if (flags.printConfig) return print(printConfig(loaded.effective))
     if (flags.configTest) {
       for (const warning of loaded.warnings) stderr.write(`warning: ${warning}\n`)
       return print('ok\n')
     }
     if (flags.migrate) return print(await migrate(loaded))
-    return await start(loaded, streams)
+    return await start(loaded, load, streams)
   } catch (error) {
     return fail(error)
   }
@@ -103,8 +104,12 @@ function isConfigured(flags: CommandLine, environment: Environment): boolean {
   return fileOf(flags, environment) !== undefined || settings.length + problems.length > 0
 }
 
-async function start({ config }: LoadedConfig, { stdout }: Streams): Promise<Started> {
-  const gateway = await startGateway(config, logLines(stdout))
+async function start(
+  { config }: LoadedConfig,
+  load: () => LoadedConfig,
+  { stdout }: Streams,
+): Promise<Started> {
+  const gateway = await startGateway(config, logLines(stdout), load)
   const { log, address, adminAddress } = gateway
   if (stdout.isTTY) stdout.write(banner(config, address, adminAddress))
   const { workers } = config
@@ -112,7 +117,7 @@ async function start({ config }: LoadedConfig, { stdout }: Streams): Promise<Sta
   log
     .child({}, { level: 'info' })
     .info({ address, adminAddress, ...(workers > 1 && { workers }) }, 'gateway ready')
-  return { ...gateway, shutdown: config.shutdown }
+  return Object.assign(gateway, { shutdown: config.shutdown })
 }
 
 /** Makes the tables, whichever version they have now. @throws StartError where there are none to make. */

@@ -1,19 +1,30 @@
 #!/usr/bin/env node
 import closeWithGrace from 'close-with-grace'
-import { runCommand } from './command.ts'
-import { standardLogSink } from './operations/log-sink.ts'
 
 /** The process around the command: arguments, environment, streams, signals, exit status. */
+
+// From the first moment on: whoever asks for a reload must not end the process.
+let isReloadDue = false
+let reload = () => {
+  isReloadDue = true
+}
+process.on('SIGHUP', () => reload())
+
+const [{ runCommand }, { standardLogSink }] = await Promise.all([
+  import('./command.ts'),
+  import('./operations/log-sink.ts'),
+])
 const outcome = await runCommand(process.argv.slice(2), process.env, process)
 if (typeof outcome === 'number') process.exit(outcome)
 
-const { log, shutdown, reload, stop } = outcome
+const { log, shutdown, stop } = outcome
 const { delayMs, graceMs } = shutdown
-if (reload) process.on('SIGHUP', reload)
+reload = () => void outcome.reload()
+if (isReloadDue) reload()
 closeWithGrace(
   {
     delay: delayMs + graceMs,
-    skip: reload ? ['SIGHUP'] : [],
+    skip: ['SIGHUP'],
     logger: { error: (error: unknown) => log.fatal({ err: error }, 'the shutdown failed') },
     onTimeout: () => log.fatal({ graceMs }, 'requests were still in flight after shutdown.graceMs, exiting'),
     onSecondSignal: (signal) => log.fatal({ signal }, 'second signal, exiting at once'),

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
+import type { LoadedConfig } from './config/load.ts'
 import type { GatewayConfig } from './config/schemas/gateway.ts'
 import { startAdmin } from './operations/admin.ts'
 import type { LogStream } from './operations/log-sink.ts'
+import { Reload, type ReloadOutcome } from './operations/reload.ts'
 import { explainedBy } from './operations/start-error.ts'
-import { type Listening, serveHere } from './serve.ts'
+import { type Listening, serveHere } from './serve/serve.ts'
 import { serveByWorkers } from './workers/primary.ts'
 
 export { StartError } from './operations/start-error.ts'
@@ -13,6 +15,13 @@ export { StartError } from './operations/start-error.ts'
 export interface RunningGateway extends Listening {
   readonly log: FastifyBaseLogger
   readonly adminAddress: string
+  /**
+   * Reads the configuration, secrets and certificates again, and puts them in the place of those that run: as a whole,
+   * or not at all. No request and no login under way is lost. Never rejects (requirements Q-03).
+   */
+  reload(): Promise<ReloadOutcome>
+  /** When that last succeeded; at first, when the gateway began to listen. */
+  readonly reloadedAt: Date
   /**
    * Becomes not ready, goes on for `shutdown.delayMs`, so that load balancers can notice, then stops accepting, lets
    * the requests in flight finish, and closes the store: a token exchange in flight cannot be repeated, so its app
@@ -25,9 +34,17 @@ export interface RunningGateway extends Listening {
  * Builds the gateway and opens both listeners, the admin one first, so that a supervisor can watch the rest.
  *
  * @param logStream where this process logs; workers log to standard output.
+ * @param load reads the configuration again, for a reload. Default: it is what it was, and its files are read.
  * @throws ConfigError when the provider's metadata is wrong. @throws StartError when a port cannot be had.
  */
-export async function startGateway(config: GatewayConfig, logStream?: LogStream): Promise<RunningGateway> {
+export async function startGateway(
+  config: GatewayConfig,
+  logStream?: LogStream,
+  load: () => Pick<LoadedConfig, 'config' | 'locate'> = () => ({
+    config,
+    locate: (problems) => [...problems],
+  }),
+): Promise<RunningGateway> {
   const { delayMs } = config.shutdown
   let draining = false
   /** In the order of opening; closed in reverse. */
@@ -49,11 +66,18 @@ export async function startGateway(config: GatewayConfig, logStream?: LogStream)
     )
     // Behind the service: readiness is answered, negatively, until the last request has ended.
     closers.unshift(() => admin.close())
-    const listening = await service.listen()
+    const { address } = await service.listen()
+    const reload = new Reload({ load, prepare: (next) => service.prepare(next), log, running: config })
     return {
-      ...listening,
+      address,
       log,
       adminAddress: admin.address,
+      async reload() {
+        return draining ? { problems: ['the gateway is closing'] } : reload.run()
+      },
+      get reloadedAt() {
+        return reload.succeededAt
+      },
       async stop() {
         draining = true
         service.leave()

@@ -2,7 +2,9 @@
  * The public door: the plugin, the stores, the types of its options and sessions, and what checks and describes
  * those options, for programs that bring a configuration of their own, as the gateway does.
  */
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import type { PkceOptions } from './options/schema.ts'
 import { plugin } from './plugin.ts'
 
 export type { Pkce, SessionSummary } from './api/pkce.ts'
@@ -35,5 +37,8 @@ export { type RedisClient, type RedisStoreOptions, redisStore } from './stores/r
 export { type Store, type StoredRecord, StoreError, type StoreWatcher } from './stores/store.ts'
 
 /** The plugin. `await app.register(pkce, options)`, then `app.pkce`. */
-export const pkce = fp(plugin, { name: 'fastify-pkce', fastify: '5.x' })
+export const pkce = fp((app: FastifyInstance, options: PkceOptions) => plugin(app, options), {
+  name: 'fastify-pkce',
+  fastify: '5.x',
+})
 export default pkce

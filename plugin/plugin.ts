@@ -27,35 +27,45 @@ import { Sealing } from './secrets/sealing.ts'
 import { createAuthenticate } from './session/authenticate.ts'
 import { SessionResolver } from './session/resolver.ts'
 
+/** Whose place a plugin takes in the same process, on the same store: what was counted and learnt there goes on. */
+export interface Predecessor {
+  readonly services: Services
+  /** The provider's options are the same, so that its metadata need not be asked for again. */
+  readonly sameProvider: boolean
+}
+
 /**
  * The whole composition: options, collaborators, and the endpoints in the order in which a login meets them.
  *
  * @throws ConfigError that lists every problem of the options, or of the provider's metadata, at once.
  */
-export async function plugin(app: FastifyInstance, input: PkceOptions): Promise<void> {
+export async function plugin(app: FastifyInstance, input: PkceOptions, before?: Predecessor): Promise<void> {
   assertTrustworthy(app)
-  const options = resolveOptions(input)
+  const resolved = resolveOptions(input)
+  // Without configured secrets there are random ones, which must last as long as the memory store.
+  const keepsSecrets = before !== undefined && !input.secrets?.length
+  const options = keepsSecrets ? { ...resolved, secrets: before.services.options.secrets } : resolved
   for (const warning of options.warnings) app.log.warn(warning)
-  const services = build(app, options)
+  const services = build(app, options, before)
   const cors = new Cors(options)
   const authenticate = createAuthenticate(services.sessions, services.audit, options.publicUrl)
 
   const { cache, endings } = services.sessions
   const watches = [cache, endings, services.transactions].map((watcher) => services.grants.watch(watcher))
-  const endWatches = async () => {
+  const close = async () => {
     for (const watch of await Promise.allSettled(watches)) if (watch.status === 'fulfilled') watch.value()
+    await services.provider.close()
   }
   try {
     // At the same time: each may need more than half of what Fastify gives a plugin.
     await Promise.all([services.provider.start(), ...watches])
   } catch (error) {
-    await endWatches()
+    await close()
     throw error
   }
   decorate(app, services, cors, authenticate)
   app.addHook('onClose', async () => {
-    await endWatches()
-    await services.provider.close()
+    await close()
     if (!input.store) await options.store.close()
   })
 
@@ -70,13 +80,13 @@ export async function plugin(app: FastifyInstance, input: PkceOptions): Promise<
   await app.register(endpoints, { logSerializers: logSerializers as unknown as Record<string, () => string> })
 
   async function frontChannel(scope: FastifyInstance): Promise<void> {
-    await limitRate(scope, options, 'authorize')
+    await limitRate(scope, options, 'authorize', services.rateCounts)
     authorizeRoute(scope, services)
     callbackRoute(scope, services)
   }
 
   async function backChannel(scope: FastifyInstance): Promise<void> {
-    await limitRate(scope, options, 'token')
+    await limitRate(scope, options, 'token', services.rateCounts)
     await scope.register(async (forApps) => {
       cors.install(forApps)
       tokenRoute(forApps, services)
@@ -93,7 +103,7 @@ export async function plugin(app: FastifyInstance, input: PkceOptions): Promise<
   }
 }
 
-function build(app: FastifyInstance, options: ResolvedOptions): Services {
+function build(app: FastifyInstance, options: ResolvedOptions, before?: Predecessor): Services {
   const { store, lifetimes, limits, callbackUrl } = options
   const grants = new Grants(store, options.provider.issuer, lifetimes)
   const seals = new Seals(new Sealing(options.secrets))
@@ -110,9 +120,15 @@ function build(app: FastifyInstance, options: ResolvedOptions): Services {
       // A handle of ours stands for provider tokens of its own; a relayed token may be several grants'.
       ...(relaysTokens && { isTokenInUse: (token: string) => isRelayedTokenInUse(grants, token) }),
       log: app.log,
+      metadata: before?.sameProvider ? before.services.provider.metadata : undefined,
     }),
     sessions: new SessionResolver(options, grants, seals),
-    transactions: new Transactions(limits, lifetimes.transactionSeconds * 1000),
+    transactions: new Transactions(
+      limits,
+      lifetimes.transactionSeconds * 1000,
+      before?.services.transactions,
+    ),
+    rateCounts: before?.services.rateCounts ?? new Map(),
     audit: new Audit(app.log, createLoggedSubject(options)),
   }
 }

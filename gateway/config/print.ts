@@ -4,7 +4,15 @@ import { propertiesOf } from './coerce.ts'
 import { GatewaySchema } from './schemas/gateway.ts'
 
 const MASK = '***'
-const SECRET_KEYS = ['clientSecret', 'privateKey', 'secrets', 'url', 'listenUrl', 'sentinelPassword']
+/** Whatever stands below one of these is shown to nobody. */
+export const SECRET_KEYS: readonly string[] = [
+  'clientSecret',
+  'privateKey',
+  'secrets',
+  'url',
+  'listenUrl',
+  'sentinelPassword',
+]
 
 /** The effective configuration as YAML, in the schema's order, with every secret as `***`. */
 export function printConfig(effective: unknown): string {

@@ -6,7 +6,7 @@ import type { Refusal } from '../http/refusals.ts'
 import { requestFieldRules } from '../http/request-fields.ts'
 import { nameRequest } from '../http/request-id.ts'
 import { refuseHost, refuseTarget, servedHosts } from '../http/request-target.ts'
-import { afterPrevious, claimConnection, closeAfter } from '../listener/http1-connection.ts'
+import { closeAfter } from '../listener/http1-connection.ts'
 import { closeUnlessWhole, endWithHeader } from '../listener/http1-request.ts'
 import { BODY_LIMIT_BYTES } from '../listener/listener.ts'
 import { answerEmpty } from '../listener/problem-details.ts'
@@ -37,8 +37,6 @@ export interface IntakeOptions {
   /** Of bodies; 0: as slow as you like. */
   readonly minUploadBytesPerSecond: number
   readonly accessLog?: AccessLog | undefined
-  /** A pipelined request waits for the response before it. False: Node does not tell when that is (`tryNode`). */
-  readonly ordersPipelining: boolean
 }
 
 /**
@@ -54,9 +52,10 @@ export class Intake {
   readonly #endpoints: IntakeOptions['endpoints']
   readonly #findSessions: IntakeOptions['sessions']
   #found: ReturnType<IntakeOptions['sessions']> | undefined
-  readonly #ordersPipelining: boolean
   /** For the body of a request to an endpoint; 0: no limit. */
   readonly #bodyMs: number
+  /** Requests at an endpoint, and those whose session is being looked up. */
+  #pending = 0
   #draining = false
 
   constructor(options: IntakeOptions) {
@@ -68,7 +67,6 @@ export class Intake {
     this.#routes = options.routes
     this.#endpoints = options.endpoints
     this.#findSessions = options.sessions
-    this.#ordersPipelining = options.ordersPipelining
     this.#bodyMs = bodyMs(options.minUploadBytesPerSecond)
   }
 
@@ -83,11 +81,13 @@ export class Intake {
     this.#draining = true
   }
 
+  /** True if nothing is under way here. What has been sent to an upstream is not here any more. */
+  get isIdle(): boolean {
+    return this.#pending === 0
+  }
+
+  /** @param response the one that is being made on its connection now. */
   take(raw: IncomingMessage, response: ServerResponse): void {
-    if (!claimConnection(response) && this.#ordersPipelining) {
-      afterPrevious(raw.socket, response, () => this.take(raw, response))
-      return
-    }
     const request = new ClientRequest(raw, response, this.#context)
     try {
       this.#check(request)
@@ -118,7 +118,11 @@ export class Intake {
       // Fastify reads no body of a GET.
       if (raw.method === 'GET' && !headers.hasBody) endWithHeader(raw)
       else if (this.#bodyMs > 0 && headers.hasBody) closeUnlessWhole(raw, this.#bodyMs)
+      const chain = this.#context.proxies.plainChain(raw.socket, headers.forwardedFor)
+      if (chain !== undefined) raw.headers['x-forwarded-for'] = chain
       nameRequest(raw, request.id)
+      this.#pending++
+      response.once('close', () => this.#pending--)
       this.#endpoints(raw, response)
     }
   }
@@ -156,12 +160,14 @@ export class Intake {
       return
     }
     if (session instanceof Promise) {
+      this.#pending++
       session
         .then(
           (resolved) => this.#pass(request, route, resolved),
           (error: unknown) => deny(error, sessions, request),
         )
         .catch((error: unknown) => failed(request, error))
+        .finally(() => this.#pending--)
     } else this.#pass(request, route, session)
   }
 

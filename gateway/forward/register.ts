@@ -1,8 +1,9 @@
-import { METHODS } from 'node:http'
+import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
-import type { Pkce } from '../../plugin/index.ts'
+import type { Pkce, Session } from '../../plugin/index.ts'
 import type { Upstream } from '../config/schemas/gateway.ts'
 import { ALL_FEATURES, type NodeFeatures } from '../listener/assumptions.ts'
+import { afterPrevious, claimConnection } from '../listener/http1-connection.ts'
 import { continueWhenRead } from '../listener/http1-response.ts'
 import { acceptUpgrades } from '../listener/http1-upgrade.ts'
 import { OpenStreams } from './exchange/open-streams.ts'
@@ -18,10 +19,21 @@ export type ForwardingOptions = Pick<
     readonly upstreams: readonly Upstream[]
     /** What of Node's inside holds (`tryNode`). Default: all. */
     readonly features?: NodeFeatures
-    /** Once it is aborted, every answer is the last of its connection. */
-    readonly leaving?: AbortSignal | undefined
     readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'preflightHeaders' | 'onSessionEnd'>
   }
+
+/** The way of all requests behind a listener: checks, endpoints, upstreams. */
+export interface Forwarding {
+  take(request: IncomingMessage, response: ServerResponse): void
+  /** From now on every answer is the last of its connection. */
+  leave(): void
+  /** The same, and every stream is told to move on. */
+  drain(): void
+  /** Another forwarding has taken its place, which serves these sessions alone: the streams of others end. */
+  replacedBy(serves: (session: Session) => boolean): void
+  /** True if no request, stream or tunnel is under way. */
+  readonly isIdle: boolean
+}
 
 /**
  * Lets the requests of the instance's server in: each is checked by the intake, and goes to an upstream or to one of its own routes.
@@ -29,8 +41,19 @@ export type ForwardingOptions = Pick<
  * Call it before any route is registered: what it has not heard of is a 404.
  * @param app from `publicListener`. Source: requirements H-01, H-02, H-09.
  */
-export function registerForwarding(app: FastifyInstance, options: ForwardingOptions): void {
-  const { publicUrl, upstreams, sessions, features = ALL_FEATURES } = options
+export function registerForwarding(app: FastifyInstance, options: ForwardingOptions): Forwarding {
+  const forwarding = createForwarding(app, options)
+  letIn(app, () => forwarding, options.features)
+  return forwarding
+}
+
+/**
+ * The same without a server: the requests come from another instance's, by `letIn`.
+ *
+ * @param app whose routes are the endpoints.
+ */
+export function createForwarding(app: FastifyInstance, options: ForwardingOptions): Forwarding {
+  const { publicUrl, upstreams, sessions } = options
   const streams = new OpenStreams(sessions)
   const upstreamRoutes = upstreams.map((upstream) => new UpstreamRoute(upstream, publicUrl, streams, options))
   const routes = new Routes(upstreamRoutes)
@@ -40,28 +63,49 @@ export function registerForwarding(app: FastifyInstance, options: ForwardingOpti
     routes,
     endpoints: app.routing,
     log: app.log,
-    ordersPipelining: features.has('ordered pipelining'),
   })
   app.addHook('onRoute', ({ url }) => routes.addEndpoint(url))
   // So that its routes can refuse them all in the same way (H-18).
   for (const method of METHODS) {
     if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method)
   }
-  const take = intake.take.bind(intake)
-  app.server.on('request', take)
-  app.server.on('checkContinue', (request, response) => {
-    continueWhenRead(request, response)
-    take(request, response)
-  })
-  if (upstreams.some(({ websocket }) => websocket !== false)) acceptUpgrades(app.server, take, app.log)
-
-  options.leaving?.addEventListener('abort', () => intake.drain())
-  app.addHook('preClose', async () => {
-    intake.drain()
-    streams.drain()
-  })
+  const forwarding: Forwarding = {
+    take: (request, response) => intake.take(request, response),
+    leave: () => intake.drain(),
+    drain() {
+      intake.drain()
+      streams.drain()
+    },
+    replacedBy: (serves) => streams.endUnless(serves),
+    get isIdle() {
+      return intake.isIdle && upstreamRoutes.every(({ underWay }) => underWay === 0)
+    },
+  }
+  app.addHook('preClose', async () => forwarding.drain())
   app.addHook('onClose', async () => {
     streams.close()
     await Promise.all(upstreamRoutes.map((route) => route.targets.close()))
   })
+  return forwarding
+}
+
+/** Gives every request of the instance's server to what is `current` when its turn has come. */
+export function letIn(
+  { server, log }: FastifyInstance,
+  current: () => Forwarding,
+  features: NodeFeatures = ALL_FEATURES,
+): void {
+  // Else Node does not tell when that is (`tryNode`).
+  const ordersPipelining = features.has('ordered pipelining')
+  const take = (request: IncomingMessage, response: ServerResponse) => {
+    if (!claimConnection(response) && ordersPipelining)
+      afterPrevious(request.socket, response, () => take(request, response))
+    else current().take(request, response)
+  }
+  server.on('request', take)
+  server.on('checkContinue', (request, response) => {
+    continueWhenRead(request, response)
+    take(request, response)
+  })
+  acceptUpgrades(server, take, log)
 }

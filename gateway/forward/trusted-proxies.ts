@@ -1,4 +1,5 @@
 import { BlockList, isIP, type Socket } from 'node:net'
+import { withoutPort } from '../../plugin/api/internal.ts'
 
 /**
  * Who may say on whose behalf it asks: the addresses and networks of `trustProxy`, and nobody else
@@ -31,11 +32,28 @@ export class TrustedProxies {
       : address
   }
 
-  /** The address that a request came from: the last of them that is not a trusted proxy's own. */
+  /** The address that a request came from: the last of them that is not a trusted proxy's own, without a port. */
   clientAddress(socket: Socket, received: string | undefined): string {
     const chain = this.forwardedFor(socket, received).split(',')
-    const last = chain.findLast((address) => !this.#trusts(address.trim())) ?? chain[0]!
-    return last.trim()
+    let address = ''
+    for (let i = chain.length - 1; i >= 0; i--) {
+      address = withoutPort(chain[i]!.trim())
+      if (!this.#trusts(address)) break
+    }
+    return address
+  }
+
+  /**
+   * For Fastify, which knows no ports and would take a proxy that writes its own for the client: the addresses of a
+   * trusted peer's X-Forwarded-For alone; undefined if nothing is to be changed.
+   */
+  plainChain(socket: Socket, received: string | undefined): string | undefined {
+    if (received === undefined || !this.#any || !this.#trustsPeer(socket, peerAddress(socket)))
+      return undefined
+    return received
+      .split(',')
+      .map((address) => withoutPort(address.trim()))
+      .join(', ')
   }
 
   /** True if what the peer says of others is believed. */

@@ -43,7 +43,7 @@ const HTTP1_SETTINGS = [
  * Node and nghttp2 bound the rest: resets (1000 at once, 33 a second), refused streams, CONTINUATION, SETTINGS and
  * PING frames, memory. Source: RFC 9113 §10.5, requirements H-34.
  * @param options of the HTTP/1.1 server.
- * @param responseHeaderBytes what an upstream may send at most.
+ * @param responseHeaderBytes what an upstream may send at most: any that a reload may bring.
  */
 export function createHttp2Server(
   options: ServerOptions & Required<Pick<ServerOptions, (typeof HTTP1_SETTINGS)[number]>>,

@@ -11,6 +11,7 @@ import Fastify, {
 } from 'fastify'
 import { readCertificate } from '../config/certificate.ts'
 import type { GatewayConfig } from '../config/schemas/gateway.ts'
+import { RESPONSE_HEADER_BYTES_MAX } from '../config/schemas/upstream.ts'
 import type { Refusal } from '../http/refusals.ts'
 import { MAX_HEADER_BYTES } from '../http/request-fields.ts'
 import { newRequestId, requestIdOf } from '../http/request-id.ts'
@@ -27,7 +28,7 @@ export const BODY_LIMIT_BYTES = 16 * 1024
 const MAX_CHECK_INTERVAL_MS = 5000
 
 /** What the listener needs of the configuration. */
-export type ListenerConfig = Pick<GatewayConfig, 'listen' | 'trustProxy' | 'upstreams'>
+export type ListenerConfig = Pick<GatewayConfig, 'listen' | 'trustProxy'>
 
 /** Fastify's own options of that name: what is logged, and where. */
 export type ListenerLogging = Required<Pick<FastifyServerOptions, 'logger' | 'logController'>>
@@ -45,7 +46,7 @@ export interface ListenerOptions extends ListenerLogging {
  * Source: requirements H-20, H-22, H-27, H-34, J-08, K-01.
  */
 export function publicListener(config: ListenerConfig, options: ListenerOptions): FastifyInstance {
-  const { features = ALL_FEATURES, logger, logController } = options
+  const { features = ALL_FEATURES } = options
   const { headersMs, requestMs, keepAliveMs } = config.listen.timeouts
   const { tls, http2, maxConnections } = config.listen
   const server = {
@@ -58,23 +59,65 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions)
     // A missing Host is ours to refuse, in the same form as everything else.
     requireHostHeader: false,
     ServerResponse: features.has('coalesced responses') ? CoalescedResponse : ServerResponse,
-    IncomingMessage: requestClass(config, features),
+    IncomingMessage: requestClass(features),
   }
-  const responseHeaderBytes = Math.max(0, ...config.upstreams.map((one) => one.responseHeaderBytes))
   const offersHttp2 =
     http2 !== false && features.has('http2 messages') && features.has('http1 settings of the http2 server')
+  const app = instance(config, options, () => {
+    if (!tls) return createServer(server)
+    const secure = { ...server, ...readCertificate(tls), handshakeTimeout: headersMs }
+    return offersHttp2 ? createHttp2Server(secure, http2, RESPONSE_HEADER_BYTES_MAX) : createTlsServer(secure)
+  })
+  // Node's own answer is bare: without `no-store`, and in no form of ours.
+  app.server.on('checkExpectation', (request, response) => {
+    claimConnection(response)
+    answerRefusal(outsideOfFastify(request, response), 'expectation_unknown')
+  })
+  app.server.on('connect', (request, client: Socket | Http2Response) => {
+    const refusal = 'method_not_allowed'
+    if (client instanceof Http2Response)
+      answerRefusal(outsideOfFastify(request, client as unknown as ServerResponse), refusal)
+    // Pipelined behind a request that is being answered: its answer would be taken for that one's.
+    else if (responseOn(client)) client.destroy()
+    else writeRefusal(client, refusal, app.log, request)
+  })
+  capConnections(app.server, maxConnections, app.log)
+  // Read now: after a reset Node can only return an address that was read before.
+  app.server.on(tls ? 'secureConnection' : 'connection', ({ remoteAddress }: Socket) => void remoteAddress)
+  const connections = new Http1Connections()
+  connections.watch(app.server, tls !== undefined)
+  app.addHook('preClose', async () => connections.drain())
+  if (offersHttp2) {
+    const sessions = new Http2Sessions(config.listen.timeouts)
+    sessions.watch(app.server)
+    app.addHook('preClose', async () => sessions.drain())
+  }
+  return app
+
+  /** What never comes so far. */
+  function outsideOfFastify(raw: IncomingMessage, response: ServerResponse): Answerable {
+    return { raw, response, id: newRequestId(), ip: raw.socket.remoteAddress, log: app.log }
+  }
+}
+
+/** A Fastify instance that stands behind a public one: with the same strictness, and a server that never listens. */
+export function behindListener(config: ListenerConfig, logging: ListenerLogging): FastifyInstance {
+  return instance(config, logging, () => createServer())
+}
+
+function instance(
+  { listen, trustProxy }: ListenerConfig,
+  { logger, logController }: ListenerLogging,
+  makeServer: () => Server,
+): FastifyInstance {
   const app = Fastify({
     // Without Fastify's handler: requests enter by the intake, and none does before there is one.
-    serverFactory: () => {
-      if (!tls) return createServer(server)
-      const secure = { ...server, ...readCertificate(tls), handshakeTimeout: headersMs }
-      return offersHttp2 ? createHttp2Server(secure, http2, responseHeaderBytes) : createTlsServer(secure)
-    },
-    ...(tls && { https: {} }),
+    serverFactory: makeServer,
+    ...(listen.tls && { https: {} }),
     logger,
     logController,
     genReqId: requestIdOf,
-    trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
+    trustProxy: trustProxy.length > 0 ? [...trustProxy] : false,
     // The endpoints read their query as it came.
     routerOptions: { querystringParser: () => ({}) },
     exposeHeadRoutes: false,
@@ -110,48 +153,18 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions)
     reply.hijack()
     answerRefusal(answerable(request, reply), 'route_unknown')
   })
-  // Node's own answer is bare: without `no-store`, and in no form of ours.
-  app.server.on('checkExpectation', (request, response) => {
-    claimConnection(response)
-    answerRefusal(outsideOfFastify(request, response), 'expectation_unknown')
-  })
-  app.server.on('connect', (request, client: Socket | Http2Response) => {
-    const refusal = 'method_not_allowed'
-    if (client instanceof Http2Response)
-      answerRefusal(outsideOfFastify(request, client as unknown as ServerResponse), refusal)
-    // Pipelined behind a request that is being answered: its answer would be taken for that one's.
-    else if (responseOn(client)) client.destroy()
-    else writeRefusal(client, refusal, app.log, request)
-  })
-  capConnections(app.server, maxConnections, app.log)
-  // Read now: after a reset Node can only return an address that was read before.
-  app.server.on(tls ? 'secureConnection' : 'connection', ({ remoteAddress }: Socket) => void remoteAddress)
-  const connections = new Http1Connections()
-  connections.watch(app.server, tls !== undefined)
-  app.addHook('preClose', async () => connections.drain())
-  if (offersHttp2) {
-    const sessions = new Http2Sessions(config.listen.timeouts)
-    sessions.watch(app.server)
-    app.addHook('preClose', async () => sessions.drain())
-  }
   return app
 
   /** What Fastify wraps. */
   function answerable({ raw, id, ip }: FastifyRequest, reply: FastifyReply): Answerable {
     return { raw, response: reply.raw, id, ip, log: app.log }
   }
-
-  /** What never comes so far. */
-  function outsideOfFastify(raw: IncomingMessage, response: ServerResponse): Answerable {
-    return { raw, response, id: newRequestId(), ip: raw.socket.remoteAddress, log: app.log }
-  }
 }
 
 /** Node's own class of requests, or what holds of ours. */
-function requestClass({ upstreams }: ListenerConfig, features: NodeFeatures): typeof IncomingMessage {
+function requestClass(features: NodeFeatures): typeof IncomingMessage {
   const Request = features.has('header-only requests') ? HeaderOnlyRequest : IncomingMessage
-  const takesWebSocket = upstreams.some(({ websocket }) => websocket !== false)
-  return takesWebSocket && features.has('chosen upgrades') ? upgradable(Request) : Request
+  return features.has('chosen upgrades') ? upgradable(Request) : Request
 }
 
 /** Bytes after a whole request are no HTTP. That request is answered; then the connection closes. */

@@ -6,11 +6,14 @@ import { freezeData } from '../../plugin/api/internal.ts'
 import type { GatewayConfig } from '../config/schemas/gateway.ts'
 import { CHECK_FAILED } from '../operations/admin.ts'
 import { standardLogSink } from '../operations/log-sink.ts'
-import { type Listening, type Service, serveHere } from '../serve.ts'
+import type { Prepared } from '../operations/reload.ts'
+import { type Listening, type Service, serveHere } from '../serve/serve.ts'
 import { failureOf, type ToPrimary, type ToWorker } from './messages.ts'
 
 let service: Service | undefined
 let listening: Listening | undefined
+/** By the last `prepare`. */
+let prepared: Promise<Prepared> | undefined
 
 // A terminal and systemd signal every process of the group; what is to be done is decided once, by the primary.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, () => {})
@@ -32,8 +35,12 @@ async function obey(message: ToWorker): Promise<void> {
       return tell({ type: 'readiness', readiness: (await service?.readiness()) ?? CHECK_FAILED })
     case 'ping':
       return tell({ type: 'pong' })
-    case 'reload':
-      return listening?.reload?.()
+    case 'prepare':
+      return prepare(message.config)
+    case 'swap':
+      return (await prepared)?.swap()
+    case 'discard':
+      return (await prepared?.catch(() => {}))?.discard()
     case 'leave':
       return service?.leave()
     case 'stop':
@@ -47,6 +54,16 @@ async function start(config: GatewayConfig): Promise<void> {
   service = await serveHere(freezeData(config))
   listening = await service.listen()
   tell({ type: 'listening', address: listening.address })
+}
+
+async function prepare(config: GatewayConfig): Promise<void> {
+  prepared = service?.prepare(freezeData(config))
+  try {
+    await prepared
+    tell({ type: 'prepared' })
+  } catch (error) {
+    tell({ type: 'refused', failure: failureOf(error) })
+  }
 }
 
 function fail(error: unknown): void {

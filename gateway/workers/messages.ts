@@ -11,8 +11,10 @@ export type ToWorker =
   | { readonly type: 'readiness' }
   /** Asks for a `pong`. */
   | { readonly type: 'ping' }
-  /** The certificate's files may have changed. */
-  | { readonly type: 'reload' }
+  /** Make another configuration ready: `prepared` or `refused` is the answer. Then: use it, or forget it. */
+  | { readonly type: 'prepare'; readonly config: GatewayConfig }
+  | { readonly type: 'swap' }
+  | { readonly type: 'discard' }
   /** From now on every answer is the last of its connection; new ones are still accepted. */
   | { readonly type: 'leave' }
   /** Let the requests in flight finish, and end. */
@@ -26,6 +28,8 @@ export type ToPrimary =
   /** Instead: it ends now. */
   | { readonly type: 'failed'; readonly failure: Failure }
   | { readonly type: 'readiness'; readonly readiness: Readiness }
+  | { readonly type: 'prepared' }
+  | { readonly type: 'refused'; readonly failure: Failure }
   /** Its event loop turns. */
   | { readonly type: 'pong' }
 
@@ -33,18 +37,19 @@ export type ToPrimary =
 export type Failure =
   | { readonly problems: readonly ConfigProblem[] }
   | { readonly start: string }
-  | { readonly stack: string }
+  | { readonly message: string; readonly stack: string }
 
 /** Of an error, what the primary needs to say the same. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof ConfigError) return { problems: error.problems }
   if (error instanceof StartError) return { start: error.message }
-  return { stack: error instanceof Error ? (error.stack ?? error.message) : String(error) }
+  const { message, stack = message } = error instanceof Error ? error : new Error(String(error))
+  return { message, stack }
 }
 
-/** The error again: a ConfigError, a StartError, or one with the stack of where it was thrown. */
+/** The error again: a ConfigError, a StartError, or one with the text and the stack of where it was thrown. */
 export function errorOf(failure: Failure): Error {
   if ('problems' in failure) return new ConfigError(failure.problems)
   if ('start' in failure) return new StartError(failure.start)
-  return Object.assign(new Error('a worker could not start'), { stack: failure.stack })
+  return Object.assign(new Error(failure.message), { stack: failure.stack })
 }

@@ -7,8 +7,8 @@ import type { GatewayConfig } from '../config/schemas/gateway.ts'
 import { CHECK_FAILED } from '../operations/admin.ts'
 import { processLog } from '../operations/log.ts'
 import type { LogStream } from '../operations/log-sink.ts'
-import { explainedStoreError } from '../operations/start-error.ts'
-import type { Service } from '../serve.ts'
+import { explainedStoreError, StartError } from '../operations/start-error.ts'
+import type { Service } from '../serve/serve.ts'
 import { GatewayWorker, type WorkerEnd } from './worker.ts'
 
 /** What a worker runs: the source or what is made of it, as this file is. */
@@ -26,7 +26,8 @@ const LONG_LIFE_MS = 10_000
  * A start is whole: if one of the first workers cannot listen, all are ended.
  * @throws StartError when the store cannot be used. Source: requirements G-13, K-07.
  */
-export async function serveByWorkers(config: GatewayConfig, logStream?: LogStream): Promise<Service> {
+export async function serveByWorkers(first: GatewayConfig, logStream?: LogStream): Promise<Service> {
+  let config = first
   const warnings = await lookAtStore(config)
   const log = processLog(config.log.level, logStream)
   const stopping = new AbortController()
@@ -72,13 +73,37 @@ export async function serveByWorkers(config: GatewayConfig, logStream?: LogStrea
         const [address = ''] = await Promise.all(first.map(({ listening }) => listening))
         needed = 1
         for (const worker of first) void keep(worker)
-        const reload = () => {
-          for (const worker of workers) worker.reload()
-        }
-        return { address, reload: config.listen.tls && reload }
+        return { address }
       } catch (error) {
         kill()
         throw error
+      }
+    },
+
+    /** In every worker, before any of them uses it: all of them swap, or none. */
+    async prepare(next) {
+      const asked = listening()
+      if (asked.length === 0) throw new StartError('no worker listens')
+      const discard = async () => {
+        for (const worker of asked) worker.discard()
+      }
+      try {
+        await Promise.all(asked.map((worker) => worker.prepare(next)))
+      } catch (error) {
+        await discard()
+        throw error
+      }
+      return {
+        swap() {
+          config = next
+          log.level = next.log.level
+          for (const worker of workers) {
+            if (asked.includes(worker)) worker.swap()
+            // It is being started with the old one: the next in its place gets the new one.
+            else worker.kill()
+          }
+        },
+        discard,
       }
     },
 

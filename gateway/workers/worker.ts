@@ -17,6 +17,9 @@ export interface WorkerEnd {
 /** More than the store has for its answer. */
 const READINESS_TIMEOUT_MS = 2000
 
+/** More than the store and the provider have for their answers. */
+const PREPARE_TIMEOUT_MS = 30_000
+
 /** How often a worker is asked whether its event loop turns. */
 const PING_MS = 1000
 /**
@@ -69,6 +72,10 @@ export class GatewayWorker {
             return reject(errorOf(message.failure))
           case 'readiness':
             return this.#answers.emit('readiness', message.readiness)
+          case 'prepared':
+            return this.#answers.emit('prepared')
+          case 'refused':
+            return this.#answers.emit('prepared', errorOf(message.failure))
           case 'pong':
             this.#unanswered = 0
             return
@@ -109,9 +116,23 @@ export class GatewayWorker {
     return readiness
   }
 
-  /** Reads the certificate again. */
-  reload(): void {
-    this.#tell({ type: 'reload' })
+  /** Makes another configuration ready: then `swap` or `discard`. @throws Error when it cannot, or does not in time. */
+  async prepare(config: GatewayConfig): Promise<void> {
+    const answer = once(this.#answers, 'prepared', { signal: AbortSignal.timeout(PREPARE_TIMEOUT_MS) })
+    this.#tell({ type: 'prepare', config })
+    const ended = this.ended.then(() => [new Error('a worker ended')])
+    const [problem] = await Promise.race([answer, ended])
+    if (problem) throw problem
+  }
+
+  /** What it has made ready serves from now on. */
+  swap(): void {
+    this.#tell({ type: 'swap' })
+  }
+
+  /** What it may have made ready is not wanted. */
+  discard(): void {
+    this.#tell({ type: 'discard' })
   }
 
   /** Its answers are the last of their connections; it still accepts new ones. */

@@ -2,9 +2,15 @@
  * What the gateway shares with the plugin, and the package does not export: one owner for each fact, without a word in
  * the public interface.
  */
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import type { PkceOptions } from '../options/schema.ts'
+import { plugin } from '../plugin.ts'
+import { servicesOf } from './decorate.ts'
+
 export { isBindingCookie } from '../endpoints/authorize/browser-binding.ts'
 export { correlationId } from '../grant/audit.ts'
-export { warnOfUntrustedProxy } from '../http/address.ts'
+export { warnOfUntrustedProxy, withoutPort } from '../http/address.ts'
 export { loggedPath } from '../http/log.ts'
 export { isPublicAddress } from '../options/addresses.ts'
 export { freezeData } from '../options/resolve.ts'
@@ -13,3 +19,21 @@ export { validateOptions } from '../options/validate.ts'
 export { type ResponseReceiver, UndiciHandler } from '../provider/transport/undici-handler.ts'
 export { randomHex } from '../secrets/random.ts'
 export { servicesOf } from './decorate.ts'
+
+/**
+ * The plugin for an instance that takes the place of another one in the same process, on the same store: logins
+ * under way and requests go on being counted (A-20, J-05), and random secrets stay.
+ *
+ * @param sameProvider its options are the same: its metadata is taken over, and it is not asked.
+ */
+export function pkceInPlaceOf(before: FastifyInstance, sameProvider: boolean) {
+  const services = servicesOf(before)
+  return fp(
+    (app: FastifyInstance, options: PkceOptions) =>
+      plugin(app, options, services && { services, sameProvider }),
+    {
+      name: 'fastify-pkce',
+      fastify: '5.x',
+    },
+  )
+}

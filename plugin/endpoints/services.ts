@@ -3,6 +3,7 @@ import type { Credentials } from '../grant/credentials.ts'
 import type { Grants } from '../grant/grants.ts'
 import type { Seals } from '../grant/seals.ts'
 import type { Transactions } from '../grant/transactions.ts'
+import type { RateCounts } from '../http/rate-limit.ts'
 import type { ResolvedOptions } from '../options/resolved.ts'
 import type { Provider } from '../provider/provider.ts'
 import type { SessionResolver } from '../session/resolver.ts'
@@ -16,5 +17,6 @@ export interface Services {
   readonly provider: Provider
   readonly sessions: SessionResolver
   readonly transactions: Transactions
+  readonly rateCounts: RateCounts
   readonly audit: Audit
 }

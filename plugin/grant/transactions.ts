@@ -14,12 +14,19 @@ export class Transactions {
   readonly #limits: { transactionsPerAddress: number; transactions: number }
   readonly #lifetimeMs: number
   /** In the order of their beginning, which is that of their end. */
-  readonly #underWay = new Map<string, Transaction>()
-  readonly #perAddress = new Map<string, number>()
+  readonly #underWay: Map<string, Transaction>
+  readonly #perAddress: Map<string, number>
 
-  constructor(limits: { transactionsPerAddress: number; transactions: number }, lifetimeMs: number) {
+  /** @param before whose place these take: they count together, as long as requests end there. */
+  constructor(
+    limits: { transactionsPerAddress: number; transactions: number },
+    lifetimeMs: number,
+    before?: Transactions,
+  ) {
     this.#limits = limits
     this.#lifetimeMs = lifetimeMs
+    this.#underWay = before ? before.#underWay : new Map()
+    this.#perAddress = before ? before.#perAddress : new Map()
   }
 
   /** @param address as `limitedAddress` gives it. @throws OAuthError 429 `transactions_per_address`, 503 `transactions_full`. */

@@ -39,7 +39,12 @@ export function limitedAddress(request: { readonly ip: string | undefined }): st
   // The common spellings first, since the rest costs ten times as much.
   const plain = ip.startsWith(MAPPED) ? ip.slice(MAPPED.length) : ip
   if (isIPv4(plain)) return plain
-  const [, v6, v4] = WITH_PORT.exec(ip) ?? []
-  const address = v6 ?? v4 ?? ip
+  const address = withoutPort(ip)
   return isIPv6(address) ? normalizeIP(address) : isIPv4(address) ? address : 'unknown'
+}
+
+/** An address as a proxy writes it, e.g. `203.0.113.9:40000` or `[2001:db8::1]:443`, without its port and brackets. */
+export function withoutPort(written: string): string {
+  const [, v6, v4] = WITH_PORT.exec(written) ?? []
+  return v6 ?? v4 ?? written
 }

@@ -5,15 +5,21 @@ import type { ResolvedOptions } from '../options/resolved.ts'
 import { limitedAddress } from './address.ts'
 import { RateWindows, type SharedCounter } from './rate-windows.ts'
 
+/** What has been counted, by the name of its limiter. It outlives the scopes that count. */
+export type RateCounts = Map<string, RateWindows>
+
 /** One limiter for all routes of the scope, by address, before any body is read (J-05, J-07). */
 export async function limitRate(
   scope: FastifyInstance,
   { rateLimit: limits, store }: Pick<ResolvedOptions, 'rateLimit' | 'store'>,
   name: 'authorize' | 'token',
+  counts: RateCounts,
 ): Promise<void> {
   if (limits === false) return
   const group = limits[name]
-  const shared = store.count ? (store as SharedCounter) : undefined
+  const windows =
+    counts.get(name) ?? new RateWindows(name, store.count ? (store as SharedCounter) : undefined)
+  counts.set(name, windows)
   await scope.register(rateLimit, {
     global: true,
     hook: 'onRequest',
@@ -21,11 +27,12 @@ export async function limitRate(
     timeWindow: group.windowMs,
     keyGenerator: limitedAddress,
     // The library makes the store itself, from its class.
-    store: class extends RateWindows {
+    store: class {
       constructor() {
-        super(name, shared)
+        // biome-ignore lint/correctness/noConstructorReturn: it has been counting since before.
+        return windows
       }
-    },
+    } as never,
     errorResponseBuilder: () => new OAuthError('rate_limited'),
   })
 }

@@ -26,6 +26,8 @@ export interface ProviderClientOptions {
   /** True for an access token that a session lives on, which is not revoked. By default there is none. */
   readonly isTokenInUse?: ((accessToken: string) => Promise<boolean>) | undefined
   readonly log: ProviderLog
+  /** Has been accepted already, for a provider with the same options. */
+  readonly metadata?: Metadata | undefined
   /** In place of connections of our own; only `dispatch()` is called, and it is not closed. */
   readonly dispatcher?: ProviderDispatcher
   /** The clock, in milliseconds. */
@@ -56,7 +58,10 @@ export function createProvider(options: ProviderClientOptions): Provider {
     ...{ provider, dispatcher, log, now: elapsed, pause: pause(100, 1000) },
     suspectMove: () => discovery.suspectMove(),
   })
-  const discovery = createDiscovery({ provider, calls, log, now: elapsed, random, sleep })
+  const discovery = createDiscovery({
+    ...{ provider, calls, log, now: elapsed, random, sleep },
+    known: options.metadata,
+  })
   const metadata = () => discovery.metadata
   const revocation = createRevocation({
     ...{ calls, metadata, log, pause: pause(500, 5000), isInUse: options.isTokenInUse },
@@ -76,6 +81,9 @@ export function createProvider(options: ProviderClientOptions): Provider {
     issuer: provider.issuer,
     get ready() {
       return metadata() !== undefined
+    },
+    get metadata() {
+      return metadata()
     },
     get issRequired() {
       return metadata()?.authorization_response_iss_parameter_supported ?? false

@@ -49,6 +49,7 @@ export interface Discovery {
  * endpoints move. What cannot be used changes nothing (M-06).
  *
  * @param now the clock, in milliseconds.
+ * @param known what has been accepted already: the start asks nobody.
  */
 export function createDiscovery(options: {
   provider: ResolvedProvider
@@ -57,6 +58,7 @@ export function createDiscovery(options: {
   now: () => number
   random: () => number
   sleep: (ms: number, signal?: AbortSignal) => Promise<unknown>
+  known?: Metadata | undefined
 }): Discovery {
   const { provider, calls, log, now, random } = options
   const { issuer } = provider
@@ -66,7 +68,7 @@ export function createDiscovery(options: {
   const pauseForRetry = pauseBetween(1000, 30_000, random, sleep)
   const pauseForAge = pauseBetween(LONGEST_AGE_MS, LONGEST_AGE_MS, random, sleep)
 
-  let metadata: Metadata | undefined
+  let metadata = options.known
   let readAt = Number.NEGATIVE_INFINITY
   let refusedUntil = Number.NEGATIVE_INFINITY
   let trying: Promise<Metadata> | undefined
@@ -79,7 +81,7 @@ export function createDiscovery(options: {
 
     async start() {
       try {
-        await within(START_MS, read())
+        if (!metadata) await within(START_MS, read())
       } catch (error) {
         if (!(error instanceof ProviderError) && !isTimeout(error)) throw error
         log.error(

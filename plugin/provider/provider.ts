@@ -1,4 +1,5 @@
 import type { ProviderError } from '../oauth/errors.ts'
+import type { Metadata } from './endpoints.ts'
 
 /** What the endpoints know of the provider: the only door to it. */
 export interface Provider {
@@ -6,6 +7,8 @@ export interface Provider {
   readonly issuer: string
   /** True once metadata has been accepted; it stays true through later outages. */
   readonly ready: boolean
+  /** As accepted; undefined before that. */
+  readonly metadata: Metadata | undefined
   /** Metadata promised `iss` in authorization responses (RFC 9207 §3), so that a missing one is refused. */
   readonly issRequired: boolean
 

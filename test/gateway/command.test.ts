@@ -23,6 +23,7 @@ import {
   slowServer,
   values,
 } from '../support/gateway-command.ts'
+import { until } from '../support/wait.ts'
 
 t.test('wrong usage exits with 2 and says what is wrong (design, Gateway configuration)', async (t) => {
   const cases: [string[], RegExp][] = [
@@ -293,6 +294,31 @@ t.test('SIGTERM with silent connections and half a head: the end comes at once, 
   t.equal(await command.exited, 0)
   t.ok(performance.now() - from < 5000)
 })
+
+t.test(
+  'SIGHUP without TLS: what is new in the file counts, and the process goes on (K-07, Q-03)',
+  async (t) => {
+    const upstream = await slowServer(t, { '/ok': true })
+    const upstreams = [{ prefix: '/api', target: upstream.origin, public: true }]
+    const path = configFile(t, values())
+    const command = new Command(t, ['--config', path])
+    const { url } = await command.ready()
+    t.equal((await send(`${url}/api/ok`)).status, 404)
+    writeFileSync(path, stringify(values({ upstreams })))
+    command.child.kill('SIGHUP')
+    await command.logged('configuration reloaded')
+    await until(async () => (await send(`${url}/api/ok`)).status === 200)
+    writeFileSync(path, 'publicUrl: [')
+    command.child.kill('SIGHUP')
+    t.match(await command.logged('the configuration cannot be used; the one before it stays'), {
+      level: 50,
+      problems: [/gateway\.yaml:1:\d+ not valid YAML/],
+    })
+    t.equal((await send(`${url}/api/ok`)).status, 200)
+    command.child.kill('SIGTERM')
+    t.equal(await command.exited, 0)
+  },
+)
 
 t.test('SIGHUP with TLS: the certificate is read again, and nothing stops', async (t) => {
   const { cert, key } = selfSigned('gateway.example')

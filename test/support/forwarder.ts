@@ -129,7 +129,6 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
     {
       listen: { host: '127.0.0.1', port: 0, timeouts, tls, http2, maxConnections, minUploadBytesPerSecond },
       trustProxy,
-      upstreams: setup.upstreams,
     },
     { ...listenerLogging(log.level, { write: (line) => logged.push(line) }), features },
   )
@@ -143,7 +142,7 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
     preflightHeaders: (request, methods) => cors.preflightHeaders(request, methods),
     onSessionEnd: setup.onSessionEnd ?? (() => () => {}),
   }
-  registerForwarding(app, {
+  const forwarding = registerForwarding(app, {
     publicUrl: PUBLIC_URL,
     allowedHosts: setup.allowedHosts ?? [],
     trustProxy,
@@ -152,9 +151,9 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
     accessLog: createAccessLog(log, app.log, (subject) => `<${subject}>`),
     sessions: () => sessions,
     features,
-    leaving,
     sendsWholeBodies: features === ALL_FEATURES,
   })
+  leaving?.addEventListener('abort', () => forwarding.leave())
   app.get('/oauth2/endpoint', () => ({ endpoint: true }))
   app.post('/oauth2/form', ({ body }) => ({ body }))
   await app.listen({ host: '127.0.0.1', port: 0 })

@@ -59,6 +59,8 @@ export interface Instance {
   signal(signal: NodeJS.Signals): void
   /** SIGTERM drains it; SIGKILL ends it where it stands. Waits until it is gone. */
   end(signal?: NodeJS.Signals): Promise<void>
+  /** Its configuration, as the next start or reload reads it. */
+  configure(change: Change): Promise<void>
   /** A new process after `end`, ready; from now on with another configuration if `change` says so. */
   start(change?: Change): Promise<void>
 }
@@ -164,7 +166,7 @@ const signInAtProvider: GatewayStack['signIn'] = async (
 }
 
 /** Two requests in all. The stub then answers for each code with that login's subject and nonce. */
-function signInAtStub(
+export function signInAtStub(
   stub: StubProvider,
   publicUrl: string,
   life: { readonly seconds: number },
@@ -300,10 +302,14 @@ class Process implements Instance {
     if (this.#process === ending) this.#process = undefined
   }
 
-  async start(change: Change = (config) => config): Promise<void> {
+  async configure(change: Change): Promise<void> {
     this.#config = await change(this.#config, this.index)
     // JSON is YAML.
     writeFileSync(this.#file, JSON.stringify(this.#config))
+  }
+
+  async start(change: Change = (config) => config): Promise<void> {
+    await this.configure(change)
     const command = [process.execPath, ...this.#nodeArgs, await compiledGateway(), '--config', this.#file]
     const started = await startTied(
       command,

@@ -1,6 +1,9 @@
 import Type, { type Static } from 'typebox'
 import { closed, milliseconds, pemFile, strings } from './parts.ts'
 
+/** What may be allowed to the header of an answer at most. */
+export const RESPONSE_HEADER_BYTES_MAX = 1_048_576
+
 /** How WebSocket connections are forwarded. */
 export const WebSocketSchema = Type.Object(
   {
@@ -158,7 +161,7 @@ export const UpstreamSchema = Type.Object(
     responseHeaderBytes: Type.Optional(
       Type.Integer({
         minimum: 1024,
-        maximum: 1_048_576,
+        maximum: RESPONSE_HEADER_BYTES_MAX,
         default: 65_536,
         description:
           'Of an answer: a larger header is a 502. Each connection to the upstream may hold as much.',

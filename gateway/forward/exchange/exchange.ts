@@ -44,6 +44,7 @@ export class Exchange implements RequestOwner, ResponseOwner, OpenStream {
   constructor(route: UpstreamRoute, access: Access, request: ClientRequest, fields: string[]) {
     this.session = access instanceof PublicRoute ? undefined : access
     this.#route = route
+    route.underWay++
     this.#request = request
     this.#upstream = new UpstreamRequest(route, request, fields, this)
     this.#response = new ClientResponse(request.response, this, route.idleMs)
@@ -226,6 +227,7 @@ export class Exchange implements RequestOwner, ResponseOwner, OpenStream {
   #settle(abort: boolean): boolean {
     if (this.isOver) return false
     this.isOver = true
+    this.#route.underWay--
     if (this.#isOpen) this.#route.streams.delete(this)
     this.#response.stopWaiting()
     this.#upload?.destroy()

@@ -21,6 +21,7 @@ export class OpenStreams {
   #older = new Set<OpenStream>()
   #younger = new Set<OpenStream>()
   #draining = false
+  #isServed: (session: Session) => boolean = () => true
   readonly #beat = setInterval(() => this.#addOlder(), LONG_MS).unref()
 
   constructor(sessions: () => Pick<Pkce, 'onSessionEnd'>) {
@@ -36,6 +37,7 @@ export class OpenStreams {
       else unwatch()
     }
     if (this.#draining) stream.end('draining')
+    this.#endUnserved(stream)
   }
 
   /** Adds it if it is still there after a second or two: most answers are over by then, and cost next to nothing. */
@@ -56,6 +58,16 @@ export class OpenStreams {
   drain(): void {
     this.#draining = true
     for (const stream of [...this.#open.keys()]) stream.end('draining')
+  }
+
+  /** Ends the streams of sessions that are not served any more, now and from now on. */
+  endUnless(isServed: (session: Session) => boolean): void {
+    this.#isServed = isServed
+    for (const stream of [...this.#open.keys()]) this.#endUnserved(stream)
+  }
+
+  #endUnserved(stream: OpenStream): void {
+    if (stream.session !== undefined && !this.#isServed(stream.session)) stream.end('session_ended')
   }
 
   /** Stops waiting for long answers. */

@@ -53,6 +53,8 @@ export class UpstreamRoute {
   readonly idleMs: number
   readonly websocket: Upstream['websocket']
   readonly targets: Targets
+  /** Requests and tunnels that have not ended. */
+  underWay = 0
   /** A request that found nobody is sent again, if it may be. */
   readonly retries: boolean
   readonly streams: OpenStreams

@@ -50,10 +50,12 @@ export function openTunnel(
   // Without it no handshake is sent.
   if (websocket === false) throw new TypeError(`no WebSocket at ${route.name}`)
   const { idleMs, maxMessageBytes } = websocket
+  route.underWay++
   // Only upgrade requests come so far, and their response is one of these.
   const client = (request.response as UpgradeResponse).switchProtocols(head)
   request.record?.switched(client)
   const tunnel = new Tunnel(client, upstream, { session, idleMs, maxMessageBytes }, () => {
+    route.underWay--
     streams.delete(tunnel)
     onClose()
   })

@@ -1,13 +1,13 @@
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import t, { type Test } from 'tap'
-import type { Upstream } from '../../../gateway/config/schemas/gateway.ts'
-import { Target, Targets } from '../../../gateway/forward/upstream/targets.ts'
-import { forwarder, head, upstream } from '../../support/forwarder.ts'
-import { freePort } from '../../support/gateway-stack.ts'
-import { until } from '../../support/wait.ts'
-import { echo, handshake } from '../../support/websocket.ts'
-import { exchange, field, RawUpstream, type Responder, valuesOf, WireClient } from '../../support/wire.ts'
+import type { Upstream } from '../../../../gateway/config/schemas/gateway.ts'
+import { Target, Targets } from '../../../../gateway/forward/upstream/targets.ts'
+import { forwarder, head, upstream } from '../../../support/forwarder.ts'
+import { freePort } from '../../../support/gateway-stack.ts'
+import { until } from '../../../support/wait.ts'
+import { echo, handshake } from '../../../support/websocket.ts'
+import { exchange, field, RawUpstream, type Responder, valuesOf, WireClient } from '../../../support/wire.ts'
 
 const SILENCE: Responder = () => {}
 const refused = async () => `http://127.0.0.1:${await freePort()}`

@@ -1,0 +1,133 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
+import type { FastifyInstance } from 'fastify'
+import { pkceInPlaceOf } from '../../plugin/api/internal.ts'
+import { ConfigError, type Session } from '../../plugin/index.ts'
+import { forwardingOptions, optionsOn, registerPlugin } from '../app.ts'
+import type { GatewayConfig } from '../config/schemas/gateway.ts'
+import { createForwarding, type Forwarding } from '../forward/register.ts'
+import { behindListener } from '../listener/listener.ts'
+import { listenerLogging } from '../operations/log.ts'
+import type { LogStream } from '../operations/log-sink.ts'
+import type { GatewayStore } from '../operations/store.ts'
+
+/** How often it is looked whether the last request of an old generation has ended. */
+const CHECK_MS = 250
+/** Each holds memory and connections: who reloads more often than streams end has the oldest told to move on. */
+const OLD_MAX = 4
+
+/** What one configuration has made behind the listener: endpoints, forwarding, and all that they hold in memory. */
+export interface Generation {
+  readonly config: GatewayConfig
+  readonly app: FastifyInstance
+  readonly forwarding: Forwarding
+}
+
+/**
+ * Makes a generation that can serve at once.
+ *
+ * @param before whose place it is going to take.
+ * @throws ConfigError for a provider whose metadata is wrong, or, in the place of another, that cannot be reached.
+ * @throws StoreError when the store does not answer.
+ */
+export async function makeGeneration(
+  config: GatewayConfig,
+  store: GatewayStore,
+  logStream: LogStream | undefined,
+  before?: Generation,
+): Promise<Generation> {
+  const app = behindListener(config, listenerLogging(config.log.level, logStream))
+  try {
+    const forwarding = createForwarding(app, forwardingOptions(app, config))
+    const services = { store, options: optionsOn(store, config) }
+    if (before === undefined) await registerPlugin(app, services)
+    else {
+      const isSame = isSameProvider(before.config, config)
+      await registerPlugin(app, services, pkceInPlaceOf(before.app, isSame))
+      // At a start one waits for it. Here there is one that works.
+      if (!isSame && (await app.pkce.readiness()).provider !== null) throw unreachable(config)
+    }
+    await app.ready()
+    return { config, app, forwarding }
+  } catch (error) {
+    await app.close()
+    throw error
+  }
+}
+
+/** Apart from its secrets, which nobody can try without a login. */
+function isSameProvider(before: GatewayConfig, after: GatewayConfig): boolean {
+  const withoutSecrets = ({ plugin }: GatewayConfig) => ({
+    ...plugin.provider,
+    ...{ clientSecret: 0, clientSecretFile: 0, privateKey: 0, privateKeyFile: 0 },
+  })
+  return isDeepStrictEqual(withoutSecrets(before), withoutSecrets(after))
+}
+
+function unreachable({ plugin }: GatewayConfig): ConfigError {
+  const problem = `${plugin.provider.issuer} cannot be reached: logins would fail with the changed provider`
+  return new ConfigError([{ path: ['provider', 'issuer'], problem }])
+}
+
+/** Sessions of clients that are registered and enabled. */
+function servedBy({ plugin }: GatewayConfig): (session: Session) => boolean {
+  const enabled = new Set(plugin.clients.filter((one) => one.enabled !== false).map((one) => one.clientId))
+  return ({ clientId }) => enabled.has(clientId)
+}
+
+/**
+ * The generation that gets every new request, and those before it, which end what they have begun: requests, logins,
+ * streams and WebSockets (requirements Q-03).
+ */
+export class Generations {
+  #current: Generation
+  /** The oldest first. Each is closed when nothing is under way in it any more. */
+  readonly #old = new Map<Generation, Promise<void>>()
+  readonly #closing = new AbortController()
+
+  constructor(first: Generation) {
+    this.#current = first
+  }
+
+  get current(): Generation {
+    return this.#current
+  }
+
+  replace(next: Generation): void {
+    const old = this.#current
+    this.#current = next
+    const serves = servedBy(next.config)
+    for (const { forwarding } of [old, ...this.#old.keys()]) forwarding.replacedBy(serves)
+    this.#old.set(
+      old,
+      this.#retire(old).finally(() => this.#old.delete(old)),
+    )
+    if (this.#old.size > OLD_MAX) [...this.#old.keys()][0]!.forwarding.drain()
+  }
+
+  /** From now on every answer is the last of its connection. */
+  leave(): void {
+    for (const { forwarding } of this.#all) forwarding.leave()
+  }
+
+  /** The same, and every stream is told to move on. */
+  drain(): void {
+    for (const { forwarding } of this.#all) forwarding.drain()
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await Promise.all([this.#current.app.close(), ...this.#old.values()])
+  }
+
+  get #all(): readonly Generation[] {
+    return [this.#current, ...this.#old.keys()]
+  }
+
+  async #retire({ app, forwarding }: Generation): Promise<void> {
+    const { signal } = this.#closing
+    while (!forwarding.isIdle && !signal.aborted)
+      await sleep(CHECK_MS, undefined, { signal, ref: false }).catch(() => {})
+    await app.close()
+  }
+}

@@ -1,0 +1,96 @@
+import type { Server } from 'node:https'
+import type { FastifyBaseLogger } from 'fastify'
+import { openListener, prepareStore } from '../app.ts'
+import { readCertificate } from '../config/certificate.ts'
+import type { GatewayConfig } from '../config/schemas/gateway.ts'
+import { letIn } from '../forward/register.ts'
+import type { Readiness } from '../operations/admin.ts'
+import { type WatchedCertificate, watchCertificate } from '../operations/certificate.ts'
+import type { LogStream } from '../operations/log-sink.ts'
+import type { Prepared } from '../operations/reload.ts'
+import { explainedBy, explainedStoreError } from '../operations/start-error.ts'
+import { createStore } from '../operations/store.ts'
+import { Generations, makeGeneration } from './generations.ts'
+
+/** What answers the apps: this process itself, or workers that it has started. */
+export interface Service {
+  readonly log: FastifyBaseLogger
+  /** What an operator should hear about the store. */
+  readonly warnings: readonly string[]
+  readiness(): Promise<Readiness>
+  /** Opens the public listener. @throws StartError */
+  listen(): Promise<Listening>
+  /**
+   * Makes everything that another configuration describes, ready to take the place of what there is. What cannot
+   * change while it runs must be the same.
+   *
+   * @throws ConfigError, StoreError when it cannot be used; then nothing has changed. Source: requirements Q-03.
+   */
+  prepare(config: GatewayConfig): Promise<Prepared>
+  /** From now on every answer is the last of its connection; new ones are still accepted (requirements K-07). */
+  leave(): void
+  /** Stops accepting, lets the requests in flight finish, then closes the store (requirements K-07). */
+  close(): Promise<void>
+}
+
+/** A public listener that is open. */
+export interface Listening {
+  /** E.g. `http://127.0.0.1:3000`. */
+  readonly address: string
+}
+
+/**
+ * Serves in this process: a store that has been looked at, a listener, and behind it what a reload replaces.
+ *
+ * @throws ConfigError when the provider's metadata is wrong. @throws StartError when the store cannot be used.
+ */
+export async function serveHere(config: GatewayConfig, logStream?: LogStream): Promise<Service> {
+  /** In the order of opening; closed in reverse. */
+  const closers: (() => Promise<unknown>)[] = []
+  const close = async () => {
+    for (const one of closers.splice(0).reverse()) await one()
+  }
+  try {
+    const store = createStore(config.store)
+    const warnings = await prepareStore(store)
+    closers.push(() => store.close())
+    const generations = new Generations(await makeGeneration(config, store, logStream))
+    closers.push(() => generations.close())
+    const { app: listener, features } = await openListener(config, logStream)
+    closers.push(() => listener.close())
+    letIn(listener, () => generations.current.forwarding, features)
+    listener.addHook('preClose', async () => generations.drain())
+    await listener.ready()
+    let certificate: WatchedCertificate | undefined
+    closers.push(async () => certificate?.close())
+    return {
+      log: listener.log,
+      warnings,
+      readiness: () => generations.current.app.pkce.readiness(),
+      async listen() {
+        const { host, port, tls } = config.listen
+        const address = await listener.listen({ host, port }).catch(explainedBy('listen', config.listen))
+        certificate = tls && watchCertificate(listener.server as unknown as Server, tls, listener.log)
+        return { address }
+      },
+      async prepare(next) {
+        const { tls } = next.listen
+        const secure = tls && readCertificate(tls)
+        const generation = await makeGeneration(next, store, logStream, generations.current)
+        return {
+          swap() {
+            generations.replace(generation)
+            listener.log.level = next.log.level
+            if (tls && secure) certificate?.use(tls, secure)
+          },
+          discard: () => generation.app.close(),
+        }
+      },
+      leave: () => generations.leave(),
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw explainedStoreError(error)
+  }
+}
