@@ -26,6 +26,8 @@ export interface Streams {
 export interface Started extends RunningGateway {
   /** `delayMs`: it still accepts for so long; then it ends within `graceMs`. */
   readonly shutdown: GatewayConfig['shutdown']
+  /** Says that it is ready. To be called when signals are heeded: who reads it may send one at once. */
+  announce(): void
 }
 
 /**
@@ -110,14 +112,16 @@ async function start(
   { stdout }: Streams,
 ): Promise<Started> {
   const gateway = await startGateway(config, logLines(stdout), load)
-  const { log, address, adminAddress } = gateway
-  if (stdout.isTTY) stdout.write(banner(config, address, adminAddress))
-  const { workers } = config
-  // A supervisor waits for this line, whatever is logged otherwise.
-  log
-    .child({}, { level: 'info' })
-    .info({ address, adminAddress, ...(workers > 1 && { workers }) }, 'gateway ready')
-  return Object.assign(gateway, { shutdown: config.shutdown })
+  const announce = () => {
+    const { log, address, adminAddress } = gateway
+    if (stdout.isTTY) stdout.write(banner(config, address, adminAddress))
+    const { workers } = config
+    // A supervisor waits for this line, whatever is logged otherwise.
+    log
+      .child({}, { level: 'info' })
+      .info({ address, adminAddress, ...(workers > 1 && { workers }) }, 'gateway ready')
+  }
+  return Object.assign(gateway, { shutdown: config.shutdown, announce })
 }
 
 /** Makes the tables, whichever version they have now. @throws StartError where there are none to make. */

@@ -19,8 +19,6 @@ if (typeof outcome === 'number') process.exit(outcome)
 
 const { log, shutdown, stop } = outcome
 const { delayMs, graceMs } = shutdown
-reload = () => void outcome.reload()
-if (isReloadDue) reload()
 closeWithGrace(
   {
     delay: delayMs + graceMs,
@@ -39,3 +37,6 @@ closeWithGrace(
     await standardLogSink().drained()
   },
 )
+reload = () => void outcome.reload()
+outcome.announce()
+if (isReloadDue) reload()

@@ -459,8 +459,9 @@ t.test('at a terminal: a banner with the URLs and routes, and readable lines (de
   const stderr = { write: (text: string) => (output += text) }
   const started = await runCommand(['--config', configFile(t, values({ upstreams }))], {}, { stdout, stderr })
   t.type(started, 'object', output)
-  const { address, adminAddress, stop } = started as Started
+  const { address, adminAddress, stop, announce } = started as Started
   t.teardown(stop)
+  announce()
   for (const text of [
     `http://${publicHost}/.well-known/oauth-authorization-server`,
     `http://${publicHost}/oauth2/callback`,
