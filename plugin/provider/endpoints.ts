@@ -1,5 +1,5 @@
 import type { ConfigProblem } from '../options/config-error.ts'
-import { endpointProblem } from '../options/provider-rules.ts'
+import { endpointProblem } from '../options/provider/rules.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
 import type { JsonObject } from './transport/response.ts'
 

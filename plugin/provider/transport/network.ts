@@ -1,7 +1,7 @@
 import dns from 'node:dns'
 import net from 'node:net'
 import { Agent, buildConnector, type Dispatcher, Pool } from 'undici'
-import { addressRule } from '../../options/addresses.ts'
+import { addressRule } from '../../options/provider/addresses.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'
 
 /** What the provider client needs of undici. */

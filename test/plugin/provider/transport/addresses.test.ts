@@ -1,6 +1,6 @@
 import net from 'node:net'
 import t, { type Test } from 'tap'
-import { addressRule, isPublicAddress } from '../../../../plugin/options/addresses.ts'
+import { addressRule, isPublicAddress } from '../../../../plugin/options/provider/addresses.ts'
 import { createProvider } from '../../../../plugin/provider/client.ts'
 import { createDispatcher } from '../../../../plugin/provider/transport/network.ts'
 import { serve } from '../../../support/provider-server.ts'

@@ -1,5 +1,5 @@
 import net from 'node:net'
-import type { ResolvedProvider } from './resolved.ts'
+import type { ResolvedProvider } from '../resolved.ts'
 
 type Network = Pick<ResolvedProvider, 'issuer' | 'dangerouslyAllowPrivateNetwork'>
 

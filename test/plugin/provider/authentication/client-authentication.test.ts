@@ -11,7 +11,7 @@ import {
   readyProvider,
   refused,
   TOKENS,
-} from '../../support/provider-setup.ts'
+} from '../../../support/provider-setup.ts'
 
 t.test('client authentication', async (t) => {
   t.test('Basic form-encodes id and secret before base64 (RFC 6749 §2.3.1, F-05)', async (t) => {

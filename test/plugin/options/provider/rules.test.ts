@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
-import { oneProblem, problemsOf, withProvider } from '../../support/plugin-options.ts'
+import { oneProblem, problemsOf, withProvider } from '../../../support/plugin-options.ts'
 
 t.test('an http issuer is for loopback, or dangerouslyAllowPrivateNetwork (F-01)', async (t) => {
   for (const provider of [

@@ -1,7 +1,7 @@
 import net from 'node:net'
+import type { ConfigProblem } from '../config-error.ts'
+import type { ResolvedProvider } from '../resolved.ts'
 import { addressRule, isLoopbackIssuer } from './addresses.ts'
-import type { ConfigProblem } from './config-error.ts'
-import type { ResolvedProvider } from './resolved.ts'
 import { isSigningKey } from './signing-key.ts'
 
 /** Parameters that are ours to set; `authorizationParams` may name none of them. */

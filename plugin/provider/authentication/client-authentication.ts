@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { type CryptoKey, importJWK, importPKCS8, type JWK, SignJWT } from 'jose'
-import type { ResolvedProvider } from '../options/resolved.ts'
-import type { SecretSource } from '../options/schema.ts'
-import { readSigningKey } from '../options/signing-key.ts'
+import { readSigningKey } from '../../options/provider/signing-key.ts'
+import type { ResolvedProvider } from '../../options/resolved.ts'
+import type { SecretSource } from '../../options/schema.ts'
 
 const ASSERTION_SECONDS = 60
 

@@ -1,0 +1,102 @@
+import Type from 'typebox'
+import { closed, milliseconds, strings } from '../parts.ts'
+
+/** The identity provider, and how we are registered there. */
+export const ProviderSchema = Type.Object(
+  {
+    issuer: Type.String({
+      minLength: 1,
+      description: 'Issuer URL, compared as a string with metadata, responses and id_tokens (RFC 8414 §3.3).',
+    }),
+    clientId: Type.String({ minLength: 1, description: 'Our client_id at the provider.' }),
+    clientSecret: Type.Optional(
+      Type.String({ minLength: 1, description: 'For client_secret_basic and client_secret_post.' }),
+    ),
+    privateKey: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'For private_key_jwt: a private JWK as JSON (its alg and kid are used), or a PKCS#8 PEM.',
+      }),
+    ),
+    clientAuthentication: Type.Optional(
+      Type.Enum(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'], {
+        default: 'client_secret_basic',
+        description: 'Exactly one method, no fallback.',
+      }),
+    ),
+    scope: Type.Optional(
+      Type.String({
+        default: 'openid offline_access',
+        description: 'Sent to the provider, always and alone.',
+      }),
+    ),
+    pkce: Type.Optional(
+      Type.Enum(['own', 'relay', 'none'], {
+        default: 'own',
+        description:
+          "own: our own pair; relay: the app's challenge and proved verifier; none: for providers without PKCE.",
+      }),
+    ),
+    trustedAudiences: strings(
+      'Audiences besides our clientId that an id_token may name, e.g. a project. Where azp is our clientId, all may be.',
+    ),
+    clockToleranceSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 600,
+        default: 60,
+        description: "By how much the provider's clock and ours may differ, where an id_token is dated.",
+      }),
+    ),
+    defaultTokenSeconds: Type.Optional(
+      Type.Union([Type.Integer({ minimum: 1, maximum: 31_536_000 }), Type.Literal('never')], {
+        description:
+          'Life of an access token without expires_in; never: as long as the session. Without this option: 300 s, and never where no refresh token came with it.',
+      }),
+    ),
+    authorizationParams: Type.Optional(
+      Type.Record(Type.String(), Type.String(), {
+        default: {},
+        description: 'Extra authorization request parameters; none that we set.',
+      }),
+    ),
+    timeouts: Type.Optional(
+      Type.Object(
+        {
+          connectMs: milliseconds(3000, 'TCP and TLS.'),
+          headersMs: milliseconds(5000, 'Until the answer begins.'),
+          bodyMs: milliseconds(5000, 'Between two pieces of the answer.'),
+          totalMs: milliseconds(10_000, 'The whole call.'),
+        },
+        { ...closed, default: {} },
+      ),
+    ),
+    allowedHosts: strings("host:port of provider endpoints outside the issuer's own host."),
+    dangerouslyAllowPrivateNetwork: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description: 'Lets a provider on http or on a private address be used.',
+      }),
+    ),
+    authorizationEndpoint: Type.Optional(
+      Type.String({ minLength: 1, description: 'Explicit endpoints instead of discovery.' }),
+    ),
+    tokenEndpoint: Type.Optional(
+      Type.String({ minLength: 1, description: 'Required with authorizationEndpoint.' }),
+    ),
+    revocationEndpoint: Type.Optional(
+      Type.String({ minLength: 1, description: 'Without it, nothing is revoked at the provider.' }),
+    ),
+    userinfoEndpoint: Type.Optional(
+      Type.String({ minLength: 1, description: 'Asked once per login for claims that the id_token lacks.' }),
+    ),
+    jwksUri: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'Required with authorizationEndpoint when scope has openid.',
+      }),
+    ),
+  },
+  closed,
+)
