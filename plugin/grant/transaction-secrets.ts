@@ -1,3 +1,4 @@
+import { hasOpenId } from '../options/provider/rules.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
 import type { AuthorizingGrant, TransactionSecrets } from './grant.ts'
 import type { Seals } from './seals.ts'
@@ -12,14 +13,14 @@ import type { Seals } from './seals.ts'
  */
 export function deriveTransactionSecrets(
   seals: Seals,
-  { scope, pkce }: Pick<ResolvedProvider, 'scope' | 'pkce'>,
+  provider: Pick<ResolvedProvider, 'scope' | 'pkce'>,
   transaction: Pick<AuthorizingGrant, 'id' | 'clientId' | 'serverSecret'>,
   stateSecret: Buffer,
 ): TransactionSecrets | null {
   const derive = (purpose: 'nonce' | 'code_verifier') =>
     seals.derive(transaction, purpose, stateSecret, transaction.serverSecret)
-  const nonce = scope.split(' ').includes('openid') ? derive('nonce') : undefined
-  const codeVerifier = pkce === 'own' ? derive('code_verifier') : undefined
+  const nonce = hasOpenId(provider) ? derive('nonce') : undefined
+  const codeVerifier = provider.pkce === 'own' ? derive('code_verifier') : undefined
   if (nonce === null || codeVerifier === null) return null
   return { ...(nonce !== undefined && { nonce }), ...(codeVerifier !== undefined && { codeVerifier }) }
 }

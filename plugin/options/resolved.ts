@@ -53,6 +53,6 @@ export interface ResolvedOptions {
   readonly limits: Readonly<Required<NonNullable<Options['limits']>>>
   readonly log: Readonly<Required<NonNullable<Options['log']>>>
   readonly rateLimit: { readonly authorize: RateLimitGroup; readonly token: RateLimitGroup } | false
-  /** What an operator should hear at start: every option that weakens security. */
+  /** What an operator should hear at start: every option that weakens security, and a few besides. */
   readonly warnings: readonly string[]
 }

@@ -3,7 +3,7 @@ import type { RegisteredClient } from '../oauth/client.ts'
 import { clientProblems, clientWarnings } from './client-rules.ts'
 import type { ConfigProblem } from './config-error.ts'
 import { schemaProblems } from './problems.ts'
-import { providerProblems } from './provider/rules.ts'
+import { providerProblems, providerWarnings } from './provider/rules.ts'
 import type { ResolvedOptions, ResolvedProvider } from './resolved.ts'
 import { lifetimeProblems, publicUrlProblem, resourceServerProblems, secretProblems } from './rules.ts'
 import { OptionsSchema, type PkceOptions } from './schema.ts'
@@ -25,7 +25,7 @@ export type ValidatedOptions =
   | {
       readonly options: CompleteOptions
       readonly problems: readonly []
-      /** What an operator should hear at start: every option that weakens security. */
+      /** What an operator should hear at start. */
       readonly warnings: readonly string[]
     }
   | {
@@ -111,15 +111,6 @@ function secretFunctions(provider: PkceOptions['provider'] | undefined): Partial
 }
 
 function optionWarnings({ provider, rateLimit }: CompleteOptions): string[] {
-  const warnings: string[] = []
-  if (rateLimit === false) warnings.push('rateLimit is false: nothing slows down guessing or floods')
-  if (provider.dangerouslyAllowPrivateNetwork) {
-    warnings.push(
-      'provider.dangerouslyAllowPrivateNetwork is set: provider URLs may lead into the private network',
-    )
-  }
-  if (provider.pkce === 'none') {
-    warnings.push("provider.pkce is none: the provider's code is not bound to its transaction")
-  }
-  return warnings
+  const ofRateLimit = rateLimit === false ? ['rateLimit is false: nothing slows down guessing or floods'] : []
+  return [...ofRateLimit, ...providerWarnings(provider)]
 }

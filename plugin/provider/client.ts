@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { ProviderError } from '../oauth/errors.ts'
 import { ConfigError, type ConfigProblem } from '../options/config-error.ts'
+import { hasOpenId } from '../options/provider/rules.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
 import { authorizationUrl, createAuthorizationParameters } from './authorization-request.ts'
 import { createDiscovery } from './discovery.ts'
@@ -90,7 +91,7 @@ export function createProvider(options: ProviderClientOptions): Provider {
     },
     get hasUserinfo() {
       // A discovered one answers tokens of scope `openid` alone (OIDC Core §5.3); a configured one is meant to be asked.
-      const answers = provider.userinfoEndpoint !== undefined || provider.scope.split(' ').includes('openid')
+      const answers = provider.userinfoEndpoint !== undefined || hasOpenId(provider)
       return answers && metadata()?.userinfo_endpoint !== undefined
     },
 

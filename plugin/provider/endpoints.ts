@@ -1,5 +1,5 @@
 import type { ConfigProblem } from '../options/config-error.ts'
-import { endpointProblem } from '../options/provider/rules.ts'
+import { endpointProblem, hasOpenId } from '../options/provider/rules.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
 import type { JsonObject } from './transport/response.ts'
 
@@ -85,7 +85,7 @@ export function metadataProblems(
     report('issuer', 'the metadata requires pushed authorization requests but has no endpoint for them')
   }
   const required = ['authorization_endpoint', 'token_endpoint']
-  if (provider.scope.split(' ').includes('openid')) required.push('jwks_uri')
+  if (hasOpenId(provider)) required.push('jwks_uri')
   for (const [name, option] of Object.entries(ENDPOINTS)) {
     const value = metadata[name]
     const problem =

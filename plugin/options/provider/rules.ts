@@ -49,6 +49,7 @@ export function providerProblems(provider: ResolvedProvider): ConfigProblem[] {
     }
   }
   checkEndpointSet(provider, report)
+  checkSubject(provider, report)
   // Endpoints are judged by the issuer: its scheme, its host.
   if (issuerProblem) return problems
   for (const option of ENDPOINT_OPTIONS) {
@@ -56,6 +57,31 @@ export function providerProblems(provider: ResolvedProvider): ConfigProblem[] {
     if (problem) report(option, problem)
   }
   return problems
+}
+
+/** What an operator should hear at start: what weakens security, and what the provider will not tell. */
+export function providerWarnings(provider: ResolvedProvider): string[] {
+  const warnings: string[] = []
+  if (provider.dangerouslyAllowPrivateNetwork) {
+    warnings.push(
+      'provider.dangerouslyAllowPrivateNetwork is set: provider URLs may lead into the private network',
+    )
+  }
+  if (provider.pkce === 'none') {
+    warnings.push("provider.pkce is none: the provider's code is not bound to its transaction")
+  }
+  if (!hasOpenId(provider) && provider.userinfoEndpoint === undefined) {
+    warnings.push(
+      'the provider tells nobody who signs in, and each login has a subject of its own, grant:<id>: add openid to ' +
+        'provider.scope, or set provider.userinfoEndpoint and provider.subjectClaim',
+    )
+  }
+  return warnings
+}
+
+/** True if an id_token is asked for (OIDC Core §3.1.2.1). */
+export function hasOpenId({ scope }: Pick<ResolvedProvider, 'scope'>): boolean {
+  return scope.split(' ').includes('openid')
 }
 
 /** Why the issuer cannot be used, or undefined (RFC 8414 §2, F-01, F-03). */
@@ -107,8 +133,18 @@ function checkEndpointSet(provider: ResolvedProvider, report: Report): void {
       'is required: authorizationEndpoint is set, and explicit endpoints replace discovery',
     )
   }
-  if (provider.scope.split(' ').includes('openid') && provider.jwksUri === undefined) {
+  if (hasOpenId(provider) && provider.jwksUri === undefined) {
     report('jwksUri', 'is required: scope has openid, and the id_token signature is always checked')
+  }
+}
+
+/** Who signs in is told by the id_token, or by a userinfo that is asked every time (F-17). */
+function checkSubject(provider: ResolvedProvider, report: Report): void {
+  if (provider.subjectClaim === 'sub') return
+  if (hasOpenId(provider) || provider.jwksUri !== undefined) {
+    report('subjectClaim', 'is for providers without OpenID: with it, sub of the id_token is the subject')
+  } else if (provider.userinfoEndpoint === undefined) {
+    report('subjectClaim', 'is a claim of userinfo: set provider.userinfoEndpoint')
   }
 }
 

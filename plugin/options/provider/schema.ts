@@ -38,6 +38,14 @@ export const ProviderSchema = Type.Object(
           "own: our own pair; relay: the app's challenge and proved verifier; none: for providers without PKCE.",
       }),
     ),
+    subjectClaim: Type.Optional(
+      Type.String({
+        minLength: 1,
+        default: 'sub',
+        description:
+          "Without OpenID: the claim of userinfoEndpoint that says who signs in, text or a whole number, e.g. GitHub's id.",
+      }),
+    ),
     trustedAudiences: strings(
       'Audiences besides our clientId that an id_token may name, e.g. a project. Where azp is our clientId, all may be.',
     ),

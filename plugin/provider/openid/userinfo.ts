@@ -1,5 +1,6 @@
 import type { JWTVerifyGetKey } from 'jose'
 import { ProviderError } from '../../oauth/errors.ts'
+import type { ResolvedProvider } from '../../options/resolved.ts'
 import type { Metadata } from '../endpoints.ts'
 import type { Claims, Provider } from '../provider.ts'
 import type { Calls } from '../transport/calls.ts'
@@ -14,7 +15,8 @@ const COMPACT_JWS = /^[\w-]+\.[\w-]+\.[\w-]*$/
 
 /**
  * The provider's userinfo endpoint (OIDC Core §5.3). A signed response is verified like an id_token: signature,
- * algorithm, `iss`, `aud`, and its times if it has them (§5.3.2, F-09). An encrypted one cannot be read.
+ * algorithm, `iss`, `aud`, and its times if it has them (§5.3.2, F-09). An encrypted one cannot be read. `sub` of the
+ * claims is what `subjectClaim` says (F-17).
  *
  * @param accepted the metadata; it throws while there is none.
  * @param now the clock, in milliseconds.
@@ -22,7 +24,7 @@ const COMPACT_JWS = /^[\w-]+\.[\w-]+\.[\w-]*$/
 export function createUserinfo(options: {
   calls: Calls
   accepted: () => Metadata
-  trusted: TrustedClaims
+  trusted: TrustedClaims & Pick<ResolvedProvider, 'subjectClaim'>
   keys: JWTVerifyGetKey
   now: () => number
 }): Pick<Provider, 'userinfo'> {
@@ -36,11 +38,14 @@ export function createUserinfo(options: {
       const claims = isSigned(response)
         ? await readSigned(response.text.trim())
         : readResponse('userinfo', response)
-      if (typeof claims.sub !== 'string') throw invalid('sub')
-      if (subject !== undefined && claims.sub !== subject) {
+      const sub = subjectOf(claims[trusted.subjectClaim])
+      if (sub === undefined) {
+        throw invalid(`${trusted.subjectClaim}: no subject, check provider.subjectClaim`)
+      }
+      if (subject !== undefined && sub !== subject) {
         throw new ProviderError('provider_subject_mismatch', 'userinfo')
       }
-      return claims
+      return { ...claims, sub }
     },
   }
 
@@ -54,6 +59,12 @@ export function createUserinfo(options: {
     if (failure) throw invalid(`${failure.claim}: ${failure.words}`)
     return claims
   }
+}
+
+/** Text of 1 to 255 characters, or a whole number that JSON has not rounded: two people must not become one. */
+function subjectOf(claim: unknown): string | undefined {
+  if (Number.isSafeInteger(claim)) return String(claim)
+  return typeof claim === 'string' && claim !== '' && claim.length <= 255 ? claim : undefined
 }
 
 function isSigned({ status, text }: ProviderResponse): boolean {

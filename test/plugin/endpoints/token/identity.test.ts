@@ -63,6 +63,34 @@ t.test('without an id_token, userinfo is required (F-17)', async (t) => {
   }
 })
 
+t.test('GitHub: a number of userinfo is the subject, the same at the next login (F-17)', async (t) => {
+  const provider = await startStubProvider()
+  t.teardown(() => provider.close())
+  const github = {
+    authorizationEndpoint: `${provider.issuer}/authorize`,
+    tokenEndpoint: `${provider.issuer}/token`,
+    userinfoEndpoint: `${provider.issuer}/userinfo`,
+    scope: 'read:user',
+    subjectClaim: 'id',
+  }
+  const clients = [{ clientId: 'app', redirectUris: [REDIRECT_URI], claims: ['login', 'email'] }]
+  const plugin = await startPluginApp(t, { clients, provider: github }, { provider })
+  provider.behave.userinfo = say(200, { id: 583231, login: 'octocat', email: null })
+  for (const login of ['first', 'second']) {
+    const { access_token } = await plugin.login()
+    t.same(await claimsOf(plugin, access_token), { sub: '583231', login: 'octocat' }, login)
+  }
+  t.equal((await plugin.app.pkce.sessionsOf('583231')).length, 2)
+  const named = provider.requests.filter(({ path }) => path === '/userinfo')
+  t.ok(named.every(({ headers }) => headers['user-agent'] === 'fastify-pkce'))
+  t.same(
+    warnings(plugin)
+      .map(({ msg }) => msg)
+      .filter((msg) => /subject/.test(String(msg))),
+    [],
+  )
+})
+
 t.test('scopes that were passed on: what the provider has answered', async (t) => {
   const answering = (scope: unknown) =>
     say(200, { access_token: 'a', refresh_token: 'r', token_type: 'Bearer', expires_in: 3600, scope })

@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
+import { type PkceOptions, resolveOptions } from '../../../../plugin/index.ts'
 import { oneProblem, problemsOf, withProvider } from '../../../support/plugin-options.ts'
 
 t.test('an http issuer is for loopback, or dangerouslyAllowPrivateNetwork (F-01)', async (t) => {
@@ -53,6 +54,33 @@ t.test(
     oneProblem(t, escaping, 'provider.tokenEndpoint', 'is on a private address')
   },
 )
+
+t.test('another subject than sub is of a configured userinfo, without OpenID (F-17)', async (t) => {
+  const endpoints = {
+    authorizationEndpoint: 'https://login.example.com/a',
+    tokenEndpoint: 'https://login.example.com/t',
+  }
+  const userinfoEndpoint = 'https://login.example.com/u'
+  const options = (more: object) => withProvider({ ...endpoints, scope: 'user', subjectClaim: 'id', ...more })
+  t.same(problemsOf(options({ userinfoEndpoint })), [])
+  const oneAt = (more: object, words: string) => oneProblem(t, options(more), 'provider.subjectClaim', words)
+  oneAt({}, 'provider.userinfoEndpoint')
+  const jwksUri = 'https://login.example.com/k'
+  oneAt({ userinfoEndpoint, jwksUri }, 'sub of the id_token')
+  oneAt({ userinfoEndpoint, jwksUri, scope: 'openid' }, 'sub of the id_token')
+  oneAt({ userinfoEndpoint, subjectClaim: '' }, 'must not be empty')
+})
+
+t.test('a provider that tells nobody who signs in -> a warning at start (F-17)', async (t) => {
+  const warningsOf = (provider: object) => resolveOptions(withProvider(provider) as PkceOptions).warnings
+  t.match(warningsOf({ scope: 'api' }), [/each login has a subject of its own, grant:<id>.*userinfoEndpoint/])
+  t.same(warningsOf({ scope: 'openid' }), [])
+  const endpoints = ['authorizationEndpoint', 'tokenEndpoint', 'userinfoEndpoint'].map((key) => [
+    key,
+    `https://login.example.com/${key}`,
+  ])
+  t.same(warningsOf({ scope: 'api', ...Object.fromEntries(endpoints) }), [])
+})
 
 t.test('a private key that is given as text must be one, of a kind that we sign with (F-05)', async (t) => {
   const withKey = (privateKey: unknown) =>

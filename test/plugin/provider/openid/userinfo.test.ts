@@ -23,6 +23,35 @@ t.test('userinfo', async (t) => {
     await refused(t, provider.userinfo('at', undefined), { reason: 'provider_answer_invalid' })
   })
 
+  t.test('without OpenID another claim can be the subject, numbers as decimal text (F-17)', async (t) => {
+    const { provider, as } = await readyProvider(t, { scope: 'read:user', subjectClaim: 'id' })
+    for (const [id, sub] of [
+      [583231, '583231'],
+      ['80351110224678912', '80351110224678912'],
+      [Number.MAX_SAFE_INTEGER, '9007199254740991'],
+      [0, '0'],
+    ] as const) {
+      as.intercept(userinfo).reply(200, { id, sub: 'somebody', login: 'octocat' }, JSON_TYPE)
+      t.same(await provider.userinfo('at', undefined), { id, sub, login: 'octocat' })
+    }
+    // Two ids that are rounded to one number would be one person here.
+    for (const id of [
+      '9007199254740993',
+      '1.5',
+      '1e400',
+      'true',
+      '""',
+      'null',
+      '{}',
+      `"${'x'.repeat(256)}"`,
+    ]) {
+      as.intercept(userinfo).reply(200, `{"id":${id},"sub":"somebody"}`, JSON_TYPE)
+      const reason = { reason: 'provider_answer_invalid', endpoint: 'userinfo' } as const
+      const error = await refused(t, provider.userinfo('at', undefined), reason, id)
+      t.match(error, { cause: { message: /^id: .*provider\.subjectClaim/ } })
+    }
+  })
+
   t.test('is tried once more after a transient failure (F-10)', async (t) => {
     const { provider, as } = await readyProvider(t)
     as.intercept(userinfo).reply(502, 'x')
