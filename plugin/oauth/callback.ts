@@ -72,10 +72,10 @@ export function parseAuthorizationResponse(query: string): AuthorizationResponse
  */
 export function issuerMatches(
   response: AuthorizationResponse,
-  provider: { readonly issuer: string; readonly issRequired: boolean },
+  provider: { isIssuer(iss: string): boolean; readonly issRequired: boolean },
 ): boolean {
   if (response.iss === undefined) return !provider.issRequired || response.state === undefined
-  return response.iss === provider.issuer
+  return provider.isIssuer(response.iss)
 }
 
 /** The provider's error code if an app may see it, `access_denied` for a user's cancel, otherwise `server_error`. */

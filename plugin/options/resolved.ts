@@ -13,6 +13,7 @@ export type ResolvedProvider = Readonly<
   Omit<
     Complete<
       Provider,
+      | 'tenants'
       | 'clientSecret'
       | 'privateKey'
       | 'defaultTokenSeconds'

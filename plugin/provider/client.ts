@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { ProviderError } from '../oauth/errors.ts'
 import { ConfigError, type ConfigProblem } from '../options/config-error.ts'
 import { hasOpenId } from '../options/provider/rules.ts'
+import { issProblem } from '../options/provider/tenants.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
 import { authorizationUrl, createAuthorizationParameters } from './authorization-request.ts'
 import { createDiscovery } from './discovery.ts'
@@ -80,6 +81,7 @@ export function createProvider(options: ProviderClientOptions): Provider {
 
   return {
     issuer: provider.issuer,
+    isIssuer: (iss) => issProblem(iss, provider) === undefined,
     get ready() {
       return metadata() !== undefined
     },

@@ -1,5 +1,6 @@
 import type { ConfigProblem } from '../options/config-error.ts'
 import { endpointProblem, hasOpenId } from '../options/provider/rules.ts'
+import { metadataIssuer, TENANT_PLACEHOLDER } from '../options/provider/tenants.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
 import type { JsonObject } from './transport/response.ts'
 
@@ -36,7 +37,7 @@ export function readMetadata(metadata: JsonObject): Metadata {
 /** What the options name instead of discovery, or undefined. Never mixed with discovered metadata (F-01). */
 export function explicitMetadata(provider: ResolvedProvider): JsonObject | undefined {
   if (provider.authorizationEndpoint === undefined) return undefined
-  const metadata: JsonObject = { issuer: provider.issuer }
+  const metadata: JsonObject = { issuer: metadataIssuer(provider) }
   for (const [name, option] of Object.entries(ENDPOINTS)) {
     const value = option && provider[option]
     if (value !== undefined) metadata[name] = value
@@ -70,7 +71,10 @@ export function metadataProblems(
   const problems: ConfigProblem[] = []
   const report = (key: string, problem: string) => problems.push({ path: ['provider', key], problem })
 
-  if (metadata.issuer !== provider.issuer) {
+  if (provider.tenants === undefined && String(metadata.issuer).includes(TENANT_PLACEHOLDER)) {
+    const what = 'the metadata is that of an issuer for users of several tenants'
+    report('tenants', `is required: ${what}; list the ids of yours, or * for every tenant`)
+  } else if (metadata.issuer !== metadataIssuer(provider)) {
     report('issuer', 'the metadata names another issuer; it must be the same string, slash for slash')
   }
   const methods = metadata.code_challenge_methods_supported

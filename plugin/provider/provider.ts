@@ -3,8 +3,10 @@ import type { Metadata } from './endpoints.ts'
 
 /** What the endpoints know of the provider: the only door to it. */
 export interface Provider {
-  /** The configured issuer, compared as a string everywhere. */
+  /** The configured issuer: in grants and indexes it is the provider's name. */
   readonly issuer: string
+  /** True if an authorization response with this `iss` is the provider's (RFC 9207 §2.4). */
+  isIssuer(iss: string): boolean
   /** True once metadata has been accepted; it stays true through later outages. */
   readonly ready: boolean
   /** As accepted; undefined before that. */

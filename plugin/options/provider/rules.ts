@@ -3,6 +3,7 @@ import type { ConfigProblem } from '../config-error.ts'
 import type { ResolvedProvider } from '../resolved.ts'
 import { addressRule, isLoopbackIssuer } from './addresses.ts'
 import { isSigningKey } from './signing-key.ts'
+import { isTenant, metadataIssuer, TENANT_PLACEHOLDER } from './tenants.ts'
 
 /** Parameters that are ours to set; `authorizationParams` may name none of them. */
 const OWN_PARAMETERS = [
@@ -50,6 +51,7 @@ export function providerProblems(provider: ResolvedProvider): ConfigProblem[] {
   }
   checkEndpointSet(provider, report)
   checkSubject(provider, report)
+  problems.push(...tenantProblems(provider))
   // Endpoints are judged by the issuer: its scheme, its host.
   if (issuerProblem) return problems
   for (const option of ENDPOINT_OPTIONS) {
@@ -69,6 +71,12 @@ export function providerWarnings(provider: ResolvedProvider): string[] {
   }
   if (provider.pkce === 'none') {
     warnings.push("provider.pkce is none: the provider's code is not bound to its transaction")
+  }
+  if (provider.tenants?.includes('*')) {
+    warnings.push(
+      'provider.tenants is *: users of every tenant may sign in. Their administrators choose what email and name say, ' +
+        'so know people by sub, never by those',
+    )
   }
   if (!hasOpenId(provider) && provider.userinfoEndpoint === undefined) {
     warnings.push(
@@ -136,6 +144,24 @@ function checkEndpointSet(provider: ResolvedProvider, report: Report): void {
   if (hasOpenId(provider) && provider.jwksUri === undefined) {
     report('jwksUri', 'is required: scope has openid, and the id_token signature is always checked')
   }
+}
+
+/** One address serves all tenants, so that those who may sign in are listed (F-14). */
+function tenantProblems(provider: ResolvedProvider): ConfigProblem[] {
+  const { tenants = [], issuer, authorizationEndpoint } = provider
+  const problems: ConfigProblem[] = []
+  const report = (key: string, problem: string) => problems.push({ path: ['provider', key], problem })
+  if (issuer.includes(TENANT_PLACEHOLDER) && authorizationEndpoint === undefined) {
+    report('issuer', 'is a template, which cannot be asked: write common or organizations for the tenant')
+  } else if (tenants.length > 0 && !metadataIssuer(provider).includes(TENANT_PLACEHOLDER)) {
+    report('tenants', 'is for an issuer of several tenants, with /common or /organizations in its path')
+  }
+  for (const [index, tenant] of tenants.entries()) {
+    if (tenant === '*' ? tenants.length === 1 : isTenant(tenant)) continue
+    const problem = tenant === '*' ? 'stands alone' : "must be a tenant's id (a GUID, not a domain)"
+    problems.push({ path: ['provider', 'tenants', ...(tenant === '*' ? [] : [index])], problem })
+  }
+  return problems
 }
 
 /** Who signs in is told by the id_token, or by a userinfo that is asked every time (F-17). */

@@ -8,6 +8,13 @@ export const ProviderSchema = Type.Object(
       minLength: 1,
       description: 'Issuer URL, compared as a string with metadata, responses and id_tokens (RFC 8414 §3.3).',
     }),
+    tenants: Type.Optional(
+      Type.Array(Type.String({ minLength: 1 }), {
+        minItems: 1,
+        description:
+          'With an issuer of several tenants (Entra ID: /common or /organizations): the ids of those whose users may sign in, or * alone for every tenant.',
+      }),
+    ),
     clientId: Type.String({ minLength: 1, description: 'Our client_id at the provider.' }),
     clientSecret: Type.Optional(
       Type.String({ minLength: 1, description: 'For client_secret_basic and client_secret_post.' }),

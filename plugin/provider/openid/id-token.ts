@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { decodeJwt, type JWTVerifyGetKey } from 'jose'
 import { ProviderError, type ProviderReason } from '../../oauth/errors.ts'
+import { issProblem } from '../../options/provider/tenants.ts'
 import type { Claims } from '../provider.ts'
 import { errorCode } from '../transport/network.ts'
 import {
@@ -67,7 +68,7 @@ export function createIdTokens(options: {
     findForeignClaim(idToken, subject) {
       const { iss, sub, aud } = claimsOf(idToken)
       const isForeign = {
-        iss: iss != null && iss !== trusted.issuer,
+        iss: iss != null && issProblem(iss, trusted) !== undefined,
         sub: sub != null && subject !== undefined && String(sub) !== subject,
         aud: aud != null && ![aud].flat().includes(trusted.clientId),
       }

@@ -1,4 +1,5 @@
 import { type CompactVerifyResult, compactVerify, errors, type JWTVerifyGetKey } from 'jose'
+import { issProblem, tenantOf } from '../../options/provider/tenants.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'
 import type { Claims } from '../provider.ts'
 
@@ -20,7 +21,7 @@ const ALGORITHMS = [
 /** Whose claims are accepted, for whom, and by how much clocks may differ. */
 export type TrustedClaims = Pick<
   ResolvedProvider,
-  'issuer' | 'clientId' | 'trustedAudiences' | 'clockToleranceSeconds'
+  'issuer' | 'tenants' | 'clientId' | 'trustedAudiences' | 'clockToleranceSeconds'
 >
 
 /** A check that does not hold: the claim, and what is wrong in words of our own. */
@@ -78,14 +79,18 @@ function parseClaims(payload: Uint8Array): Claims {
 }
 
 /**
- * Checks who has issued the claims and for whom: `iss` is the provider's issuer, `aud` has our client_id, and every
+ * Checks who has issued the claims and for whom: `iss` is the provider's issuer, and its tenant that of `tid`; `aud` has our client_id, and every
  * other audience is one of `trustedAudiences`, unless `azp` says that we are the party that asked.
  * Source: OIDC Core §3.1.3.7 (2) to (5), F-14.
  */
 export function findIssuerFailure(claims: Claims, trusted: TrustedClaims): ClaimFailure | undefined {
-  const { iss, azp } = claims
-  const { issuer, clientId, trustedAudiences } = trusted
-  if (iss !== issuer) return { claim: 'iss', words: 'another issuer than provider.issuer, or none' }
+  const { iss, tid, azp } = claims
+  const { tenants, clientId, trustedAudiences } = trusted
+  const problem = issProblem(iss, trusted)
+  if (problem) return { claim: 'iss', words: problem }
+  if (tenants && tid !== undefined && tid !== tenantOf(iss, trusted)) {
+    return { claim: 'tid', words: 'another tenant than that of iss' }
+  }
   const audiences = [claims.aud].flat()
   if (!audiences.includes(clientId)) return { claim: 'aud', words: 'does not name our client_id' }
   if (azp !== undefined && azp !== clientId) return { claim: 'azp', words: 'issued to another client' }

@@ -131,7 +131,7 @@ t.test('provider’s authorization response', async (t) => {
     t.test(
       `iss ${iss}, ${issRequired ? 'promised' : 'optional'}: ${matches} (RFC 9207 §2.4, B-05)`,
       async (t) => {
-        const provider = { issuer: 'https://as.ex', issRequired }
+        const provider = { isIssuer: (iss: string) => iss === 'https://as.ex', issRequired }
         const iss_ = iss === undefined ? {} : { iss }
         t.equal(issuerMatches(parse({ code: 'a', ...iss_ }), provider), matches)
         t.equal(issuerMatches(parse({ error: 'access_denied', ...iss_ }), provider), matches)

@@ -71,6 +71,33 @@ t.test('another subject than sub is of a configured userinfo, without OpenID (F-
   oneAt({ userinfoEndpoint, subjectClaim: '' }, 'must not be empty')
 })
 
+t.test('tenants belong to an issuer of several: ids, or * for all of them (F-14)', async (t) => {
+  const id = 'aaaaaaaa-0000-4000-8000-000000000001'
+  const options = (tenants: unknown, issuer = 'https://login.example.com/common/v2.0') =>
+    withProvider({ issuer, tenants })
+  t.same(problemsOf(options([id])), [])
+  t.same(problemsOf(options([id.toUpperCase()], 'https://login.example.com/organizations')), [])
+  const { warnings } = resolveOptions(options(['*']) as PkceOptions)
+  t.match(warnings, [/tenants is \*: .*every tenant.*email/])
+  oneProblem(t, options([]), 'provider.tenants', 'must not be empty')
+  oneProblem(t, options(['contoso.com']), 'provider.tenants[0]', /id.*not a domain/)
+  oneProblem(t, options(['*', id]), 'provider.tenants', 'stands alone')
+  oneProblem(t, options([id], 'https://login.example.com/v2.0'), 'provider.tenants', '/common')
+  const template = 'https://login.example.com/{tenantid}/v2.0'
+  oneProblem(t, options([id], template), 'provider.issuer', /is a template.*common/)
+  const endpoints = Object.fromEntries(
+    ['authorizationEndpoint', 'tokenEndpoint', 'jwksUri'].map((key) => [
+      key,
+      `https://login.example.com/${key}`,
+    ]),
+  )
+  t.same(
+    problemsOf(withProvider({ ...endpoints, issuer: template, tenants: [id] })),
+    [],
+    'nothing is asked there',
+  )
+})
+
 t.test('a provider that tells nobody who signs in -> a warning at start (F-17)', async (t) => {
   const warningsOf = (provider: object) => resolveOptions(withProvider(provider) as PkceOptions).warnings
   t.match(warningsOf({ scope: 'api' }), [/each login has a subject of its own, grant:<id>.*userinfoEndpoint/])
