@@ -33,6 +33,8 @@ const request = {
   scope,
   providerScope: scope,
   maxAgeSeconds: Type.Optional(Type.Number()),
+  /** As sent to the provider: `acr` is one of them. */
+  acrValues: Type.Optional(text),
 }
 
 const Authorizing = record({

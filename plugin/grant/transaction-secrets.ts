@@ -13,13 +13,13 @@ import type { Seals } from './seals.ts'
  */
 export function deriveTransactionSecrets(
   seals: Seals,
-  provider: Pick<ResolvedProvider, 'scope' | 'pkce'>,
+  provider: Pick<ResolvedProvider, 'scope' | 'nonce' | 'pkce'>,
   transaction: Pick<AuthorizingGrant, 'id' | 'clientId' | 'serverSecret'>,
   stateSecret: Buffer,
 ): TransactionSecrets | null {
   const derive = (purpose: 'nonce' | 'code_verifier') =>
     seals.derive(transaction, purpose, stateSecret, transaction.serverSecret)
-  const nonce = hasOpenId(provider) ? derive('nonce') : undefined
+  const nonce = hasOpenId(provider) && provider.nonce ? derive('nonce') : undefined
   const codeVerifier = provider.pkce === 'own' ? derive('code_verifier') : undefined
   if (nonce === null || codeVerifier === null) return null
   return { ...(nonce !== undefined && { nonce }), ...(codeVerifier !== undefined && { codeVerifier }) }

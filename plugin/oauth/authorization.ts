@@ -23,8 +23,6 @@ export interface VerifiedAuthorizationRequest {
   readonly providerScope: readonly string[]
   /** Parameters for the provider, from the client's list, their values checked. */
   readonly passThrough: Readonly<Record<string, string>>
-  /** `max_age`, if it is passed through. */
-  readonly maxAgeSeconds: number | undefined
 }
 
 const PASS_THROUGH_SYNTAX: ReadonlyMap<string, RegExp> = new Map([
@@ -93,8 +91,6 @@ export function validateAuthorizationRequest(
     if (!stateIsValid) throw new OAuthError('state_malformed')
     // The provider sees one client for all apps: a silent login for one could ride on consent given to another.
     if (parameters.prompt?.split(' ').includes('none')) throw new OAuthError('prompt_none')
-    const passThrough = checkPassThrough(forProvider)
-    const { max_age } = passThrough
 
     const request: Omit<VerifiedAuthorizationRequest, typeof verified> = {
       client,
@@ -103,8 +99,7 @@ export function validateAuthorizationRequest(
       state,
       scope,
       providerScope: scope.filter((token) => client.providerScopes.includes(token)),
-      passThrough,
-      maxAgeSeconds: max_age === undefined ? undefined : Number(max_age),
+      passThrough: checkPassThrough(forProvider),
     }
     return request as VerifiedAuthorizationRequest
   } catch (error) {

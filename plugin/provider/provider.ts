@@ -79,8 +79,10 @@ export interface ProviderCodeRedemption {
   code: string
   codeVerifier?: string | undefined
   nonce?: string | undefined
-  /** Seconds, when the app's `max_age` was passed on: `auth_time` is then checked. */
+  /** Seconds, when `max_age` was sent: `auth_time` is then checked. */
   maxAge?: number | undefined
+  /** When they were sent: `acr` must be one of them. */
+  acrValues?: string | undefined
 }
 
 /** A token response of the provider, checked. */

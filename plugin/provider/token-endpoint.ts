@@ -1,8 +1,9 @@
 import { isBearerToken } from '../oauth/bearer.ts'
 import { ProviderError } from '../oauth/errors.ts'
+import { hasOpenId } from '../options/provider/rules.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
 import type { Metadata } from './endpoints.ts'
-import type { IdTokens } from './openid/id-token.ts'
+import type { ExpectedLogin, IdTokens } from './openid/id-token.ts'
 import type { Provider, ProviderRefresh, ProviderTokens } from './provider.ts'
 import { createOfflineAccessWarning, tokenSeconds } from './token-life.ts'
 import type { Calls, ProviderLog } from './transport/calls.ts'
@@ -33,7 +34,7 @@ export function createTokenEndpoint(options: {
   const warnOfMissingRefreshToken = createOfflineAccessWarning(provider, log)
 
   return {
-    async redeemCode({ code, codeVerifier, nonce, maxAge }) {
+    async redeemCode({ code, codeVerifier, ...login }) {
       const response = await request(ONCE, {
         grant_type: 'authorization_code',
         code,
@@ -43,7 +44,7 @@ export function createTokenEndpoint(options: {
       try {
         const tokens = read(response, response.refresh_token !== undefined)
         const idToken = readIdToken(response.id_token)
-        if (idToken === undefined && (nonce !== undefined || maxAge !== undefined)) {
+        if (idToken === undefined && isIdTokenRequired(login)) {
           throw new ProviderError('provider_id_token_invalid', 'token', { cause: new Error('there is none') })
         }
         warnOfMissingRefreshToken(tokens)
@@ -51,7 +52,7 @@ export function createTokenEndpoint(options: {
         const { accessToken } = tokens
         return {
           ...tokens,
-          claims: await idTokens.validate(idToken, { accessToken, login: { nonce, maxAge } }),
+          claims: await idTokens.validate(idToken, { accessToken, login }),
         }
       } catch (error) {
         takeBack(response)
@@ -84,6 +85,13 @@ export function createTokenEndpoint(options: {
   /** Without a jwks_uri nothing was asked of OpenID Connect, and an id_token means nothing here. */
   function isOpenIdConnect(): boolean {
     return accepted().jwks_uri !== undefined
+  }
+
+  /** Where no nonce was sent, it is the scope that has asked for one. */
+  function isIdTokenRequired(login: ExpectedLogin): boolean {
+    return (
+      Object.values(login).some((value) => value !== undefined) || (!provider.nonce && hasOpenId(provider))
+    )
   }
 
   function read(response: JsonObject, isRenewable: boolean): ProviderTokens {

@@ -26,6 +26,7 @@ export const authorizing: AuthorizingGrant = {
   scope: ['orders.read'],
   providerScope: [],
   maxAgeSeconds: 60,
+  acrValues: 'mfa',
   state: 'app-state',
   stateHash: HASH,
   browserHash: HASH,

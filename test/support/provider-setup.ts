@@ -29,6 +29,7 @@ export const providerOptions: ResolvedProvider = {
   scope: 'openid offline_access',
   pkce: 'own',
   subjectClaim: 'sub',
+  nonce: true,
   trustedAudiences: [],
   clockToleranceSeconds: 60,
   authorizationParams: {},

@@ -133,5 +133,4 @@ export const verified: VerifiedAuthorizationRequest = {
   scope: [],
   providerScope: [],
   passThrough: {},
-  maxAgeSeconds: undefined,
 }

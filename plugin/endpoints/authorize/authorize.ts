@@ -8,6 +8,7 @@ import { authorizeSchema } from '../../http/schemas.ts'
 import { type VerifiedAuthorizationRequest, validateAuthorizationRequest } from '../../oauth/authorization.ts'
 import { OAuthError, ProviderError } from '../../oauth/errors.ts'
 import { codeChallengeS256 } from '../../oauth/pkce.ts'
+import type { ResolvedProvider } from '../../options/resolved.ts'
 import { hashCredential, issueFirstHandle } from '../../secrets/handles.ts'
 import type { Services } from '../services.ts'
 import { interactionOf, sendAuthorizationResponse } from './authorization-response.ts'
@@ -57,7 +58,7 @@ async function beginTransaction(
       codeChallenge: verified.codeChallenge,
       scope: [...verified.scope],
       providerScope: [...verified.providerScope],
-      ...(verified.maxAgeSeconds !== undefined && { maxAgeSeconds: verified.maxAgeSeconds }),
+      ...requestedAuthentication(options.provider, verified),
       ...(verified.state !== undefined && { state: verified.state }),
       stateHash: hashCredential(state.value),
       browserHash,
@@ -83,6 +84,18 @@ async function beginTransaction(
       reason: error.reason,
     })
     throw new OAuthError(error.reason, { redirectTo: verified })
+  }
+}
+
+/** What is asked of the authentication, the operator's word before the app's, to be checked in the id_token (F-14). */
+function requestedAuthentication(
+  { authorizationParams }: ResolvedProvider,
+  { passThrough }: VerifiedAuthorizationRequest,
+): Pick<AuthorizingGrant, 'maxAgeSeconds' | 'acrValues'> {
+  const { max_age, acr_values } = { ...passThrough, ...authorizationParams }
+  return {
+    ...(max_age !== undefined && { maxAgeSeconds: Number(max_age) }),
+    ...(acr_values !== undefined && { acrValues: acr_values }),
   }
 }
 

@@ -41,13 +41,15 @@ export function providerProblems(provider: ResolvedProvider): ConfigProblem[] {
   const issuerProblem = problemOfIssuer(provider)
   if (issuerProblem) report('issuer', issuerProblem)
   checkCredentials(provider, report)
-  for (const name of Object.keys(provider.authorizationParams)) {
-    if (OWN_PARAMETERS.includes(name)) {
-      problems.push({
-        path: ['provider', 'authorizationParams', name],
-        problem: 'is set by us and cannot be overridden',
-      })
-    }
+  for (const [name, value] of Object.entries(provider.authorizationParams)) {
+    const problem = parameterProblem(name, value)
+    if (problem) problems.push({ path: ['provider', 'authorizationParams', name], problem })
+  }
+  if (!provider.nonce && provider.pkce === 'none') {
+    report(
+      'nonce',
+      'is false and pkce is none: nothing would bind the code to its transaction; one of them must',
+    )
   }
   checkEndpointSet(provider, report)
   checkSubject(provider, report)
@@ -59,6 +61,11 @@ export function providerProblems(provider: ResolvedProvider): ConfigProblem[] {
     if (problem) report(option, problem)
   }
   return problems
+}
+
+function parameterProblem(name: string, value: string): string | undefined {
+  if (OWN_PARAMETERS.includes(name)) return 'is set by us and cannot be overridden'
+  return name === 'max_age' && !/^[0-9]{1,9}$/.test(value) ? 'must be a whole number of seconds' : undefined
 }
 
 /** What an operator should hear at start: what weakens security, and what the provider will not tell. */

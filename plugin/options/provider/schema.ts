@@ -45,6 +45,13 @@ export const ProviderSchema = Type.Object(
           "own: our own pair; relay: the app's challenge and proved verifier; none: for providers without PKCE.",
       }),
     ),
+    nonce: Type.Optional(
+      Type.Boolean({
+        default: true,
+        description:
+          'False: for providers that leave it out of their id_tokens. Then PKCE alone binds the code.',
+      }),
+    ),
     subjectClaim: Type.Optional(
       Type.String({
         minLength: 1,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { decodeJwt, type JWTVerifyGetKey } from 'jose'
 import { ProviderError, type ProviderReason } from '../../oauth/errors.ts'
 import { issProblem } from '../../options/provider/tenants.ts'
-import type { Claims } from '../provider.ts'
+import type { Claims, ProviderCodeRedemption } from '../provider.ts'
 import { errorCode } from '../transport/network.ts'
 import {
   type ClaimFailure,
@@ -16,15 +16,17 @@ import {
 export interface ExpectedIdToken {
   /** It came with it (for `at_hash`). */
   readonly accessToken: string
-  /** Of a login only: the `nonce` as it was sent, and `max_age` in seconds, each undefined if it was not. */
-  readonly login?: { readonly nonce: string | undefined; readonly maxAge: number | undefined }
+  readonly login?: ExpectedLogin
 }
+
+/** What was sent at a login: `nonce`, `max_age` in seconds, `acr_values`. */
+export type ExpectedLogin = Pick<ProviderCodeRedemption, 'nonce' | 'maxAge' | 'acrValues'>
 
 /** The provider's id_tokens. */
 export interface IdTokens {
   /**
    * Validates: signature by a key of the metadata's `jwks_uri`, algorithm allow-list, `iss`, `aud`, `azp`, `exp`,
-   * `iat`, `at_hash`, and at a login `nonce` and `auth_time`. `null` counts as absent.
+   * `iat`, `at_hash`, and at a login `nonce`, `auth_time` and `acr`. `null` counts as absent.
    * Source: OIDC Core §3.1.3.7, §3.1.3.6; F-14.
    *
    * @returns the claims.
@@ -120,11 +122,14 @@ function findAccessTokenFailure(
 
 /** @param notBefore seconds: with `max_age` before it, the oldest `auth_time` that is accepted. */
 function findLoginFailure(
-  { nonce, auth_time }: Claims,
-  expected: NonNullable<ExpectedIdToken['login']>,
+  { nonce, auth_time, acr }: Claims,
+  expected: ExpectedLogin,
   notBefore: number,
 ): ClaimFailure | undefined {
   if (nonce !== expected.nonce) return { claim: 'nonce', words: 'is not the one that was sent' }
+  if (expected.acrValues !== undefined && !expected.acrValues.split(' ').includes(acr as string)) {
+    return { claim: 'acr', words: 'is none of those that were asked for (acr_values)' }
+  }
   if (expected.maxAge === undefined) return undefined
   if (typeof auth_time !== 'number') return { claim: 'auth_time', words: 'is required: max_age was sent' }
   return auth_time < notBefore - expected.maxAge

@@ -82,7 +82,7 @@ async function redeemAtProvider(
   claim: Claim,
 ): Promise<{ tokens: ProviderTokens; identity: Identity }> {
   const { options, provider } = request.services
-  const { id, maxAgeSeconds } = claim.redeeming.grant
+  const { id, maxAgeSeconds, acrValues } = claim.redeeming.grant
   let tokens: ProviderTokens | undefined
   try {
     tokens = await provider.redeemCode({
@@ -90,6 +90,7 @@ async function redeemAtProvider(
       codeVerifier: options.provider.pkce === 'relay' ? presented.codeVerifier : secrets.codeVerifier,
       nonce: secrets.nonce,
       maxAge: maxAgeSeconds,
+      acrValues,
     })
     return { tokens, identity: await identify(request, id, tokens) }
   } catch (error) {

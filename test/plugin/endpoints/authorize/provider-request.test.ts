@@ -1,6 +1,7 @@
 import t from 'tap'
 import { refusedLocally, startManyClients, toldToApp } from '../../../support/authorize-requests.ts'
-import { CHALLENGE, PUBLIC_URL, startPluginApp } from '../../../support/plugin-app.ts'
+import { CHALLENGE, PUBLIC_URL, REDIRECT_URI, startPluginApp } from '../../../support/plugin-app.ts'
+import { json } from '../../../support/stub-provider.ts'
 
 const { plugin } = await startManyClients(t)
 
@@ -53,6 +54,50 @@ t.test(
     t.not(one.state, two.state)
   },
 )
+
+t.test('nonce: false -> none is sent, and the login works (F-14)', async (t) => {
+  const plugin = await startPluginApp(t, { provider: { scope: 'openid', nonce: false } })
+  plugin.provider.behave.token = async (_request, response) =>
+    json(response, 200, {
+      access_token: 'a',
+      token_type: 'Bearer',
+      id_token: await plugin.provider.idToken(),
+    })
+  const { location } = await plugin.authorize()
+  t.equal(new URL(location).searchParams.has('nonce'), false)
+  t.match(await plugin.login(), { token_type: 'Bearer' })
+})
+
+t.test('what was asked of the authentication is checked, whoever asked (F-14, A-14)', async (t) => {
+  const clients = [
+    { clientId: 'app', redirectUris: [REDIRECT_URI], passThrough: ['acr_values', 'max_age'] },
+    { clientId: 'other', redirectUris: [REDIRECT_URI] },
+  ]
+  const now = Math.floor(Date.now() / 1000)
+  const rows: [
+    title: string,
+    configured: Record<string, string>,
+    asked: object,
+    told: object,
+    ok: boolean,
+  ][] = [
+    ["the app's acr", {}, { acr_values: 'mfa phr' }, { acr: 'phr' }, true],
+    ['another acr', {}, { acr_values: 'mfa phr' }, { acr: 'pwd' }, false],
+    ["the operator's acr counts", { acr_values: 'mfa' }, { acr_values: 'pwd' }, { acr: 'pwd' }, false],
+    ["the operator's acr", { acr_values: 'mfa' }, { client_id: 'other' }, { acr: 'mfa' }, true],
+    ["the operator's max_age", { max_age: '60' }, { client_id: 'other' }, { auth_time: now - 600 }, false],
+    ["the operator's max_age, in time", { max_age: '60' }, {}, { auth_time: now }, true],
+    ["the app's max_age", {}, { max_age: '60' }, { auth_time: now - 600 }, false],
+    ['what nobody asked', {}, { client_id: 'other' }, { acr: 'pwd', auth_time: 1 }, true],
+  ]
+  for (const [title, authorizationParams, asked, claims, ok] of rows) {
+    const plugin = await startPluginApp(t, { clients, provider: { scope: 'openid', authorizationParams } })
+    Object.assign(plugin.provider.claims, claims)
+    const login = plugin.login(asked as Record<string, string>)
+    if (ok) t.match(await login, { token_type: 'Bearer' }, title)
+    else await t.rejects(login, /no tokens: 502/, title)
+  }
+})
 
 t.test('our address comes from publicUrl and from no header (CVE-2026-3635, A-24)', async (t) => {
   const { location } = await plugin.authorize(

@@ -98,6 +98,22 @@ t.test('tenants belong to an issuer of several: ids, or * for all of them (F-14)
   )
 })
 
+t.test('something must bind the code: nonce: false and pkce: none are refused together (F-14)', async (t) => {
+  t.same(problemsOf(withProvider({ nonce: false })), [])
+  oneProblem(
+    t,
+    withProvider({ nonce: false, pkce: 'none' }),
+    'provider.nonce',
+    /pkce is none: nothing would bind/,
+  )
+})
+
+t.test('a max_age of the operator is a number of seconds (OIDC Core §3.1.2.1)', async (t) => {
+  const options = (max_age: string) => withProvider({ authorizationParams: { max_age } })
+  t.same(problemsOf(options('3600')), [])
+  oneProblem(t, options('1h'), 'provider.authorizationParams.max_age', 'seconds')
+})
+
 t.test('a provider that tells nobody who signs in -> a warning at start (F-17)', async (t) => {
   const warningsOf = (provider: object) => resolveOptions(withProvider(provider) as PkceOptions).warnings
   t.match(warningsOf({ scope: 'api' }), [/each login has a subject of its own, grant:<id>.*userinfoEndpoint/])

@@ -273,6 +273,45 @@ t.test('id_token', async (t) => {
     await refused(t, withMaxAge(`${claims.iat}`), { reason: 'provider_id_token_invalid' })
   })
 
+  t.test('acr is one of those that were asked for (OIDC Core §3.1.3.7 (12), F-14)', async (t) => {
+    const mock = await readyProvider(t)
+    serveKeys(mock)
+    const withAcr = async (acr: unknown, acrValues = 'urn:mfa phr') => {
+      answerWith(mock, await sign({ ...claimsAt(mock.clock.ms), acr }))
+      return mock.provider.redeemCode({ ...exchange, nonce: 'n1', acrValues })
+    }
+    t.match(await withAcr('phr'), { claims: { acr: 'phr' } })
+    t.match(await withAcr('urn:mfa'), { claims: { acr: 'urn:mfa' } })
+    const wrong = ['0', 'urn:mfa phr', '', ['phr'], undefined, null]
+    mock
+      .post('/revoke', REVOKE)
+      .reply(200, '')
+      .times(wrong.length + 1)
+    for (const acr of wrong) {
+      const error = await refused(t, withAcr(acr), { reason: 'provider_id_token_invalid' })
+      t.match(error, { cause: { message: 'acr: is none of those that were asked for (acr_values)' } })
+    }
+    mock.post('/token', EXCHANGE).reply(200, TOKENS, JSON_TYPE)
+    const without = mock.provider.redeemCode({ ...exchange, acrValues: 'phr' })
+    await refused(t, without, { reason: 'provider_id_token_invalid' }, 'no id_token at all')
+  })
+
+  t.test(
+    'nonce: false -> none is expected, one is refused, and an id_token is required (F-14)',
+    async (t) => {
+      const mock = await readyProvider(t, { nonce: false })
+      serveKeys(mock)
+      const { nonce, ...claims } = claimsAt(mock.clock.ms)
+      answerWith(mock, await sign(claims))
+      t.match(await mock.provider.redeemCode(exchange), { claims: { sub: 'alice' } })
+      mock.post('/revoke', REVOKE).reply(200, '').times(2)
+      answerWith(mock, await sign({ ...claims, nonce }))
+      await refused(t, mock.provider.redeemCode(exchange), { reason: 'provider_id_token_invalid' })
+      mock.post('/token', EXCHANGE).reply(200, TOKENS, JSON_TYPE)
+      await refused(t, mock.provider.redeemCode(exchange), { reason: 'provider_id_token_invalid' })
+    },
+  )
+
   t.test('of a refresh names the same subject, issuer and audience (OIDC Core §12.2, D-14)', async (t) => {
     const mock = await readyProvider(t)
     serveKeys(mock)
