@@ -164,7 +164,7 @@ export function createDiscovery(options: {
     const document = explicit ?? (await discover(provider, calls))
     const problems = metadataProblems(document, provider, explicit !== undefined)
     if (problems.length > 0) throw new ConfigError(problems)
-    const found = readMetadata(document)
+    const found = readMetadata(document, provider)
     if (metadata) announceChange(metadata, found)
     else announceFirst(document)
     metadata = found

@@ -22,9 +22,14 @@ const ENDPOINTS = {
 } as const
 type Endpoint = keyof typeof ENDPOINTS
 
-/** Metadata of which `metadataProblems` has found none. */
-export function readMetadata(metadata: JsonObject): Metadata {
-  const urls = Object.keys(ENDPOINTS)
+function usedEndpoints({ par }: ResolvedProvider): Partial<typeof ENDPOINTS> {
+  const { pushed_authorization_request_endpoint, ...others } = ENDPOINTS
+  return par === 'never' ? others : ENDPOINTS
+}
+
+/** What we use of metadata in which `metadataProblems` has found none. */
+export function readMetadata(metadata: JsonObject, provider: ResolvedProvider): Metadata {
+  const urls = Object.keys(usedEndpoints(provider))
     .filter((name) => metadata[name] !== undefined)
     .map((name) => [name, new URL(metadata[name] as string)])
   return {
@@ -85,12 +90,17 @@ export function metadataProblems(
         'if it has no S256, set none',
     )
   }
-  if (metadata.require_pushed_authorization_requests && !metadata.pushed_authorization_request_endpoint) {
+  const canPush = metadata.pushed_authorization_request_endpoint !== undefined
+  if (metadata.require_pushed_authorization_requests && !canPush) {
     report('issuer', 'the metadata requires pushed authorization requests but has no endpoint for them')
+  } else if (metadata.require_pushed_authorization_requests && provider.par === 'never') {
+    report('par', 'is never, but the provider requires pushed authorization requests')
+  } else if (provider.par === 'always' && !canPush && !explicit) {
+    report('par', "is always, but the provider's metadata has no pushed_authorization_request_endpoint")
   }
   const required = ['authorization_endpoint', 'token_endpoint']
   if (hasOpenId(provider)) required.push('jwks_uri')
-  for (const [name, option] of Object.entries(ENDPOINTS)) {
+  for (const [name, option] of Object.entries(usedEndpoints(provider))) {
     const value = metadata[name]
     const problem =
       value === undefined ? required.includes(name) && 'is missing' : endpointProblem(value, provider)

@@ -28,7 +28,7 @@ export interface Provider {
   whenReady(): Promise<boolean>
 
   /**
-   * The URL to send the browser to, by PAR when the provider offers it (RFC 9126).
+   * The URL to send the browser to, by PAR as `provider.par` says (RFC 9126).
    * @throws ProviderError when not ready, or when the PAR request fails.
    */
   authorizationUrl(request: ProviderAuthorizationRequest): Promise<string>

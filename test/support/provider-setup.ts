@@ -28,6 +28,7 @@ export const providerOptions: ResolvedProvider = {
   clientAuthentication: 'client_secret_post',
   scope: 'openid offline_access',
   pkce: 'own',
+  par: 'auto',
   subjectClaim: 'sub',
   nonce: true,
   trustedAudiences: [],

@@ -133,6 +133,9 @@ function checkCredentials(provider: ResolvedProvider, report: Report): void {
 
 /** Explicit endpoints replace discovery, so that those which are needed must all be there (F-01). */
 function checkEndpointSet(provider: ResolvedProvider, report: Report): void {
+  if (provider.par === 'always' && provider.authorizationEndpoint !== undefined) {
+    report('par', 'is always, but authorizationEndpoint is set: where to push is told by metadata alone')
+  }
   if (provider.authorizationEndpoint === undefined) {
     if (ENDPOINT_OPTIONS.some((option) => provider[option] !== undefined)) {
       report(

@@ -45,6 +45,13 @@ export const ProviderSchema = Type.Object(
           "own: our own pair; relay: the app's challenge and proved verifier; none: for providers without PKCE.",
       }),
     ),
+    par: Type.Optional(
+      Type.Enum(['auto', 'always', 'never'], {
+        default: 'auto',
+        description:
+          'Pushed authorization requests (RFC 9126): auto: where metadata names an endpoint; always: not without.',
+      }),
+    ),
     nonce: Type.Optional(
       Type.Boolean({
         default: true,

@@ -18,6 +18,7 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
         clientAuthentication: 'client_secret_basic',
         scope: 'openid offline_access',
         pkce: 'own',
+        par: 'auto',
         subjectClaim: 'sub',
         nonce: true,
         trustedAudiences: [],

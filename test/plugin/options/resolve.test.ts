@@ -15,6 +15,7 @@ t.test('the defaults are secure, and change by intention only (SC-06)', async (t
       clientAuthentication: 'client_secret_basic',
       scope: 'openid offline_access',
       pkce: 'own',
+      par: 'auto',
       subjectClaim: 'sub',
       nonce: true,
       trustedAudiences: [],

@@ -4,12 +4,16 @@ import {
   CALLBACK,
   ISSUER,
   JSON_TYPE,
+  metadata,
+  mockProvider,
   OUR_CREDENTIALS,
+  problemsOf,
   readyProvider,
   refused,
 } from '../../support/provider-setup.ts'
 
 t.test('authorization request', async (t) => {
+  const PAR = { pushed_authorization_request_endpoint: `${ISSUER}/par` }
   const request = {
     state: 'pks_1',
     nonce: 'n1',
@@ -104,7 +108,32 @@ t.test('authorization request', async (t) => {
     )
   })
 
-  const PAR = { pushed_authorization_request_endpoint: `${ISSUER}/par` }
+  t.test('par: never -> the browser carries the request, wherever PAR lives (A-25)', async (t) => {
+    const elsewhere = { pushed_authorization_request_endpoint: 'https://elsewhere.example/par' }
+    for (const extra of [PAR, elsewhere]) {
+      const { provider } = await readyProvider(t, { par: 'never' }, extra)
+      t.match(new URL(await provider.authorizationUrl(request)).searchParams.get('state'), 'pks_1')
+    }
+  })
+
+  t.test(
+    'par: never, and required there; always, and not there -> no start (RFC 9126 §5, A-25)',
+    async (t) => {
+      const problems = (par: 'always' | 'never', extra: object) => {
+        const mock = mockProvider(t, { par })
+        mock.discovery({ ...metadata, ...extra })
+        return problemsOf(mock.provider.start())
+      }
+      t.match(await problems('never', { ...PAR, require_pushed_authorization_requests: true }), [
+        /^provider\.par: is never, .*requires/,
+      ])
+      t.match(await problems('always', {}), [
+        /^provider\.par: is always, .*pushed_authorization_request_endpoint/,
+      ])
+      t.same(await problems('always', PAR), [])
+    },
+  )
+
   const PUSHED = {
     ...OUR_CREDENTIALS,
     response_type: 'code',

@@ -2,7 +2,13 @@ import t from 'tap'
 import { readMetadata } from '../../../plugin/provider/endpoints.ts'
 import { createRevocation } from '../../../plugin/provider/revocation.ts'
 import type { Calls } from '../../../plugin/provider/transport/calls.ts'
-import { metadata, OUR_CREDENTIALS, readyProvider, recordingLog } from '../../support/provider-setup.ts'
+import {
+  metadata,
+  OUR_CREDENTIALS,
+  providerOptions,
+  readyProvider,
+  recordingLog,
+} from '../../support/provider-setup.ts'
 
 t.test('revocation', async (t) => {
   const revoke = (token: string, token_type_hint: string) => ({ ...OUR_CREDENTIALS, token, token_type_hint })
@@ -47,7 +53,7 @@ t.test('revocation', async (t) => {
     const calls = { post: () => never } as unknown as Calls
     const { revoke, settled } = createRevocation({
       calls,
-      metadata: () => readMetadata(metadata),
+      metadata: () => readMetadata(metadata, providerOptions),
       pause: async () => {},
       log,
     })
@@ -66,7 +72,12 @@ t.test('revocation', async (t) => {
       },
     } as unknown as Calls
     const { revoke, settled } = createRevocation({
-      ...{ calls, metadata: () => readMetadata(metadata), pause: async () => {}, log: recordingLog().log },
+      ...{
+        calls,
+        metadata: () => readMetadata(metadata, providerOptions),
+        pause: async () => {},
+        log: recordingLog().log,
+      },
       isInUse: async (accessToken) => {
         if (accessToken === 'unknown') throw new Error('the store is down')
         return accessToken === 'used'

@@ -114,6 +114,18 @@ t.test('a max_age of the operator is a number of seconds (OIDC Core §3.1.2.1)',
   oneProblem(t, options('1h'), 'provider.authorizationParams.max_age', 'seconds')
 })
 
+t.test('where to push requests is told by metadata alone (RFC 9126 §5, A-25)', async (t) => {
+  t.same(problemsOf(withProvider({ par: 'always' })), [])
+  const endpoints = Object.fromEntries(
+    ['authorizationEndpoint', 'tokenEndpoint', 'jwksUri'].map((key) => [
+      key,
+      `https://login.example.com/${key}`,
+    ]),
+  )
+  oneProblem(t, withProvider({ ...endpoints, par: 'always' }), 'provider.par', 'authorizationEndpoint')
+  t.same(problemsOf(withProvider({ ...endpoints, par: 'never' })), [])
+})
+
 t.test('a provider that tells nobody who signs in -> a warning at start (F-17)', async (t) => {
   const warningsOf = (provider: object) => resolveOptions(withProvider(provider) as PkceOptions).warnings
   t.match(warningsOf({ scope: 'api' }), [/each login has a subject of its own, grant:<id>.*userinfoEndpoint/])
