@@ -1,12 +1,12 @@
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { correlationId } from '../grant/audit.ts'
 import type { AuthorizingGrant, Grant } from '../grant/grant.ts'
 import type { StoredGrant } from '../grant/grants.ts'
 import { deriveTransactionSecrets } from '../grant/transaction-secrets.ts'
 import { authorize, end } from '../grant/transitions.ts'
 import { rawQuery } from '../http/query.ts'
-import { pageRoute } from '../http/route.ts'
-import { callbackSchema } from '../http/schemas.ts'
+import { pageRoute, rawForm } from '../http/route.ts'
+import { callbackSchemas } from '../http/schemas.ts'
 import { type AuthorizationResponse, issuerMatches, parseAuthorizationResponse } from '../oauth/callback.ts'
 import type { RegisteredClient } from '../oauth/client.ts'
 import { OAuthError, type Reason } from '../oauth/errors.ts'
@@ -17,16 +17,18 @@ import { boundTransactions, isSameBrowser, unbindBrowser } from './authorize/bro
 import type { Services } from './services.ts'
 
 /**
- * `GET /oauth2/callback`: the provider's authorization response becomes our one-time code (RFC 6749 §4.1.2). One swap: to
+ * `GET /oauth2/callback`, or POST where `provider.responseMode` is `form_post` (B-01): the provider's authorization response becomes our one-time code (RFC 6749 §4.1.2). One swap: to
  * `authorized` if everything holds, otherwise to `ended`. What is malformed touches nothing, and neither does
  * whoever comes second.
  */
 export function callbackRoute(scope: FastifyInstance, services: Services): void {
-  pageRoute(scope, {
+  const { responseMode } = services.options.provider
+  const isForm = responseMode === 'form_post'
+  const endpoint = {
     url: '/callback',
-    schema: callbackSchema,
-    handler: async (request, reply) => {
-      const response = parseAuthorizationResponse(rawQuery(request))
+    schema: callbackSchemas[responseMode],
+    handler: async (request: FastifyRequest, reply: FastifyReply) => {
+      const response = parseAuthorizationResponse(isForm ? rawForm(request) : rawQuery(request), responseMode)
       const { cookie } = request.headers
       const transaction =
         response.state === undefined
@@ -41,7 +43,8 @@ export function callbackRoute(scope: FastifyInstance, services: Services): void 
       reply.header('set-cookie', unbindBrowser(services.options, stored.grant.id))
       return sendOutcome(services, stored.grant, outcome, reply)
     },
-  })
+  }
+  pageRoute(scope, endpoint, isForm ? 'POST' : 'GET')
 }
 
 /** A grant that waits for the provider, and the state that has found it; an error may do without. */
@@ -113,15 +116,18 @@ function judgeResponse(
   }
   if (response.error !== undefined) return { next, client, error: response.error, detail: response.detail }
 
-  const issued = issueCode(services, transaction, response.code)
+  const issued = issueCode(services, transaction, response)
   return issued ? { ...issued, client } : { next, refused: 'transaction_sealed', event: 'callback.refused' }
 }
+
+/** What the provider has sent for the token exchange. */
+type ProviderCode = Pick<Extract<AuthorizationResponse, { code: string }>, 'code' | 'user'>
 
 /** Our code, and the provider's under a seal that it opens, from which it never leaves (B-09). Null: a server secret is gone. */
 function issueCode(
   { options, grants, seals }: Services,
   { state, stored: { grant } }: Transaction,
-  providerCode: string,
+  { code: providerCode, user }: ProviderCode,
 ): { next: Grant; code: string } | null {
   const secrets = state && deriveTransactionSecrets(seals, options.provider, grant, state.secret)
   if (!secrets) return null
@@ -132,7 +138,11 @@ function issueCode(
     codeHash: hashCredential(code.value),
     codeExpiresAt: grants.now() + options.lifetimes.codeSeconds * 1000,
     key: seals.wrapDataKey(grant, 'code', code.secret, dataKey),
-    sealed: seals.sealTokenExchangeSecrets(grant, dataKey, { ...secrets, code: providerCode }),
+    sealed: seals.sealTokenExchangeSecrets(grant, dataKey, {
+      ...secrets,
+      code: providerCode,
+      ...(user && { user }),
+    }),
   })
   return { next, code: code.value }
 }

@@ -142,6 +142,8 @@ export interface TransactionSecrets {
 /** Sealed until the app redeems our code. */
 export interface TokenExchangeSecrets extends TransactionSecrets {
   readonly code: string
+  /** Claims that came with the code, by way of the browser: nobody has signed them. */
+  readonly user?: Readonly<Record<string, string>>
 }
 /** Sealed for the life of the grant. */
 export interface ProviderSecrets {

@@ -2,6 +2,7 @@ import type {
   FastifyInstance,
   FastifyRequest,
   FastifySchema,
+  preParsingHookHandler,
   RouteHandlerMethod,
   RouteOptions,
 } from 'fastify'
@@ -24,11 +25,12 @@ interface Endpoint {
   readonly handler: RouteHandlerMethod
 }
 
-/** A route that a browser visits: GET, and its errors are pages. */
-export function pageRoute(scope: FastifyInstance, endpoint: Endpoint): void {
-  route(scope, ['GET'], endpoint, {
+/** A route that a browser visits, by GET or with a form: its errors are pages. */
+export function pageRoute(scope: FastifyInstance, endpoint: Endpoint, method: 'GET' | 'POST' = 'GET'): void {
+  route(scope, [method], endpoint, {
     config: { pkceErrors: 'page' },
     onRequest: (request, _reply, done) => done(thrownBy(refusePrefetch, request)),
+    ...(method === 'POST' && { preParsing: formOnly }),
   })
 }
 
@@ -40,6 +42,11 @@ interface UnparsedForm {
 /** The scope's parser of forms, which serves all routes, hands the body on: each route knows what it reads of it. */
 export function unparsedForm(text: string): Record<string, unknown> & UnparsedForm {
   return { text }
+}
+
+/** The form of a request as received, empty where there was none. */
+export function rawForm(request: FastifyRequest): string {
+  return (request.body as UnparsedForm | undefined)?.text ?? ''
 }
 
 interface FormEndpoint<Name extends string> extends Omit<Endpoint, 'handler'> {
@@ -55,19 +62,11 @@ export function formRoute<Name extends string>(scope: FastifyInstance, endpoint:
   const { parameters, handler, ...more } = endpoint
   const validator = Compile(endpoint.schema.body)
   const parseAndHandle = (request: FastifyRequest) => {
-    const body = request.body as UnparsedForm | undefined
-    const form = parseForm(body?.text ?? '', parameters)
+    const form = parseForm(rawForm(request), parameters)
     if (!validator.Check(form)) throw new OAuthError('parameter_invalid')
     return handler(request, form)
   }
-  route(
-    scope,
-    ['POST'],
-    { ...more, handler: parseAndHandle },
-    {
-      preParsing: (request, _reply, _payload, done) => done(thrownBy(refuseNonForm, request) ?? null),
-    },
-  )
+  route(scope, ['POST'], { ...more, handler: parseAndHandle }, { preParsing: formOnly })
 }
 
 /** A route whose responses to the given methods are JSON. */
@@ -129,6 +128,9 @@ function refusePrefetch({ headers }: FastifyRequest): void {
   if (secPurpose === undefined && purpose === undefined) return
   if (/prefetch/i.test(`${secPurpose} ${purpose}`)) throw new OAuthError('prefetch_refused')
 }
+
+const formOnly: preParsingHookHandler = (request, _reply, _payload, done) =>
+  done(thrownBy(refuseNonForm, request) ?? null)
 
 function refuseNonForm(request: FastifyRequest): void {
   if (rawQuery(request) !== '') throw new OAuthError('parameters_in_url')

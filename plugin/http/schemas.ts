@@ -36,16 +36,26 @@ export const authorizeSchema = {
   }),
 }
 
-export const callbackSchema = {
+const callback = {
   tags,
   operationId: 'callback',
   summary: "The provider's authorization response (RFC 6749 §4.1.2, RFC 9207)",
-  querystring: form({
-    state: optional('Ours.'),
-    code: optional("The provider's."),
-    error: optional("The provider's refusal, instead of a code."),
-    iss: optional("The provider's issuer (RFC 9207); required if its metadata says so."),
-  }),
+}
+const authorizationResponse = {
+  state: optional('Ours.'),
+  code: optional("The provider's."),
+  error: optional("The provider's refusal, instead of a code."),
+  iss: optional("The provider's issuer (RFC 9207); required if its metadata says so."),
+}
+
+/** By `provider.responseMode`. */
+export const callbackSchemas = {
+  query: { ...callback, querystring: form(authorizationResponse) },
+  form_post: {
+    ...callback,
+    consumes: ['application/x-www-form-urlencoded'],
+    body: form({ ...authorizationResponse, user: optional("Apple's, at a user's first login.") }),
+  },
 }
 
 export const tokenSchema = {

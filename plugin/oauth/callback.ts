@@ -1,6 +1,9 @@
 import { OAuthError } from './errors.ts'
 import { parseForm } from './form.ts'
 
+/** Claims, and never an identity (M-03). */
+export type UserClaims = Readonly<Partial<Record<'name' | 'email', string>>>
+
 /** The provider's authorization response. Its syntax is checked; whose it is, is not. */
 export type AuthorizationResponse = {
   /** As received, to be judged by `issuerMatches`. */
@@ -10,6 +13,8 @@ export type AuthorizationResponse = {
       /** A state handle by its looks. */
       readonly state: string
       readonly code: string
+      /** Of `form_post`: what the provider says of the person at a first login. The browser brings it, unsigned. */
+      readonly user?: UserClaims
       readonly error?: undefined
     }
   | {
@@ -41,26 +46,46 @@ const ERRORS = [
 const CANCELLATIONS = ['user_cancelled_authorize', 'user_cancelled_login', 'consent_denied']
 
 /**
- * Reads the query of the callback. Pure syntax: whatever it throws, no grant has been touched.
+ * Reads the query or the form of the callback. Pure syntax: whatever it throws, no grant has been touched.
  *
- * @param query raw, without its question mark.
+ * @param text raw, a query without its question mark.
  * @throws OAuthError `state_unknown` where the state cannot be one of ours; `callback_malformed` where a
  *   code comes without one, or there is not exactly one of code and error, or a code that is no code; and those of `parseForm`.
- * Source: RFC 6749 §4.1.2, §4.1.2.1, Appendix A.11.
+ * Source: RFC 6749 §4.1.2, §4.1.2.1, Appendix A.11; OAuth 2.0 Form Post Response Mode §2.
  */
-export function parseAuthorizationResponse(query: string): AuthorizationResponse {
-  const { state, code, error, iss } = parseForm(query, RESPONSE_PARAMETERS)
+export function parseAuthorizationResponse(
+  text: string,
+  responseMode: 'query' | 'form_post' = 'query',
+): AuthorizationResponse {
+  const { state, code, error, iss } = parseForm(text, RESPONSE_PARAMETERS)
 
   if (state !== undefined && !STATE_HANDLE.test(state)) throw new OAuthError('state_unknown')
   if (error !== undefined && code === undefined) {
     // Descriptions come in any bytes, and a declined consent must still reach the app: the lenient parser will do.
-    const description = new URLSearchParams(query).get('error_description')
+    const description = new URLSearchParams(text).get('error_description')
     return { state, iss, error: mapProviderError(error), detail: oneLine(error, description) }
   }
   if (state === undefined || error !== undefined || code === undefined || !CODE.test(code)) {
     throw new OAuthError('callback_malformed')
   }
-  return { state, iss, code }
+  return responseMode === 'query' ? { state, iss, code } : { state, iss, code, user: parseUser(text) }
+}
+
+const NAME = /^[^\p{Cc}\u2028\u2029]{1,128}$/u
+const EMAIL = /^[^\s@]{1,64}@[^\s@]{1,255}$/
+
+/** Apple's `user`, in any bytes: what cannot be read costs its claims and not the login. */
+function parseUser(form: string): UserClaims {
+  try {
+    const { name, email } = JSON.parse(new URLSearchParams(form).get('user') ?? '{}')
+    const names = [name?.firstName, name?.lastName].filter((part) => typeof part === 'string' && part !== '')
+    return {
+      ...(names.length > 0 && names.every((part) => NAME.test(part)) && { name: names.join(' ') }),
+      ...(typeof email === 'string' && EMAIL.test(email) && { email }),
+    }
+  } catch {
+    return {}
+  }
 }
 
 /**

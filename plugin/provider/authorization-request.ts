@@ -10,7 +10,7 @@ export function createAuthorizationParameters(
   provider: ResolvedProvider,
   callbackUrl: string,
 ): (request: ProviderAuthorizationRequest) => Record<string, string> {
-  const { clientId, authorizationParams } = provider
+  const { clientId, authorizationParams, responseMode } = provider
   const scope = joined(provider.scope.split(' '))
   return (request) => {
     const parameters: Record<string, string> = {}
@@ -22,6 +22,7 @@ export function createAuthorizationParameters(
     }
     add({
       response_type: 'code',
+      response_mode: responseMode === 'query' ? undefined : responseMode,
       client_id: clientId,
       redirect_uri: callbackUrl,
       scope: request.extraScope.length === 0 ? scope : joined([...scope.split(' '), ...request.extraScope]),

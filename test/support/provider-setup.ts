@@ -29,6 +29,7 @@ export const providerOptions: ResolvedProvider = {
   scope: 'openid offline_access',
   pkce: 'own',
   par: 'auto',
+  responseMode: 'query',
   subjectClaim: 'sub',
   nonce: true,
   trustedAudiences: [],

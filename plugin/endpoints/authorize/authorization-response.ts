@@ -5,8 +5,8 @@ import type { RegisteredClient } from '../../oauth/client.ts'
 import { redirectUriKind } from '../../oauth/redirect-uri.ts'
 
 /**
- * Sends an authorization response, success or error, to an app whose redirect URI has been proved: by a 302, or
- * by the page whose link a human follows (requirements A-21, A-22, B-11).
+ * Sends an authorization response, success or error, to an app whose redirect URI has been proved: by a redirect,
+ * or by the page whose link a human follows (requirements A-21, A-22, B-11).
  */
 export function sendAuthorizationResponse(
   reply: FastifyReply,
@@ -15,7 +15,9 @@ export function sendAuthorizationResponse(
 ): FastifyReply {
   const url = authorizationResponse(app.redirectUri, response)
   if (interactionOf(app) === 'page') return sendContinuePage(reply, app.client.name, url)
-  return reply.code(302).header('location', url).send()
+  // A form that was posted here holds the provider's code: with 302 a browser may post it on (RFC 9700 §4.12).
+  const status = reply.request.method === 'POST' ? 303 : 302
+  return reply.code(status).header('location', url).send()
 }
 
 /** What a human sees between the provider and the app: by default a page wherever https does not claim the app. */

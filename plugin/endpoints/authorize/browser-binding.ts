@@ -13,6 +13,10 @@ const COOKIES_MAX = 5
 /** The first for https. Browsers refuse `__Host-` without `Secure`, and `Secure` over http. */
 const PREFIXES = { https: '__Host-pkce-', loopback: 'pkce-' }
 const ANY_PREFIX = new RegExp(`^(?:${Object.values(PREFIXES).join('|')})`, 'i')
+/** Who made the cookie, and by which way the browser comes back. */
+type Binding = Pick<ResolvedOptions, 'publicUrl'> & {
+  readonly provider: Pick<ResolvedOptions['provider'], 'responseMode'>
+}
 /** Names that we never made are not repeated in a header of ours. */
 const SELECTOR = /^[A-Za-z0-9_-]{22}$/
 
@@ -26,7 +30,7 @@ export function isBindingCookie(name: string): boolean {
 
 /** A new binding: the cookies to set, and the hash to store with the transaction. */
 export function bindBrowser(
-  options: Pick<ResolvedOptions, 'publicUrl' | 'lifetimes'>,
+  options: Binding & Pick<ResolvedOptions, 'lifetimes'>,
   selector: string,
   cookieHeader: string | undefined,
 ): { browserHash: string; setCookies: string[] } {
@@ -66,7 +70,7 @@ export function isSameBrowser(
 }
 
 /** The `Set-Cookie` value that removes a transaction's cookie. */
-export function unbindBrowser(options: Pick<ResolvedOptions, 'publicUrl'>, selector: string): string {
+export function unbindBrowser(options: Binding, selector: string): string {
   return setCookie(options, cookiePrefix(options) + selector, '', 0)
 }
 
@@ -75,12 +79,13 @@ function cookiePrefix({ publicUrl }: Pick<ResolvedOptions, 'publicUrl'>): string
   return publicUrl.startsWith('https:') ? PREFIXES.https : PREFIXES.loopback
 }
 
-function setCookie(
-  options: Pick<ResolvedOptions, 'publicUrl'>,
-  name: string,
-  value: string,
-  maxAge: number,
-): string {
-  const secure = options.publicUrl.startsWith('https:')
-  return stringifySetCookie({ name, value, path: '/', httpOnly: true, sameSite: 'lax', secure, maxAge })
+/**
+ * A form that another site posts brings along only cookies of `SameSite=None`, which must be `Secure` (B-01). Chromium
+ * takes such a one from a loopback address on http, too.
+ */
+function setCookie({ publicUrl, provider }: Binding, name: string, value: string, maxAge: number): string {
+  const isPosted = provider.responseMode === 'form_post'
+  const secure = isPosted || publicUrl.startsWith('https:')
+  const sameSite = isPosted ? 'none' : 'lax'
+  return stringifySetCookie({ name, value, path: '/', httpOnly: true, sameSite, secure, maxAge })
 }

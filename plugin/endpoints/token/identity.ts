@@ -15,6 +15,7 @@ export interface Identity {
  * The identity behind fresh tokens: from the validated id_token, and from the provider's userinfo where that
  * lacks something the client may see. A provider that tells no identity gives each grant a subject of its own.
  *
+ * @param user claims that nobody has signed: they stand where nothing else does, and identify nobody (M-03).
  * @throws ProviderError when userinfo names another subject (OIDC Core §5.3.2), or fails where no id_token has said
  * who it is (F-17).
  */
@@ -22,6 +23,7 @@ export async function identify(
   request: TokenRequest,
   grantId: string,
   tokens: ProviderTokens,
+  user: Claims = {},
 ): Promise<Identity> {
   const { client } = request
   const { provider } = request.services
@@ -33,7 +35,7 @@ export async function identify(
   }
   return {
     subject: typeof claims.sub === 'string' ? claims.sub : subjectOfItsOwn(grantId),
-    claims: selectClaims(client, claims),
+    claims: selectClaims(client, { ...user, ...claims }),
   }
 }
 

@@ -52,6 +52,13 @@ export const ProviderSchema = Type.Object(
           'Pushed authorization requests (RFC 9126): auto: where metadata names an endpoint; always: not without.',
       }),
     ),
+    responseMode: Type.Optional(
+      Type.Enum(['query', 'form_post'], {
+        default: 'query',
+        description:
+          "How the provider's answer comes back; form_post: by POST alone, which Apple wants for name and email. Its `user` then gives those claims where nothing signed has them.",
+      }),
+    ),
     nonce: Type.Optional(
       Type.Boolean({
         default: true,

@@ -19,6 +19,7 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
         scope: 'openid offline_access',
         pkce: 'own',
         par: 'auto',
+        responseMode: 'query',
         subjectClaim: 'sub',
         nonce: true,
         trustedAudiences: [],

@@ -16,6 +16,7 @@ t.test('the defaults are secure, and change by intention only (SC-06)', async (t
       scope: 'openid offline_access',
       pkce: 'own',
       par: 'auto',
+      responseMode: 'query',
       subjectClaim: 'sub',
       nonce: true,
       trustedAudiences: [],

@@ -92,7 +92,7 @@ async function redeemAtProvider(
       maxAge: maxAgeSeconds,
       acrValues,
     })
-    return { tokens, identity: await identify(request, id, tokens) }
+    return { tokens, identity: await identify(request, id, tokens, secrets.user) }
   } catch (error) {
     if (tokens) provider.revoke(tokens)
     const reason = error instanceof ProviderError ? error.reason : undefined

@@ -15,7 +15,11 @@ const lifetimes = {
 
 for (const publicUrl of ['https://api.example.com', 'http://127.0.0.1:8080']) {
   t.test(`the cookie that binds a browser at ${publicUrl} is known as ours (A-18, H-17)`, async (t) => {
-    const { setCookies } = bindBrowser({ publicUrl, lifetimes }, 'A'.repeat(22), undefined)
+    const { setCookies } = bindBrowser(
+      { publicUrl, lifetimes, provider: { responseMode: 'query' } },
+      'A'.repeat(22),
+      undefined,
+    )
     const name = setCookies[0]!.split('=', 1)[0]!
     t.ok(isBindingCookie(name))
     t.ok(
