@@ -16,6 +16,8 @@ export type ResolvedProvider = Readonly<
       | 'tenants'
       | 'clientSecret'
       | 'privateKey'
+      | 'teamId'
+      | 'keyId'
       | 'defaultTokenSeconds'
       | 'authorizationEndpoint'
       | 'tokenEndpoint'

@@ -4,6 +4,7 @@ import { ConfigError, type ConfigProblem } from '../options/config-error.ts'
 import { hasOpenId } from '../options/provider/rules.ts'
 import { issProblem } from '../options/provider/tenants.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
+import { createClientAuthentication } from './authentication/client-authentication.ts'
 import { authorizationUrl, createAuthorizationParameters } from './authorization-request.ts'
 import { createDiscovery } from './discovery.ts'
 import type { Metadata } from './endpoints.ts'
@@ -56,8 +57,9 @@ export function createProvider(options: ProviderClientOptions): Provider {
 
   const own = options.dispatcher ? undefined : createDispatcher(provider)
   const dispatcher = options.dispatcher ?? own!
+  const authentication = createClientAuthentication(provider, now)
   const calls = createCalls({
-    ...{ provider, dispatcher, log, now: elapsed, pause: pause(100, 1000) },
+    ...{ provider, authentication, dispatcher, log, now: elapsed, pause: pause(100, 1000) },
     suspectMove: () => discovery.suspectMove(),
   })
   const discovery = createDiscovery({
@@ -98,7 +100,7 @@ export function createProvider(options: ProviderClientOptions): Provider {
     },
 
     async start() {
-      const problems = [...environmentProblems(environment, log), ...(await calls.credentialProblems())]
+      const problems = [...environmentProblems(environment, log), ...(await authentication.problems())]
       if (problems.length > 0) throw new ConfigError(problems)
       await discovery.start()
     },

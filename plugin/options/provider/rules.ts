@@ -2,7 +2,7 @@ import net from 'node:net'
 import type { ConfigProblem } from '../config-error.ts'
 import type { ResolvedProvider } from '../resolved.ts'
 import { addressRule, isLoopbackIssuer } from './addresses.ts'
-import { isSigningKey } from './signing-key.ts'
+import { isSigningKey, signingKeyWords } from './signing-key.ts'
 import { isTenant, metadataIssuer, TENANT_PLACEHOLDER } from './tenants.ts'
 
 /** Parameters that are ours to set; `authorizationParams` may name none of them. */
@@ -123,11 +123,15 @@ function checkCredentials(provider: ResolvedProvider, report: Report): void {
   if (clientAuthentication.startsWith('client_secret') && clientSecret === undefined) {
     report('clientSecret', `is required: clientAuthentication is ${clientAuthentication}`)
   }
-  if (clientAuthentication !== 'private_key_jwt') return
+  if (!['private_key_jwt', 'apple'].includes(clientAuthentication)) return
   if (privateKey === undefined) {
-    report('privateKey', 'is required: clientAuthentication is private_key_jwt')
-  } else if (typeof privateKey === 'string' && !isSigningKey(privateKey)) {
-    report('privateKey', 'is not a private key: a JWK or a PKCS#8 PEM; RSA, P-256, P-384 or Ed25519')
+    report('privateKey', `is required: clientAuthentication is ${clientAuthentication}`)
+  } else if (typeof privateKey === 'string' && !isSigningKey(privateKey, clientAuthentication)) {
+    report('privateKey', signingKeyWords(clientAuthentication))
+  }
+  if (clientAuthentication !== 'apple') return
+  for (const key of ['teamId', 'keyId'] as const) {
+    if (provider[key] === undefined) report(key, 'is required: clientAuthentication is apple')
   }
 }
 

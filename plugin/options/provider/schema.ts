@@ -1,6 +1,15 @@
 import Type from 'typebox'
 import { closed, milliseconds, strings } from '../parts.ts'
 
+const appleId = (description: string) =>
+  Type.Optional(
+    Type.String({
+      pattern: '^[A-Z0-9]{10}$',
+      description,
+      problem: "must be Apple's: ten capital letters and digits",
+    }),
+  )
+
 /** The identity provider, and how we are registered there. */
 export const ProviderSchema = Type.Object(
   {
@@ -23,13 +32,16 @@ export const ProviderSchema = Type.Object(
       Type.String({
         minLength: 1,
         description:
-          'For private_key_jwt: a private JWK as JSON (its alg and kid are used), or a PKCS#8 PEM.',
+          "For private_key_jwt: a private JWK as JSON (its alg and kid are used), or a PKCS#8 PEM. For apple: the .p8 file's content.",
       }),
     ),
+    teamId: appleId('For apple: the team that the key belongs to.'),
+    keyId: appleId('For apple: the id of the key.'),
     clientAuthentication: Type.Optional(
-      Type.Enum(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'], {
+      Type.Enum(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'apple', 'none'], {
         default: 'client_secret_basic',
-        description: 'Exactly one method, no fallback.',
+        description:
+          'Exactly one method, no fallback. apple: a client_secret that is signed with the .p8 key.',
       }),
     ),
     scope: Type.Optional(

@@ -23,7 +23,7 @@ export interface SigningKey {
 }
 
 /**
- * Reads the key of `private_key_jwt`: a private JWK as JSON, whose `alg` and `kid` count, or a PKCS#8 PEM.
+ * Reads the key of `private_key_jwt` or `apple`: a private JWK as JSON, whose `alg` and `kid` count, or a PKCS#8 PEM.
  *
  * @throws Error for anything else, and for a key of an algorithm that we do not sign with; it does not quote the key.
  */
@@ -39,11 +39,18 @@ export function readSigningKey(text: string): SigningKey {
   return { alg, kid: typeof jwk?.kid === 'string' ? jwk.kid : undefined, jwk }
 }
 
-/** True if `readSigningKey` can read it. */
-export function isSigningKey(text: string): boolean {
+/** What is wrong with a key that the method of client authentication cannot use, in words. */
+export function signingKeyWords(method: string): string {
+  return method === 'apple'
+    ? "is not Apple's: the whole .p8 file, a PKCS#8 PEM of a P-256 key"
+    : 'is not a private key: a JWK or a PKCS#8 PEM; RSA, P-256, P-384 or Ed25519'
+}
+
+/** True if the method of client authentication can use it. */
+export function isSigningKey(text: string, method: string): boolean {
   try {
-    readSigningKey(text)
-    return true
+    const { alg } = readSigningKey(text)
+    return method !== 'apple' || alg === 'ES256'
   } catch {
     return false
   }

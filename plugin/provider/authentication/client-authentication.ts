@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { type CryptoKey, importJWK, importPKCS8, type JWK, SignJWT } from 'jose'
-import { readSigningKey } from '../../options/provider/signing-key.ts'
+import { SignJWT } from 'jose'
+import type { ConfigProblem } from '../../options/config-error.ts'
+import { signingKeyWords } from '../../options/provider/signing-key.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'
 import type { SecretSource } from '../../options/schema.ts'
+import { createAppleSecret } from './apple-secret.ts'
+import { type ImportedKey, importSigningKey } from './signing.ts'
 
 const ASSERTION_SECONDS = 60
 
@@ -15,10 +18,15 @@ export interface ClientCredentials {
   readonly madeOf?: string
 }
 
-interface ImportedKey {
-  key: CryptoKey
-  alg: string
-  kid: string | undefined
+/** How we prove who we are to the provider. */
+export interface ClientAuthentication {
+  /**
+   * Asks for the secret or key at each call, so that a rotated one is used at once. Rejects when there is none or a
+   * private key cannot be used; the message holds nothing of it.
+   */
+  credentials(): Promise<ClientCredentials>
+  /** Tries a secret or key that is given as text; a function is asked when it is needed. */
+  problems(): Promise<ConfigProblem[]>
 }
 
 /**
@@ -26,10 +34,31 @@ interface ImportedKey {
  * form-encodes id and secret (RFC 6749 §2.3.1); `private_key_jwt` makes a new assertion for each request, for the
  * issuer alone, with a life of 60 s (RFC 7523 §3).
  *
- * @returns a function that asks for the secret or key at each call, so that a rotated one is used at once. It
- * rejects when there is none or a private key cannot be used; the message holds nothing of it.
+ * @param now the clock, in milliseconds.
  */
-export function createClientAuthentication(provider: ResolvedProvider): () => Promise<ClientCredentials> {
+export function createClientAuthentication(
+  provider: ResolvedProvider,
+  now: () => number,
+): ClientAuthentication {
+  const credentials = createCredentials(provider, now)
+  return {
+    credentials,
+    async problems() {
+      const key = provider.clientAuthentication.startsWith('client_secret') ? 'clientSecret' : 'privateKey'
+      if (typeof provider[key] === 'function') return []
+      const wrong = key === 'clientSecret' ? 'is missing' : signingKeyWords(provider.clientAuthentication)
+      return credentials().then(
+        () => [],
+        () => [{ path: ['provider', key], problem: wrong }],
+      )
+    },
+  }
+}
+
+function createCredentials(
+  provider: ResolvedProvider,
+  now: () => number,
+): ClientAuthentication['credentials'] {
   const { clientId, issuer } = provider
   switch (provider.clientAuthentication) {
     case 'none':
@@ -46,15 +75,21 @@ export function createClientAuthentication(provider: ResolvedProvider): () => Pr
         const secret = await ask(provider.clientSecret)
         return { parameters: { client_id: clientId, client_secret: secret }, madeOf: secret }
       }
+    case 'apple': {
+      const secret = createAppleSecret(provider, now)
+      return async () => {
+        const key = await ask(provider.privateKey)
+        return { parameters: { client_id: clientId, client_secret: await secret(key) }, madeOf: key }
+      }
+    }
     case 'private_key_jwt': {
-      // Importing a key costs more than signing with it.
       const importKey = rememberLast(importSigningKey)
       return async () => {
         const key = await ask(provider.privateKey)
         const parameters = {
           client_id: clientId,
           client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-          client_assertion: await sign(clientId, issuer, await importKey(key)),
+          client_assertion: await assertionOf(clientId, issuer, await importKey(key)),
         }
         return { parameters, madeOf: key }
       }
@@ -69,7 +104,7 @@ function basicOf(clientId: string, secret: string): string {
 }
 
 /** RFC 7523 §3. */
-function sign(clientId: string, issuer: string, { key, alg, kid }: ImportedKey): Promise<string> {
+function assertionOf(clientId: string, issuer: string, { key, alg, kid }: ImportedKey): Promise<string> {
   const now = Math.floor(Date.now() / 1000)
   return new SignJWT()
     .setProtectedHeader({ alg, ...(kid !== undefined && { kid }) })
@@ -87,14 +122,6 @@ async function ask(source: SecretSource | undefined): Promise<string> {
   const secret = typeof source === 'function' ? await source() : source
   if (typeof secret !== 'string' || secret === '') throw new Error('there is no secret')
   return secret
-}
-
-async function importSigningKey(text: string): Promise<ImportedKey> {
-  const { alg, kid, jwk } = readSigningKey(text)
-  if (!jwk) return { key: await importPKCS8(text, alg), alg, kid }
-  const key = await importJWK({ ...(jwk as JWK), ext: false }, alg)
-  if (key instanceof Uint8Array || key.type !== 'private') throw new Error('the JWK is not a private key')
-  return { key, alg, kid }
 }
 
 /** Secrets and keys seldom change. */

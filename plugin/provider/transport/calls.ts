@@ -1,8 +1,7 @@
 import { ProviderError } from '../../oauth/errors.ts'
 import { formatForm } from '../../oauth/form.ts'
-import type { ConfigProblem } from '../../options/config-error.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'
-import { type ClientCredentials, createClientAuthentication } from '../authentication/client-authentication.ts'
+import type { ClientAuthentication, ClientCredentials } from '../authentication/client-authentication.ts'
 import { type Breaker, createBreaker } from './breaker.ts'
 import { errorCode, type ProviderDispatcher } from './network.ts'
 import { type EndpointName, type ProviderRequest, type ProviderResponse, sendRequest } from './request.ts'
@@ -35,8 +34,6 @@ export interface Calls {
   ): Promise<ProviderResponse>
   /** Reads a response of the token or PAR endpoint; that our client is refused is told to the operator. */
   read(endpoint: EndpointName, response: ProviderResponse, isRefresh?: boolean): JsonObject
-  /** Tries a secret or key that is given as text; a function is asked when it is needed. */
-  credentialProblems(): Promise<ConfigProblem[]>
 }
 
 /** The code behind a failure, for a log line: never a message, which can quote what was sent. */
@@ -61,14 +58,14 @@ const MOVED = [404, 405]
  */
 export function createCalls(options: {
   provider: ResolvedProvider
+  authentication: ClientAuthentication
   dispatcher: ProviderDispatcher
   log: ProviderLog
   now: () => number
   pause: Pause
   suspectMove: () => void
 }): Calls {
-  const { provider, dispatcher, log, now, pause, suspectMove } = options
-  const authenticate = createClientAuthentication(provider)
+  const { provider, authentication, dispatcher, log, now, pause, suspectMove } = options
   const breakers = new Map<EndpointName, { readonly address: string; readonly run: Breaker }>()
 
   function send(
@@ -83,7 +80,7 @@ export function createCalls(options: {
   }
 
   function credentialsFor(endpoint: EndpointName): Promise<ClientCredentials> {
-    return authenticate().catch((error: unknown) => {
+    return authentication.credentials().catch((error: unknown) => {
       const cause = new Error(`client credentials: ${errorCode(error)}`)
       throw new ProviderError('provider_unavailable', endpoint, { unsent: true, cause })
     })
@@ -148,19 +145,6 @@ export function createCalls(options: {
         }
         throw error
       }
-    },
-
-    async credentialProblems() {
-      const key = provider.clientAuthentication === 'private_key_jwt' ? 'privateKey' : 'clientSecret'
-      if (typeof provider[key] === 'function') return []
-      const wrong = {
-        clientSecret: 'is missing',
-        privateKey: 'is not a private key: a JWK or a PKCS#8 PEM; RSA, P-256, P-384 or Ed25519',
-      }
-      return authenticate().then(
-        () => [],
-        () => [{ path: ['provider', key], problem: wrong[key] }],
-      )
     },
   }
 }

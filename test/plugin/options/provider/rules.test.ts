@@ -98,6 +98,44 @@ t.test('tenants belong to an issuer of several: ids, or * for all of them (F-14)
   )
 })
 
+t.test("Apple's secret needs a team, a key's name and its .p8 (M-02)", async (t) => {
+  const pkcs8 = (namedCurve: string) =>
+    String(generateKeyPairSync('ec', { namedCurve }).privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  const apple = {
+    clientAuthentication: 'apple',
+    clientSecret: undefined,
+    teamId: 'ABCDE12345',
+    keyId: 'KEY1234567',
+  }
+  const options = (more: object) => withProvider({ ...apple, privateKey: pkcs8('P-256'), ...more })
+  t.same(problemsOf(options({})), [])
+  t.same(problemsOf(options({ privateKey: () => 'x' })), [], 'a function is asked when it is needed')
+  for (const privateKey of [
+    's3cret',
+    pkcs8('P-384'),
+    String(generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' })),
+    String(
+      generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    ),
+  ]) {
+    oneProblem(
+      t,
+      options({ privateKey }),
+      'provider.privateKey',
+      /is not Apple's: the whole \.p8(?!.*s3cret)/,
+    )
+  }
+  for (const key of ['privateKey', 'teamId', 'keyId']) {
+    oneProblem(
+      t,
+      options({ [key]: undefined }),
+      `provider.${key}`,
+      'is required: clientAuthentication is apple',
+    )
+  }
+  oneProblem(t, options({ teamId: 'com.example' }), 'provider.teamId', "must be Apple's: ten capital letters")
+})
+
 t.test('something must bind the code: nonce: false and pkce: none are refused together (F-14)', async (t) => {
   t.same(problemsOf(withProvider({ nonce: false })), [])
   oneProblem(
