@@ -63,6 +63,6 @@ t.test('circuit breaker', async (t) => {
     t.intercept(Date, 'now', { value: () => 0 })
     t.intercept(performance, 'now', { value: () => now.call(performance) + 5000 })
     post('/token', REFRESH).reply(200, TOKENS, JSON_TYPE)
-    t.match(await call(), { accessToken: 'at' })
+    t.match(await call(), { tokens: { accessToken: 'at' } })
   })
 })
