@@ -1,6 +1,6 @@
 import fastifyRedis from '@fastify/redis'
 import type { FastifyInstance } from 'fastify'
-import { servicesOf } from '../plugin/api/internal.ts'
+import { PROVIDER_SECRETS, servicesOf } from '../plugin/api/internal.ts'
 import { type PkceOptions, pkce, type Store } from '../plugin/index.ts'
 import type { GatewayConfig } from './config/schemas/gateway.ts'
 import { rereadSecret } from './config/secrets.ts'
@@ -51,16 +51,22 @@ export function createServices(config: GatewayConfig, given?: Store): GatewaySer
 /** The plugin's options, on a store that is there. */
 export function optionsOn({ store }: GatewayStore, config: GatewayConfig): PkceOptions {
   const { provider, ...options } = config.plugin
-  const { clientSecretFile, privateKeyFile, ...rest } = provider
   return {
     ...options,
-    provider: {
-      ...rest,
-      ...(clientSecretFile !== undefined && { clientSecret: () => rereadSecret(clientSecretFile) }),
-      ...(privateKeyFile !== undefined && { privateKey: () => rereadSecret(privateKeyFile) }),
-    },
+    provider: readAtEachUse(provider),
     store,
   }
+}
+
+/** The provider's options, with functions for the files that are named. */
+function readAtEachUse(named: GatewayConfig['plugin']['provider']): PkceOptions['provider'] {
+  const provider: PkceOptions['provider'] & typeof named = { ...named }
+  for (const key of PROVIDER_SECRETS) {
+    const file = named[`${key}File`]
+    delete provider[`${key}File`]
+    if (file !== undefined) Object.assign(provider, { [key]: () => rereadSecret(file) })
+  }
+  return provider
 }
 
 /**

@@ -8,6 +8,7 @@ const MASK = '***'
 export const SECRET_KEYS: readonly string[] = [
   'clientSecret',
   'privateKey',
+  'clientKey',
   'secrets',
   'url',
   'listenUrl',

@@ -1,18 +1,23 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { PROVIDER_SECRETS, type ProviderSecret } from '../../plugin/api/internal.ts'
 import { type ConfigProblem, formatPath } from '../../plugin/index.ts'
 import type { GatewayInput } from './schemas/gateway.ts'
 
 type Path = ConfigProblem['path']
 type Provider = GatewayInput['provider']
+type ProviderFile = `${ProviderSecret}File`
+
+/** What everybody may read: certificates are shown to whoever connects. */
+const PUBLIC_FILES = ['caFile', 'clientCertFile']
 
 /** The parts that may name files, with what these hold; a part that breaks the schema is as it was. */
 export interface ReadSecrets {
   /** With the content of its files. */
-  readonly provider: Omit<Provider, 'clientSecretFile' | 'privateKeyFile'>
+  readonly provider: Omit<Provider, ProviderFile>
   /** Absolute names of the provider's files, which are read again at each use. */
-  readonly providerFiles: Pick<Provider, 'clientSecretFile' | 'privateKeyFile'>
+  readonly providerFiles: Pick<Provider, ProviderFile>
   readonly clients: Omit<GatewayInput['clients'][number], 'clientSecretFile'>[]
   readonly resourceServers: { clientId: string; clientSecret: string }[]
   readonly secrets: string[]
@@ -66,19 +71,20 @@ export function readSecrets(
 
   function ofProvider(provider: Provider): Pick<ReadSecrets, 'provider' | 'providerFiles'> {
     if (!isSound('provider')) return { provider, providerFiles: {} }
-    const { clientSecretFile, privateKeyFile, ...rest } = provider
-    const names = { clientSecret: clientSecretFile, privateKey: privateKeyFile }
-    const contents: Pick<Provider, 'clientSecret' | 'privateKey'> = {}
-    const providerFiles: Pick<Provider, 'clientSecretFile' | 'privateKeyFile'> = {}
-    for (const key of ['clientSecret', 'privateKey'] as const) {
-      const path = ['provider', `${key}File`]
-      const content = read(path, names[key], rest[key] !== undefined)
-      const secret = one(['provider', key], content, rest[key])
+    const complete = { ...provider }
+    const providerFiles: Pick<Provider, ProviderFile> = {}
+    for (const key of PROVIDER_SECRETS) {
+      const name: ProviderFile = `${key}File`
+      const path = ['provider', name]
+      const file = provider[name]
+      delete complete[name]
+      const content = read(path, file, provider[key] !== undefined)
+      const secret = one(['provider', key], content, provider[key])
       if (secret === undefined) continue
-      contents[key] = secret
-      if (content !== undefined) providerFiles[`${key}File`] = resolve(folderOf(path), names[key]!)
+      complete[key] = secret
+      if (content !== undefined) providerFiles[name] = resolve(folderOf(path), file!)
     }
-    return { provider: { ...rest, ...contents }, providerFiles }
+    return { provider: complete, providerFiles }
   }
 
   function ofStore(store: NonNullable<GatewayInput['store']>): ReadStore {
@@ -115,9 +121,9 @@ export function readSecrets(
     if (text === undefined) return undefined
     const place = content === undefined ? path : [...path.slice(0, -1), `${path.at(-1)}File`]
     const secret = told(place, text)
-    const isKey = secret.startsWith('-----BEGIN ') || secret.startsWith('{')
+    const isPemOrJwk = secret.includes('-----BEGIN ') || secret.startsWith('{')
     if (secret === '') problems.push({ path: place, problem: 'holds nothing but spaces' })
-    else if (!isKey && /[\r\n]/.test(secret))
+    else if (!isPemOrJwk && /[\r\n]/.test(secret))
       problems.push({ path: place, problem: 'has several lines: a secret is one' })
     return secret
   }
@@ -151,7 +157,8 @@ export function readSecrets(
       const { content, readableByOthers } = open(file)
       if (content === undefined) return report(`${file} is not UTF-8 text`)
       if (plainSecret(content) === '') return report(`${file} is empty`)
-      if (readableByOthers) warnings.push(`${file} holds a secret and can be read by every user: chmod o-r`)
+      if (readableByOthers && !PUBLIC_FILES.includes(String(path.at(-1))))
+        warnings.push(`${file} holds a secret and can be read by every user: chmod o-r`)
       return content
     } catch (error) {
       return report(`${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`)

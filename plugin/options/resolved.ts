@@ -1,7 +1,7 @@
 import type { Static } from 'typebox'
 import type { RegisteredClient, ResourceServer } from '../oauth/client.ts'
 import type { Store } from '../stores/store.ts'
-import type { OptionsSchema, ProviderSchema, SecretSource } from './schema.ts'
+import type { OptionsSchema, ProviderSchema, ProviderSecret, ProviderSecrets } from './schema.ts'
 
 /** A type with every option present that has a default; those without one stay optional. */
 type Complete<T, Bare extends keyof T = never> = Required<Omit<T, Bare>> & Pick<T, Bare>
@@ -14,8 +14,7 @@ export type ResolvedProvider = Readonly<
     Complete<
       Provider,
       | 'tenants'
-      | 'clientSecret'
-      | 'privateKey'
+      | ProviderSecret
       | 'teamId'
       | 'keyId'
       | 'defaultTokenSeconds'
@@ -25,12 +24,9 @@ export type ResolvedProvider = Readonly<
       | 'userinfoEndpoint'
       | 'jwksUri'
     >,
-    'timeouts' | 'clientSecret' | 'privateKey'
-  > & {
-    timeouts: Required<NonNullable<Provider['timeouts']>>
-    clientSecret?: SecretSource
-    privateKey?: SecretSource
-  }
+    'timeouts' | ProviderSecret
+  > &
+    ProviderSecrets & { timeouts: Required<NonNullable<Provider['timeouts']>> }
 >
 
 /** Requests of one address in a window. */

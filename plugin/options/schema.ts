@@ -201,15 +201,17 @@ export const OptionsSchema = Type.Object(
 /** A secret, or a function that is asked at each use, so that a rotated one needs no restart (F-06). */
 export type SecretSource = string | (() => string | Promise<string>)
 
+/** The provider's options that may be functions, and in the gateway files that are read again at each use. */
+export const PROVIDER_SECRETS = ['clientSecret', 'privateKey', 'ca', 'clientCert', 'clientKey'] as const
+export type ProviderSecret = (typeof PROVIDER_SECRETS)[number]
+export type ProviderSecrets = { [Key in ProviderSecret]?: SecretSource }
+
 type PlainOptions = Static<typeof OptionsSchema>
 type PlainProvider = Static<typeof ProviderSchema>
 
 /** What a team writes: `OptionsSchema`, the store, and secrets that may be functions. */
 export type PkceOptions = Omit<PlainOptions, 'provider'> & {
-  provider: Omit<PlainProvider, 'clientSecret' | 'privateKey'> & {
-    clientSecret?: SecretSource
-    privateKey?: SecretSource
-  }
+  provider: Omit<PlainProvider, ProviderSecret> & ProviderSecrets
   /** Default: `memoryStore()`. */
   store?: Store
 }

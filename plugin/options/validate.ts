@@ -6,7 +6,7 @@ import { schemaProblems } from './problems.ts'
 import { providerProblems, providerWarnings } from './provider/rules.ts'
 import type { ResolvedOptions, ResolvedProvider } from './resolved.ts'
 import { lifetimeProblems, publicUrlProblem, resourceServerProblems, secretProblems } from './rules.ts'
-import { OptionsSchema, type PkceOptions } from './schema.ts'
+import { OptionsSchema, type PkceOptions, PROVIDER_SECRETS, type ProviderSecret } from './schema.ts'
 
 /** The options without what is alive. */
 export type PlainOptions = Omit<PkceOptions, 'store'>
@@ -105,7 +105,7 @@ function plainData({ provider, ...rest }: PlainOptions): unknown {
 function secretFunctions(provider: PkceOptions['provider'] | undefined): Partial<ResolvedProvider> {
   return Object.fromEntries(
     Object.entries(provider ?? {}).filter(
-      ([key, value]) => ['clientSecret', 'privateKey'].includes(key) && typeof value === 'function',
+      ([key, value]) => PROVIDER_SECRETS.includes(key as ProviderSecret) && typeof value === 'function',
     ),
   )
 }

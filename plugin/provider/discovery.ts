@@ -8,6 +8,7 @@ import {
   type Metadata,
   metadataProblems,
   readMetadata,
+  withCertificateEndpoints,
 } from './endpoints.ts'
 import { type Calls, causeOf, type ProviderLog } from './transport/calls.ts'
 import { type JsonObject, readResponse } from './transport/response.ts'
@@ -161,7 +162,7 @@ export function createDiscovery(options: {
   /** @throws ConfigError, ProviderError @see discover */
   async function read(): Promise<Metadata> {
     readAt = now()
-    const document = explicit ?? (await discover(provider, calls))
+    const document = explicit ?? withCertificateEndpoints(await discover(provider, calls), provider)
     const problems = metadataProblems(document, provider, explicit !== undefined)
     if (problems.length > 0) throw new ConfigError(problems)
     const found = readMetadata(document, provider)

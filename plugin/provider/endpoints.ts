@@ -50,6 +50,24 @@ export function explicitMetadata(provider: ResolvedProvider): JsonObject | undef
   return metadata
 }
 
+/** Where a client with a certificate calls, whatever it authenticates with (RFC 8705 §5). */
+const WITH_CERTIFICATE = [
+  'token_endpoint',
+  'revocation_endpoint',
+  'pushed_authorization_request_endpoint',
+  'userinfo_endpoint',
+] as const
+
+/** Metadata with the endpoints for TLS client certificates in place of the others, if we have one. */
+export function withCertificateEndpoints(metadata: JsonObject, provider: ResolvedProvider): JsonObject {
+  const aliases = metadata.mtls_endpoint_aliases
+  if (provider.clientCert === undefined || typeof aliases !== 'object' || aliases === null) return metadata
+  const ours = Object.entries(aliases).filter(([name]) =>
+    (WITH_CERTIFICATE as readonly string[]).includes(name),
+  )
+  return { ...metadata, ...Object.fromEntries(ours) }
+}
+
 /**
  * Says that S256 goes out without being announced, or undefined (A-16). Whoever does not know the parameter ignores it
  * (RFC 6749 §3.1), and then the provider's code is not bound to its transaction.

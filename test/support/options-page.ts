@@ -20,7 +20,7 @@ const HEAD = `# Options
 
 Every option of the gateway, made from the schemas that check them (\`npm run docs\`). The plugin takes the same
 ones, but for those of the listeners, upstreams, log and shutdown, and the \`…File\` twins; its \`store\` is a store
-(\`memoryStore()\`), not a description of one, and \`provider.clientSecret\` and \`provider.privateKey\` may be functions.
+(\`memoryStore()\`), not a description of one, and of \`provider\` what has a \`…File\` twin may be a function.
 
 In the environment, \`provider.clientId\` is \`PKCE_GATEWAY_PROVIDER__CLIENT_ID\`; lists are written as JSON.
 

@@ -1,4 +1,4 @@
-import { validateOptions } from '../../../plugin/api/internal.ts'
+import { PROVIDER_SECRETS, type ProviderSecret, validateOptions } from '../../../plugin/api/internal.ts'
 import type { ConfigProblem } from '../../../plugin/index.ts'
 import type { GatewayInput, PluginConfig } from '../schemas/gateway.ts'
 import type { ReadSecrets, SecretContext } from '../secrets.ts'
@@ -40,14 +40,9 @@ export function completePlugin(
 
 /** The provider with the names of its files in place of what they hold now. */
 function asNamed({ provider, providerFiles }: ReadSecrets): PluginConfig['provider'] {
-  const { clientSecret, privateKey, ...rest } = provider
-  const { clientSecretFile, privateKeyFile } = providerFiles
-  return {
-    ...rest,
-    ...(clientSecretFile === undefined && clientSecret !== undefined && { clientSecret }),
-    ...(privateKeyFile === undefined && privateKey !== undefined && { privateKey }),
-    ...providerFiles,
-  }
+  const named = { ...provider, ...providerFiles }
+  for (const key of PROVIDER_SECRETS) if (providerFiles[`${key}File`] !== undefined) delete named[key]
+  return named
 }
 
 /** What is judged as one: a key, or an item of a list. */
@@ -57,7 +52,7 @@ function partOf(path: Path): Path {
 
 /** A secret that was named by a file has its problems at `…File`. */
 function asConfigured(path: Path, input: object): Path {
-  const depth = path.findIndex((key) => key === 'secrets' || key === 'clientSecret' || key === 'privateKey')
+  const depth = path.findIndex((key) => key === 'secrets' || PROVIDER_SECRETS.includes(key as ProviderSecret))
   if (depth === -1) return path
   const owner = path
     .slice(0, depth)

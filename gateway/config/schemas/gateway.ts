@@ -16,6 +16,9 @@ const Provider = Type.Object(
     ...ProviderSchema.properties,
     clientSecretFile: secretFile('clientSecret'),
     privateKeyFile: secretFile('privateKey'),
+    caFile: secretFile('ca'),
+    clientCertFile: secretFile('clientCert'),
+    clientKeyFile: secretFile('clientKey'),
   },
   closed,
 )

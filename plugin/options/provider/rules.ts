@@ -4,6 +4,7 @@ import type { ResolvedProvider } from '../resolved.ts'
 import { addressRule, isLoopbackIssuer } from './addresses.ts'
 import { isSigningKey, signingKeyWords } from './signing-key.ts'
 import { isTenant, metadataIssuer, TENANT_PLACEHOLDER } from './tenants.ts'
+import { tlsProblems } from './tls-rules.ts'
 
 /** Parameters that are ours to set; `authorizationParams` may name none of them. */
 const OWN_PARAMETERS = [
@@ -41,6 +42,7 @@ export function providerProblems(provider: ResolvedProvider): ConfigProblem[] {
   const issuerProblem = problemOfIssuer(provider)
   if (issuerProblem) report('issuer', issuerProblem)
   checkCredentials(provider, report)
+  for (const [key, problem] of tlsProblems(provider)) report(key, problem)
   for (const [name, value] of Object.entries(provider.authorizationParams)) {
     const problem = parameterProblem(name, value)
     if (problem) problems.push({ path: ['provider', 'authorizationParams', name], problem })

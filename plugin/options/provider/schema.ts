@@ -10,6 +10,9 @@ const appleId = (description: string) =>
     }),
   )
 
+const pem = (description: string) =>
+  Type.Optional(Type.String({ minLength: 1, description: `PEM. ${description}` }))
+
 /** The identity provider, and how we are registered there. */
 export const ProviderSchema = Type.Object(
   {
@@ -38,12 +41,18 @@ export const ProviderSchema = Type.Object(
     teamId: appleId('For apple: the team that the key belongs to.'),
     keyId: appleId('For apple: the id of the key.'),
     clientAuthentication: Type.Optional(
-      Type.Enum(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'apple', 'none'], {
-        default: 'client_secret_basic',
-        description:
-          'Exactly one method, no fallback. apple: a client_secret that is signed with the .p8 key.',
-      }),
+      Type.Enum(
+        ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'apple', 'tls_client_auth', 'none'],
+        {
+          default: 'client_secret_basic',
+          description:
+            'Exactly one method, no fallback. apple: a client_secret that is signed with the .p8 key; tls_client_auth: clientCert (RFC 8705).',
+        },
+      ),
     ),
+    ca: pem('Certificates of the authorities that vouch for the provider, in place of the public ones.'),
+    clientCert: pem('Certificate of our TLS connections to the provider, then the intermediate ones.'),
+    clientKey: pem('Its private key.'),
     scope: Type.Optional(
       Type.String({
         default: 'openid offline_access',

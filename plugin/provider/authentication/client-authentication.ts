@@ -3,8 +3,8 @@ import { SignJWT } from 'jose'
 import type { ConfigProblem } from '../../options/config-error.ts'
 import { signingKeyWords } from '../../options/provider/signing-key.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'
-import type { SecretSource } from '../../options/schema.ts'
 import { createAppleSecret } from './apple-secret.ts'
+import { askSecret } from './secret-source.ts'
 import { type ImportedKey, importSigningKey } from './signing.ts'
 
 const ASSERTION_SECONDS = 60
@@ -62,30 +62,32 @@ function createCredentials(
   const { clientId, issuer } = provider
   switch (provider.clientAuthentication) {
     case 'none':
+    // The certificate of the connection says the rest (RFC 8705 §2).
+    case 'tls_client_auth':
       return async () => ({ parameters: { client_id: clientId } })
     case 'client_secret_basic': {
       const basic = rememberLast((secret) => ({
         headers: { authorization: basicOf(clientId, secret) },
         madeOf: secret,
       }))
-      return async () => basic(await ask(provider.clientSecret))
+      return async () => basic(await askSecret(provider.clientSecret))
     }
     case 'client_secret_post':
       return async () => {
-        const secret = await ask(provider.clientSecret)
+        const secret = await askSecret(provider.clientSecret)
         return { parameters: { client_id: clientId, client_secret: secret }, madeOf: secret }
       }
     case 'apple': {
       const secret = createAppleSecret(provider, now)
       return async () => {
-        const key = await ask(provider.privateKey)
+        const key = await askSecret(provider.privateKey)
         return { parameters: { client_id: clientId, client_secret: await secret(key) }, madeOf: key }
       }
     }
     case 'private_key_jwt': {
       const importKey = rememberLast(importSigningKey)
       return async () => {
-        const key = await ask(provider.privateKey)
+        const key = await askSecret(provider.privateKey)
         const parameters = {
           client_id: clientId,
           client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
@@ -116,12 +118,6 @@ function assertionOf(clientId: string, issuer: string, { key, alg, kid }: Import
     .setNotBefore(now)
     .setExpirationTime(now + ASSERTION_SECONDS)
     .sign(key)
-}
-
-async function ask(source: SecretSource | undefined): Promise<string> {
-  const secret = typeof source === 'function' ? await source() : source
-  if (typeof secret !== 'string' || secret === '') throw new Error('there is no secret')
-  return secret
 }
 
 /** Secrets and keys seldom change. */

@@ -3,6 +3,7 @@ import net from 'node:net'
 import { Agent, buildConnector, type Dispatcher, Pool } from 'undici'
 import { addressRule } from '../../options/provider/addresses.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'
+import { createTlsMaterial, type TlsMaterial, type TlsOptions } from './tls.ts'
 
 /** What the provider client needs of undici. */
 export type ProviderDispatcher = Pick<Dispatcher, 'dispatch'>
@@ -35,15 +36,17 @@ type Resolve = (
   options: dns.LookupAllOptions,
   callback: (error: NodeJS.ErrnoException | null, addresses: dns.LookupAddress[]) => void,
 ) => void
-type Network = Pick<ResolvedProvider, 'issuer' | 'timeouts' | 'dangerouslyAllowPrivateNetwork'>
+type Network = Pick<ResolvedProvider, 'issuer' | 'timeouts' | 'dangerouslyAllowPrivateNetwork'> & TlsOptions
 
 /**
  * The connections to the provider and nothing else: no interceptors (so no redirects, retries, caches, cookies
- * or decompression), no pipelining, no HTTP/2, no proxy from the environment, certificates always verified.
+ * or decompression), no pipelining, no HTTP/2, no proxy from the environment, certificates always verified. They
+ * trust the authorities of `ca` alone, where there is one, and show our own certificate to whom asks for it.
  *
  * @param resolve stands in for `dns.lookup`.
  */
 export function createDispatcher(provider: Network, resolve: Resolve = dns.lookup): Agent {
+  const tls = createTlsMaterial(provider)
   return new Agent({
     factory: (origin) =>
       new Pool(origin, {
@@ -51,41 +54,55 @@ export function createDispatcher(provider: Network, resolve: Resolve = dns.looku
         pipelining: 1,
         allowH2: false,
         maxHeaderSize: 16_384,
-        connect: checkedConnector(provider, new URL(origin).origin, resolve),
+        connect: checkedConnector(provider, new URL(origin).origin, { resolve, tls }),
       }),
   })
 }
 
 /** Connects to permitted addresses of one origin only; whatever fails here is a `ConnectError`. */
-function checkedConnector(provider: Network, origin: string, resolve: Resolve): buildConnector.connector {
+function checkedConnector(
+  provider: Network,
+  origin: string,
+  { resolve, tls }: { resolve: Resolve; tls: () => Promise<TlsMaterial> },
+): buildConnector.connector {
   const permitted = addressRule(provider, origin)
-  const connect = buildConnector({
-    timeout: provider.timeouts.connectMs,
-    allowH2: false,
-    rejectUnauthorized: true,
-    minVersion: 'TLSv1.2',
-    // The address that was checked is the one that is connected to: a second answer of the name server
-    // (DNS rebinding) has no chance.
-    lookup: (hostname, options, callback) => {
-      resolve(hostname, { ...options, all: true }, (error, addresses) => {
-        const usable = error ? [] : addresses.filter(({ address }) => permitted(address))
-        const first = usable[0]
-        if (first === undefined) callback(error ?? createConnectError('ADDRESS_REFUSED'), [])
-        else if (options.all) callback(null, usable)
-        else callback(null, first.address, first.family)
-      })
-    },
-  })
+  const connectorOf = (material: TlsMaterial) =>
+    buildConnector({
+      ...material,
+      timeout: provider.timeouts.connectMs,
+      allowH2: false,
+      rejectUnauthorized: true,
+      minVersion: 'TLSv1.2',
+      // The address that was checked is the one that is connected to: a second answer of the name server
+      // (DNS rebinding) has no chance.
+      lookup: (hostname, options, callback) => {
+        resolve(hostname, { ...options, all: true }, (error, addresses) => {
+          const usable = error ? [] : addresses.filter(({ address }) => permitted(address))
+          const first = usable[0]
+          if (first === undefined) callback(error ?? createConnectError('ADDRESS_REFUSED'), [])
+          else if (options.all) callback(null, usable)
+          else callback(null, first.address, first.family)
+        })
+      },
+    })
+  let last: { material: TlsMaterial; connect: buildConnector.connector } | undefined
   return (options, callback) => {
     // A literal address is never looked up, so it is checked here.
     if (net.isIP(options.hostname) !== 0 && !permitted(options.hostname)) {
       process.nextTick(callback, createConnectError('ADDRESS_REFUSED'), null)
       return
     }
-    connect(options, (error, socket) => {
-      if (error) callback(isConnectError(error) ? error : createConnectError(errorCode(error)), null)
-      else callback(null, socket)
-    })
+    const connectBy = (material: TlsMaterial) => {
+      // A connector remembers TLS sessions, and such a one would go on as who we were.
+      if (last?.material !== material) last = { material, connect: connectorOf(material) }
+      last.connect(options, (error, socket) => {
+        if (error) callback(isConnectError(error) ? error : createConnectError(errorCode(error)), null)
+        else callback(null, socket)
+      })
+    }
+    tls()
+      .then(connectBy)
+      .catch((error: unknown) => callback(createConnectError(`TLS files: ${errorCode(error)}`), null))
   }
 }
 

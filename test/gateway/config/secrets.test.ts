@@ -5,6 +5,7 @@ import t from 'tap'
 import { stringify } from 'yaml'
 import { createServices } from '../../../gateway/app.ts'
 import { printConfig } from '../../../gateway/config/print.ts'
+import { selfSigned } from '../../support/certificate.ts'
 import { file, load, matchAll, minimal, problemsOf, secret } from '../../support/gateway-config.ts'
 
 t.test('every secret can be named by a file; the line breaks around it are not part of it', async (t) => {
@@ -167,3 +168,42 @@ t.test('a PEM key in one line of a variable has its line breaks back (F-05, F-06
   })
   t.equal(config.plugin.provider.privateKey, privateKey.trim())
 })
+
+t.test(
+  "the provider's TLS files are read again at each use, and certificates are no secret (Q-07, F-06)",
+  async (t) => {
+    const ours = selfSigned('backend.example')
+    const other = selfSigned('backend.example')
+    const folder = t.testdir({
+      ...{ 'ca.pem': other.cert, 'cert.pem': ours.cert, 'key.pem': ours.key },
+      'gateway.yaml': stringify({
+        ...minimal(),
+        provider: {
+          ...{
+            issuer: 'https://login.example.com',
+            clientId: 'gateway',
+            clientAuthentication: 'tls_client_auth',
+          },
+          ...{ caFile: 'ca.pem', clientCertFile: 'cert.pem', clientKeyFile: 'key.pem' },
+        },
+      }),
+    })
+    for (const name of ['ca.pem', 'cert.pem', 'key.pem']) chmodSync(join(folder, name), 0o644)
+    const { config, effective } = load(join(folder, 'gateway.yaml'))
+    t.match(config.warnings, [/key\.pem holds a secret/])
+    t.equal(config.warnings.length, 1)
+    t.notMatch(printConfig(effective), 'BEGIN')
+    t.match(config.plugin.provider, { caFile: join(folder, 'ca.pem'), ca: undefined, clientKey: undefined })
+
+    const { provider } = createServices(config).options
+    t.notOk('caFile' in provider)
+    t.equal(await (provider.clientCert as () => Promise<string>)(), ours.cert.trimEnd())
+    writeFileSync(join(folder, 'ca.pem'), ours.cert)
+    t.equal(await (provider.ca as () => Promise<string>)(), ours.cert.trimEnd())
+
+    writeFileSync(join(folder, 'key.pem'), other.key)
+    matchAll(t, problemsOf(join(folder, 'gateway.yaml')), [
+      /provider\.clientKeyFile: belongs to another certificate than clientCert$/,
+    ])
+  },
+)
