@@ -1,5 +1,5 @@
 import Value from 'typebox/value'
-import { freezeData } from '../../plugin/api/internal.ts'
+import { expandPreset, freezeData } from '../../plugin/api/internal.ts'
 import { type ConfigProblem, schemaProblems } from '../../plugin/index.ts'
 import { completeHttp2, http2Problems } from './rules/http2.ts'
 import {
@@ -48,13 +48,14 @@ export interface Completed {
 }
 
 /**
- * Fills the defaults and applies the rules, in this order: schema, secrets, store, the plugin's, the gateway's own.
+ * Fills the defaults and applies the rules, in this order: preset, schema, secrets, store, the plugin's, the gateway's own.
  * A part that breaks the schema does not hide what is wrong with the others.
  *
  * Files that are named are read; nothing is opened or connected for longer than that.
  */
-export function completeConfig(values: unknown, context: ConfigContext = {}): Completed {
+export function completeConfig(given: unknown, context: ConfigContext = {}): Completed {
   const { folderOf = () => '.' } = context
+  const values = withPreset(given)
   const problems = schemaProblems(GatewaySchema, values)
   // A rule reads fields that exist and have the right type; an unknown key breaks nothing.
   const known = Value.Clean(GatewaySchema, structuredClone(values))
@@ -119,6 +120,12 @@ export function completeConfig(values: unknown, context: ConfigContext = {}): Co
     config: plainData(config),
     pluginWarnings: plugin.warnings,
   }
+}
+
+/** A provider that is known by name, in full: it is judged and printed like one that was written out. */
+function withPreset(given: unknown): unknown {
+  if (typeof given !== 'object' || given === null || !Object.hasOwn(given, 'provider')) return given
+  return { ...given, provider: expandPreset((given as { provider: unknown }).provider) }
 }
 
 /** A frozen copy, as another process gets it too: keys without a value are not in it. */

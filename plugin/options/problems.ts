@@ -46,7 +46,9 @@ export function schemaProblems(schema: TSchema, value: unknown): ConfigProblem[]
           ? []
           : report(`must be ${here.anyOf?.map((one) => one.const ?? types[String(one.type)]).join(' or ')}`)
       case 'enum':
-        return report(`must be one of ${error.params.allowedValues.join(', ')}`)
+        return report(
+          `must be one of ${error.params.allowedValues.join(', ')}${suggestion(String(Value.Pointer.Get(value, error.instancePath)), error.params.allowedValues.map(String))}`,
+        )
       case 'minLength':
       case 'minItems':
         return report(

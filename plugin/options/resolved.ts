@@ -13,6 +13,7 @@ export type ResolvedProvider = Readonly<
   Omit<
     Complete<
       Provider,
+      | 'preset'
       | 'tenants'
       | ProviderSecret
       | 'teamId'

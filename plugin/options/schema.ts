@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox'
 import type { Store } from '../stores/store.ts'
 import { closed, milliseconds, seconds, strings } from './parts.ts'
+import type { PresetName } from './provider/presets/presets.ts'
 import { ProviderSchema } from './provider/schema.ts'
 
 export { ProviderSchema } from './provider/schema.ts'
@@ -211,7 +212,9 @@ type PlainProvider = Static<typeof ProviderSchema>
 
 /** What a team writes: `OptionsSchema`, the store, and secrets that may be functions. */
 export type PkceOptions = Omit<PlainOptions, 'provider'> & {
-  provider: Omit<PlainProvider, ProviderSecret> & ProviderSecrets
+  provider: Omit<PlainProvider, ProviderSecret | 'preset' | 'issuer'> &
+    ProviderSecrets &
+    ({ preset: PresetName; issuer?: string } | { preset?: undefined; issuer: string })
   /** Default: `memoryStore()`. */
   store?: Store
 }

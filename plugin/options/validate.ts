@@ -3,6 +3,7 @@ import type { RegisteredClient } from '../oauth/client.ts'
 import { clientProblems, clientWarnings } from './client-rules.ts'
 import type { ConfigProblem } from './config-error.ts'
 import { schemaProblems } from './problems.ts'
+import { expandPreset } from './provider/presets/presets.ts'
 import { providerProblems, providerWarnings } from './provider/rules.ts'
 import type { ResolvedOptions, ResolvedProvider } from './resolved.ts'
 import { lifetimeProblems, publicUrlProblem, resourceServerProblems, secretProblems } from './rules.ts'
@@ -96,7 +97,10 @@ function named(client: RegisteredClient): RegisteredClient {
 function plainData({ provider, ...rest }: PlainOptions): unknown {
   const words = Object.keys(secretFunctions(provider)).map((key) => [key, 'function'])
   const isMap = typeof provider === 'object' && provider !== null && !Array.isArray(provider)
-  const data = { ...rest, provider: isMap ? { ...provider, ...Object.fromEntries(words) } : provider }
+  const data = {
+    ...rest,
+    provider: isMap ? expandPreset({ ...provider, ...Object.fromEntries(words) }) : provider,
+  }
   return JSON.parse(
     JSON.stringify(data, (_key, value) => (/function|bigint|symbol/.test(typeof value) ? null : value)),
   )

@@ -30,6 +30,13 @@ export const more: PkceOptions = {
   rateLimit: false,
 }
 
+/** A preset has an issuer; without one it must be written. */
+export const preset: PkceOptions = { ...least, provider: { preset: 'google', clientId: 'backend' } }
+// @ts-expect-error neither a preset nor an issuer
+export const nobody: PkceOptions = { ...least, provider: { clientId: 'backend' } }
+// @ts-expect-error no such preset
+export const gogle: PkceOptions = { ...least, provider: { preset: 'gogle', clientId: 'backend' } }
+
 // @ts-expect-error publicUrl is required
 export const withoutPublicUrl: PkceOptions = { provider, clients: [client] }
 // @ts-expect-error provider is required

@@ -2,6 +2,7 @@ import net from 'node:net'
 import type { ConfigProblem } from '../config-error.ts'
 import type { ResolvedProvider } from '../resolved.ts'
 import { addressRule, isLoopbackIssuer } from './addresses.ts'
+import { PRESETS } from './presets/presets.ts'
 import { isSigningKey, signingKeyWords } from './signing-key.ts'
 import { isTenant, metadataIssuer, TENANT_PLACEHOLDER } from './tenants.ts'
 import { tlsProblems } from './tls-rules.ts'
@@ -39,6 +40,12 @@ export function providerProblems(provider: ResolvedProvider): ConfigProblem[] {
   const problems: ConfigProblem[] = []
   const report: Report = (key, problem) => problems.push({ path: ['provider', key], problem })
 
+  const { needs = {} } = (provider.preset && PRESETS[provider.preset]) ?? {}
+  for (const [key, what] of Object.entries(needs)) {
+    if (provider[key as keyof ResolvedProvider] === undefined) {
+      report(key, `is required: preset is ${provider.preset}; ${what}`)
+    }
+  }
   const issuerProblem = problemOfIssuer(provider)
   if (issuerProblem) report('issuer', issuerProblem)
   checkCredentials(provider, report)

@@ -1,5 +1,6 @@
 import Type from 'typebox'
 import { closed, milliseconds, strings } from '../parts.ts'
+import { PRESET_NAMES } from './presets/presets.ts'
 
 const appleId = (description: string) =>
   Type.Optional(
@@ -16,9 +17,16 @@ const pem = (description: string) =>
 /** The identity provider, and how we are registered there. */
 export const ProviderSchema = Type.Object(
   {
+    preset: Type.Optional(
+      Type.Enum([...PRESET_NAMES], {
+        description:
+          'A provider whose options are known: they stand behind those that are written here. --print-config shows them.',
+      }),
+    ),
     issuer: Type.String({
       minLength: 1,
-      description: 'Issuer URL, compared as a string with metadata, responses and id_tokens (RFC 8414 §3.3).',
+      description:
+        'Issuer URL, compared as a string with metadata, responses and id_tokens (RFC 8414 §3.3). A preset has its own.',
     }),
     tenants: Type.Optional(
       Type.Array(Type.String({ minLength: 1 }), {

@@ -1,0 +1,18 @@
+import type { Preset } from './preset.ts'
+
+/** An OAuth app. Source: GitHub, "Authorizing OAuth apps". */
+export const github: Preset = {
+  options: {
+    // It has no metadata and no OpenID; the name is for our records.
+    issuer: 'https://github.com',
+    authorizationEndpoint: 'https://github.com/login/oauth/authorize',
+    tokenEndpoint: 'https://github.com/login/oauth/access_token',
+    userinfoEndpoint: 'https://api.github.com/user',
+    allowedHosts: ['api.github.com:443'],
+    scope: 'read:user',
+    subjectClaim: 'id',
+    clientAuthentication: 'client_secret_post',
+    // Its token has no end, and no refresh token comes along.
+    defaultTokenSeconds: 'never',
+  },
+}
