@@ -105,6 +105,9 @@ const browserClient: RegisteredClient = {
 
 let features: NodeFeatures = ALL_FEATURES
 
+/** True if an upgrade to something else than WebSocket can be ignored; else it is refused. */
+export const choosesUpgrades = () => features.has('chosen upgrades')
+
 /** Every forwarder of this process does without the fast paths, as on a Node where no assumption holds. */
 export function usePlainClasses(): void {
   features = new Set(['ordered pipelining'])

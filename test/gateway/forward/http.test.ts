@@ -6,6 +6,7 @@ import { type AuditEvent, OAuthError, StoreError } from '../../../plugin/index.t
 import type { Session } from '../../../plugin/session/session.ts'
 import {
   ALLOWED_ORIGIN,
+  choosesUpgrades,
   type ForwarderSetup,
   forwarder,
   HOST,
@@ -341,8 +342,9 @@ t.test('WebSocket upgrades are refused, others ignored and removed (RFC 9110 §7
   t.equal(api.requests.length, 0)
   const fields = ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABk']
   const answer = await exchange(port, head('GET /api/a', ...fields))
-  t.equal(answer.status, 200)
   t.equal(answer.closed, true)
+  if (!choosesUpgrades()) return void t.equal(answer.status, 501)
+  t.equal(answer.status, 200)
   t.same(valuesOf(api.requests[0]!, 'upgrade'), [])
   t.same(valuesOf(api.requests[0]!, 'http2-settings'), [])
 })
