@@ -56,7 +56,7 @@ export async function takeBack(
       provider.revoke({ accessToken, refreshToken })
     }
   } catch (error) {
-    if (!(error instanceof StoreError)) throw error
+    // Nobody waits for this, so whatever it is ends here.
     log.warn(
       { err: error },
       'tokens that the provider has just issued are not used, and not revoked: the session may live on them',
