@@ -51,7 +51,14 @@ export class RedisCommands {
 
   /** The same, called again while it fails for a reason that may pass. @throws StoreError of the last failure. */
   persistently<T>(operation: string, call: () => Promise<T>, forMs: number): Promise<T> {
-    return this.#bounded(operation, forMs, () => persistently(forMs, mayPass, () => this.#whenReady(call)))
+    let lastError: unknown
+    const mayPassNow = (error: unknown) => {
+      lastError = error
+      return mayPass(error)
+    }
+    const attempts = () => persistently(forMs, mayPassNow, () => this.#whenReady(call))
+    // An attempt that the time ends knows less than the one before it.
+    return this.#bounded(operation, forMs, attempts, () => lastError)
   }
 
   close(): void {
@@ -59,19 +66,22 @@ export class RedisCommands {
     this.#client.off('error', this.#onError).off('ready', this.#onReady)
   }
 
-  async #bounded<T>(operation: string, timeoutMs: number, work: () => Promise<T>): Promise<T> {
+  async #bounded<T>(
+    operation: string,
+    timeoutMs: number,
+    work: () => Promise<T>,
+    earlier: () => unknown = () => undefined,
+  ): Promise<T> {
     if (this.#isClosed) throw new StoreError('redis', operation, 'closed')
     try {
       return await within(timeoutMs, work())
     } catch (error) {
+      if (error instanceof StoreError) throw error
+      const isConnecting = this.#client.status !== 'ready'
+      const better = isTimeout(error) && ((isConnecting && this.#lastError) || earlier())
       // No cause: ioredis' errors hold keys, values and addresses.
-      throw error instanceof StoreError ? error : new StoreError('redis', operation, this.#describe(error))
+      throw new StoreError('redis', operation, describeFailure(better || error))
     }
-  }
-
-  #describe(error: unknown): string {
-    const isConnecting = isTimeout(error) && this.#client.status !== 'ready'
-    return describeFailure((isConnecting && this.#lastError) || error)
   }
 
   async #whenReady<T>(call: () => Promise<T>): Promise<T> {

@@ -1,3 +1,4 @@
+import { StoreError } from '../store.ts'
 import { isTimeout } from '../within.ts'
 
 const known = {
@@ -70,8 +71,9 @@ export function isMissingPermission(error: unknown): boolean {
   return wordOf(error) === 'NOPERM'
 }
 
-/** True if the same may succeed in a moment. @param error of ioredis, not one that has been described. */
+/** True if the same may succeed in a moment. @param error of ioredis; what has been judged already stays. */
 export function mayPass(error: unknown): boolean {
+  if (error instanceof StoreError) return false
   const word = wordOf(error)
   if (word !== undefined) return !mistakes.includes(word)
   return !(error instanceof Error) || error.name !== 'ReplyError'
