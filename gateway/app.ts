@@ -1,8 +1,8 @@
 import fastifyRedis from '@fastify/redis'
 import type { FastifyInstance } from 'fastify'
-import { PROVIDER_SECRETS, servicesOf } from '../plugin/api/internal.ts'
+import { mapProviders, PROVIDER_SECRETS, type ProviderOptions, servicesOf } from '../plugin/api/internal.ts'
 import { type PkceOptions, pkce, type Store } from '../plugin/index.ts'
-import type { GatewayConfig } from './config/schemas/gateway.ts'
+import type { GatewayConfig, ProviderConfig } from './config/schemas/gateway.ts'
 import { rereadSecret } from './config/secrets.ts'
 import { type ForwardingOptions, registerForwarding } from './forward/register.ts'
 import { type NodeFeatures, tryNode } from './listener/assumptions.ts'
@@ -50,17 +50,12 @@ export function createServices(config: GatewayConfig, given?: Store): GatewaySer
 
 /** The plugin's options, on a store that is there. */
 export function optionsOn({ store }: GatewayStore, config: GatewayConfig): PkceOptions {
-  const { provider, ...options } = config.plugin
-  return {
-    ...options,
-    provider: readAtEachUse(provider),
-    store,
-  }
+  return { ...config.plugin, ...mapProviders(config.plugin, readAtEachUse), store } as PkceOptions
 }
 
 /** The provider's options, with functions for the files that are named. */
-function readAtEachUse(named: GatewayConfig['plugin']['provider']): PkceOptions['provider'] {
-  const provider: PkceOptions['provider'] & typeof named = { ...named }
+function readAtEachUse(named: ProviderConfig): ProviderOptions {
+  const provider = { ...named } as ProviderOptions & ProviderConfig
   for (const key of PROVIDER_SECRETS) {
     const file = named[`${key}File`]
     delete provider[`${key}File`]
@@ -149,8 +144,8 @@ export function forwardingOptions(app: FastifyInstance, config: GatewayConfig): 
   const { minUploadBytesPerSecond } = listen
   return {
     ...{ publicUrl: plugin.publicUrl, allowedHosts, trustProxy, minUploadBytesPerSecond, upstreams },
-    accessLog: createAccessLog(config.log, app.log, (subject) =>
-      servicesOf(app)?.audit.loggedSubject(subject),
+    accessLog: createAccessLog(config.log, app.log, (subject, issuer) =>
+      servicesOf(app)?.audit.loggedSubject(subject, issuer),
     ),
     sessions: () => app.pkce,
   }

@@ -26,6 +26,7 @@ export {
   ClientSchema,
   OptionsSchema,
   type PkceOptions,
+  type ProviderOptions,
   ProviderSchema,
   ResourceServerSchema,
 } from './options/schema.ts'

@@ -20,9 +20,11 @@ import { logSerializers } from './http/log.ts'
 import { limitRate } from './http/rate-limit.ts'
 import { secureScope } from './http/scope.ts'
 import { resolveOptions } from './options/resolve.ts'
-import type { ResolvedOptions } from './options/resolved.ts'
+import type { NamedProvider, ResolvedOptions } from './options/resolved.ts'
 import type { PkceOptions } from './options/schema.ts'
 import { createProvider } from './provider/client.ts'
+import type { Provider } from './provider/provider.ts'
+import { Providers } from './provider/providers.ts'
 import { Sealing } from './secrets/sealing.ts'
 import { createAuthenticate } from './session/authenticate.ts'
 import { SessionResolver } from './session/resolver.ts'
@@ -30,8 +32,8 @@ import { SessionResolver } from './session/resolver.ts'
 /** Whose place a plugin takes in the same process, on the same store: what was counted and learnt there goes on. */
 export interface Predecessor {
   readonly services: Services
-  /** The provider's options are the same, so that its metadata need not be asked for again. */
-  readonly sameProvider: boolean
+  /** True where the provider's options are the same, so that its metadata need not be asked for again. */
+  readonly isSameProvider: (issuer: string) => boolean
 }
 
 /**
@@ -54,11 +56,11 @@ export async function plugin(app: FastifyInstance, input: PkceOptions, before?: 
   const watches = [cache, endings, services.transactions].map((watcher) => services.grants.watch(watcher))
   const close = async () => {
     for (const watch of await Promise.allSettled(watches)) if (watch.status === 'fulfilled') watch.value()
-    await services.provider.close()
+    await services.providers.close()
   }
   try {
     // At the same time: each may need more than half of what Fastify gives a plugin.
-    await Promise.all([services.provider.start(), ...watches])
+    await Promise.all([services.providers.start(), ...watches])
   } catch (error) {
     await close()
     throw error
@@ -82,7 +84,7 @@ export async function plugin(app: FastifyInstance, input: PkceOptions, before?: 
   async function frontChannel(scope: FastifyInstance): Promise<void> {
     await limitRate(scope, options, 'authorize', services.rateCounts)
     authorizeRoute(scope, services)
-    callbackRoute(scope, services)
+    for (const provider of options.providers) callbackRoute(scope, services, provider)
   }
 
   async function backChannel(scope: FastifyInstance): Promise<void> {
@@ -104,8 +106,9 @@ export async function plugin(app: FastifyInstance, input: PkceOptions, before?: 
 }
 
 function build(app: FastifyInstance, options: ResolvedOptions, before?: Predecessor): Services {
-  const { store, lifetimes, limits, callbackUrl } = options
-  const grants = new Grants(store, options.provider.issuer, lifetimes)
+  const { store, lifetimes, limits, publicUrl, routePrefix } = options
+  const issuers = options.providers.map((provider) => provider.options.issuer)
+  const grants = new Grants(store, issuers, lifetimes)
   const seals = new Seals(new Sealing(options.secrets))
   const relaysTokens = options.tokens === 'relay'
   return {
@@ -113,15 +116,7 @@ function build(app: FastifyInstance, options: ResolvedOptions, before?: Predeces
     grants,
     seals,
     credentials: new Credentials(options, seals),
-    provider: createProvider({
-      provider: options.provider,
-      callbackUrl,
-      relaysTokens,
-      // A handle of ours stands for provider tokens of its own; a relayed token may be several grants'.
-      ...(relaysTokens && { isTokenInUse: (token: string) => isRelayedTokenInUse(grants, token) }),
-      log: app.log,
-      metadata: before?.sameProvider ? before.services.provider.metadata : undefined,
-    }),
+    providers: new Providers(options.providers.map(client)),
     sessions: new SessionResolver(options, grants, seals),
     transactions: new Transactions(
       limits,
@@ -130,5 +125,19 @@ function build(app: FastifyInstance, options: ResolvedOptions, before?: Predeces
     ),
     rateCounts: before?.services.rateCounts ?? new Map(),
     audit: new Audit(app.log, createLoggedSubject(options)),
+  }
+
+  function client({ name, callbackPath, options: provider }: NamedProvider): Provider {
+    const { issuer } = provider
+    const known = before?.isSameProvider(issuer)
+      ? before.services.providers.of({ provider: issuer })
+      : undefined
+    return createProvider({
+      ...{ provider, name, relaysTokens, metadata: known?.metadata },
+      log: name === undefined ? app.log : app.log.child({ provider: name }),
+      callbackUrl: publicUrl + routePrefix + callbackPath,
+      // A handle of ours stands for provider tokens of its own; a relayed token may be several grants'.
+      ...(relaysTokens && { isTokenInUse: (token: string) => isRelayedTokenInUse(grants, token) }),
+    })
   }
 }

@@ -14,6 +14,7 @@ interface Shape {
   readonly enum?: readonly unknown[]
   readonly anyOf?: readonly Shape[]
   readonly properties?: Readonly<Record<string, TSchema>>
+  readonly patternProperties?: Readonly<Record<string, TSchema>>
 }
 
 /**
@@ -38,4 +39,10 @@ export function coerceText(text: string, schema: TSchema): unknown {
 export function propertiesOf(schema: TSchema): Readonly<Record<string, TSchema>> | undefined {
   const { properties, anyOf } = schema as Shape
   return properties ?? anyOf?.find((branch) => branch.properties)?.properties
+}
+
+/** What each entry of a map with names is, where `schema` is one whose entries have keys of their own: `providers`. */
+export function entriesOf(schema: TSchema): TSchema | undefined {
+  const [entry] = Object.values((schema as Shape).patternProperties ?? {})
+  return entry && propertiesOf(entry) ? entry : undefined
 }

@@ -1,5 +1,5 @@
 import Value from 'typebox/value'
-import { expandPreset, freezeData } from '../../plugin/api/internal.ts'
+import { expandPreset, freezeData, mapProviders } from '../../plugin/api/internal.ts'
 import { type ConfigProblem, schemaProblems } from '../../plugin/index.ts'
 import { completeHttp2, http2Problems } from './rules/http2.ts'
 import {
@@ -55,7 +55,7 @@ export interface Completed {
  */
 export function completeConfig(given: unknown, context: ConfigContext = {}): Completed {
   const { folderOf = () => '.' } = context
-  const values = withPreset(given)
+  const values = withPresets(given)
   const problems = schemaProblems(GatewaySchema, values)
   // A rule reads fields that exist and have the right type; an unknown key breaks nothing.
   const known = Value.Clean(GatewaySchema, structuredClone(values))
@@ -111,7 +111,7 @@ export function completeConfig(given: unknown, context: ConfigContext = {}): Com
       ...store.warnings,
       ...(tls?.warnings ?? []),
       ...trust.warnings,
-      ...upstreamWarnings(upstreams, input.clients),
+      ...upstreamWarnings(upstreams, input),
     ],
   }
   return {
@@ -122,10 +122,10 @@ export function completeConfig(given: unknown, context: ConfigContext = {}): Com
   }
 }
 
-/** A provider that is known by name, in full: it is judged and printed like one that was written out. */
-function withPreset(given: unknown): unknown {
-  if (typeof given !== 'object' || given === null || !Object.hasOwn(given, 'provider')) return given
-  return { ...given, provider: expandPreset((given as { provider: unknown }).provider) }
+/** A provider that is known by its preset, in full: it is judged and printed like one that was written out. */
+function withPresets(given: unknown): unknown {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) return given
+  return { ...given, ...mapProviders<unknown, unknown>(given, expandPreset) }
 }
 
 /** A frozen copy, as another process gets it too: keys without a value are not in it. */

@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox'
 import { type ConfigProblem, nearestOf } from '../../plugin/index.ts'
-import { coerceText, propertiesOf, type Setting } from './coerce.ts'
+import { coerceText, entriesOf, propertiesOf, type Setting } from './coerce.ts'
 import { GatewaySchema } from './schemas/gateway.ts'
 
 const PREFIX = 'PKCE_GATEWAY_'
@@ -25,7 +25,8 @@ export interface EnvironmentSettings {
 
 /**
  * The settings in `PKCE_GATEWAY_…` variables: `PKCE_GATEWAY_PROVIDER__CLIENT_ID` is `provider.clientId`. Lists
- * and objects are JSON and replace as a whole; a nested variable then overrides its part.
+ * and objects are JSON and replace as a whole; a nested variable then overrides its part. A name in `providers` is
+ * written in upper case: `PKCE_GATEWAY_PROVIDERS__APPLE__KEY_ID` is `providers.apple.keyId`.
  */
 export function readEnvironment(environment: Environment): EnvironmentSettings {
   const settings: Setting[] = []
@@ -74,6 +75,12 @@ function find(name: string): { path: string[]; schema: TSchema } | string {
     if (properties && key !== undefined) {
       path.push(key)
       schema = properties[key]!
+      continue
+    }
+    const entry = entriesOf(schema)
+    if (entry) {
+      path.push(part.toLowerCase())
+      schema = entry
       continue
     }
     const { type } = schema as { type?: string }

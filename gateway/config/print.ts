@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox'
 import { stringify } from 'yaml'
-import { propertiesOf } from './coerce.ts'
+import { entriesOf, propertiesOf } from './coerce.ts'
 import { GatewaySchema } from './schemas/gateway.ts'
 
 const MASK = '***'
@@ -40,8 +40,13 @@ function inOrder(schema: TSchema, value: unknown): unknown {
     const { items } = schema as { items?: TSchema }
     return items ? value.map((item) => inOrder(items, item)) : value
   }
+  if (typeof value !== 'object' || value === null) return value
+  const entry = entriesOf(schema)
+  if (entry) {
+    return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, inOrder(entry, one)]))
+  }
   const properties = propertiesOf(schema)
-  if (!properties || typeof value !== 'object' || value === null) return value
+  if (!properties) return value
   const values = value as Record<string, unknown>
   return Object.fromEntries(
     Object.keys(properties)

@@ -1,12 +1,18 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { PROVIDER_SECRETS, type ProviderSecret } from '../../plugin/api/internal.ts'
+import {
+  mapProviders,
+  PROVIDER_SECRETS,
+  type ProviderName,
+  type ProviderSecret,
+  type ProviderSet,
+  providerPath,
+} from '../../plugin/api/internal.ts'
 import { type ConfigProblem, formatPath } from '../../plugin/index.ts'
-import type { GatewayInput } from './schemas/gateway.ts'
+import type { GatewayInput, ProviderConfig } from './schemas/gateway.ts'
 
 type Path = ConfigProblem['path']
-type Provider = GatewayInput['provider']
 type ProviderFile = `${ProviderSecret}File`
 
 /** What everybody may read: certificates are shown to whoever connects. */
@@ -14,10 +20,10 @@ const PUBLIC_FILES = ['caFile', 'clientCertFile']
 
 /** The parts that may name files, with what these hold; a part that breaks the schema is as it was. */
 export interface ReadSecrets {
-  /** With the content of its files. */
-  readonly provider: Omit<Provider, ProviderFile>
-  /** Absolute names of the provider's files, which are read again at each use. */
-  readonly providerFiles: Pick<Provider, ProviderFile>
+  /** With the content of their files. */
+  readonly providers: ProviderSet<Omit<ProviderConfig, ProviderFile>>
+  /** With absolute names of the files, which are read again at each use, in place of what they hold now. */
+  readonly namedProviders: ProviderSet<ProviderConfig>
   readonly clients: Omit<GatewayInput['clients'][number], 'clientSecretFile'>[]
   readonly resourceServers: { clientId: string; clientSecret: string }[]
   readonly secrets: string[]
@@ -59,8 +65,10 @@ export function readSecrets(
   const { secrets, secretsFile } = input
   const areSound = isSound('secrets') && isSound('secretsFile')
   const list = areSound ? read(['secretsFile'], secretsFile, secrets.length > 0) : undefined
+  const found = mapProviders(input, ofProvider)
   return {
-    ...ofProvider(input.provider),
+    providers: mapProviders(found, ({ provider }) => provider),
+    namedProviders: mapProviders(found, ({ named }) => named),
     clients: owners('clients', input.clients),
     resourceServers: owners('resourceServers', input.resourceServers) as ReadSecrets['resourceServers'],
     secrets: areSound ? listed(list, secrets) : secrets,
@@ -69,22 +77,24 @@ export function readSecrets(
     warnings,
   }
 
-  function ofProvider(provider: Provider): Pick<ReadSecrets, 'provider' | 'providerFiles'> {
-    if (!isSound('provider')) return { provider, providerFiles: {} }
+  function ofProvider(provider: ProviderConfig, name: ProviderName) {
+    const place = providerPath(name)
+    if (!isSound(...place)) return { provider, named: provider }
     const complete = { ...provider }
-    const providerFiles: Pick<Provider, ProviderFile> = {}
+    const named = { ...provider }
     for (const key of PROVIDER_SECRETS) {
-      const name: ProviderFile = `${key}File`
-      const path = ['provider', name]
-      const file = provider[name]
-      delete complete[name]
+      const fileKey: ProviderFile = `${key}File`
+      const path = [...place, fileKey]
+      const file = provider[fileKey]
+      delete complete[fileKey]
       const content = read(path, file, provider[key] !== undefined)
-      const secret = one(['provider', key], content, provider[key])
+      const secret = one([...place, key], content, provider[key])
       if (secret === undefined) continue
       complete[key] = secret
-      if (content !== undefined) providerFiles[name] = resolve(folderOf(path), file!)
+      if (content === undefined) named[key] = secret
+      else named[fileKey] = resolve(folderOf(path), file!)
     }
-    return { provider: complete, providerFiles }
+    return { provider: complete, named }
   }
 
   function ofStore(store: NonNullable<GatewayInput['store']>): ReadStore {

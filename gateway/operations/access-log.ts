@@ -22,7 +22,7 @@ interface LoggedSession {
 export function createAccessLog(
   { requests, level }: Pick<GatewayConfig['log'], 'requests' | 'level'>,
   log: FastifyBaseLogger,
-  loggedSubject: (subject: string) => string | undefined,
+  loggedSubject: (subject: string, issuer: string) => string | undefined,
 ): AccessLog | undefined {
   if (requests === 'off' || level === 'silent') return undefined
   const lines = log.child({}, { level: 'info' })
@@ -31,8 +31,8 @@ export function createAccessLog(
   function logged(session: Session): LoggedSession {
     let known = sessions.get(session)
     if (known === undefined) {
-      const { clientId, grantId, subject } = session
-      known = { clientId, grant: correlationId(grantId), subject: loggedSubject(subject) }
+      const { clientId, grantId, issuer, subject } = session
+      known = { clientId, grant: correlationId(grantId), subject: loggedSubject(subject, issuer) }
       sessions.set(session, known)
     }
     return known

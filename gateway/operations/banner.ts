@@ -1,13 +1,21 @@
+import { providersOf } from '../../plugin/api/internal.ts'
 import type { GatewayConfig, Upstream } from '../config/schemas/gateway.ts'
 
 /** What a person at a terminal wants to see once the gateway listens: the URLs, and who may call what. */
 export function banner(config: GatewayConfig, address: string, adminAddress: string): string {
-  const { publicUrl, routePrefix = '/oauth2', provider } = config.plugin
+  const { publicUrl, routePrefix = '/oauth2' } = config.plugin
+  const providers = providersOf(config.plugin)
+  const callback = `${publicUrl}${routePrefix}/callback`
   const rows = [
     ['issuer', publicUrl],
     ['metadata', `${publicUrl}/.well-known/oauth-authorization-server`],
-    ['provider', provider.issuer],
-    ['callback', `${publicUrl}${routePrefix}/callback (register it at the provider)`],
+    ...providers.flatMap(([name, { issuer }]) => [
+      [name === undefined ? 'provider' : `provider ${name}`, issuer ?? ''] as const,
+      [
+        'callback',
+        `${callback}${name === undefined ? '' : `/${name}`} (register it at the provider)`,
+      ] as const,
+    ]),
     ['listening on', address],
     ['admin', `${adminAddress}/healthz, ${adminAddress}/readyz`],
     ...(config.workers > 1 ? [['workers', String(config.workers)] as const] : []),

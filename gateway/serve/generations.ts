@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance } from 'fastify'
-import { pkceInPlaceOf } from '../../plugin/api/internal.ts'
+import { pkceInPlaceOf, providerPath, providersOf, unreadyProviders } from '../../plugin/api/internal.ts'
 import { ConfigError, type Session } from '../../plugin/index.ts'
 import { forwardingOptions, optionsOn, registerPlugin } from '../app.ts'
 import type { GatewayConfig } from '../config/schemas/gateway.ts'
@@ -42,10 +42,11 @@ export async function makeGeneration(
     const services = { store, options: optionsOn(store, config) }
     if (before === undefined) await registerPlugin(app, services)
     else {
-      const isSame = isSameProvider(before.config, config)
+      const isSame = sameProviders(before.config, config)
       await registerPlugin(app, services, pkceInPlaceOf(before.app, isSame))
       // At a start one waits for it. Here there is one that works.
-      if (!isSame && (await app.pkce.readiness()).provider !== null) throw unreachable(config)
+      const unready = unreadyProviders(app).filter((issuer) => !isSame(issuer))
+      if (unready.length > 0) throw unreachable(config, unready)
     }
     await app.ready()
     return { config, app, forwarding }
@@ -55,18 +56,27 @@ export async function makeGeneration(
   }
 }
 
-/** Apart from its secrets, which nobody can try without a login. */
-function isSameProvider(before: GatewayConfig, after: GatewayConfig): boolean {
-  const withoutSecrets = ({ plugin }: GatewayConfig) => ({
-    ...plugin.provider,
-    ...{ clientSecret: 0, clientSecretFile: 0, privateKey: 0, privateKeyFile: 0 },
-  })
-  return isDeepStrictEqual(withoutSecrets(before), withoutSecrets(after))
+/** By issuer: true where all is the same, apart from secrets, which nobody can try without a login. */
+function sameProviders(before: GatewayConfig, after: GatewayConfig): (issuer: string) => boolean {
+  const byIssuer = ({ plugin }: GatewayConfig) =>
+    new Map(
+      providersOf(plugin).map(([, provider]) => [
+        provider.issuer,
+        { ...provider, ...{ clientSecret: 0, clientSecretFile: 0, privateKey: 0, privateKeyFile: 0 } },
+      ]),
+    )
+  const [old, now] = [byIssuer(before), byIssuer(after)]
+  return (issuer) => isDeepStrictEqual(old.get(issuer), now.get(issuer))
 }
 
-function unreachable({ plugin }: GatewayConfig): ConfigError {
-  const problem = `${plugin.provider.issuer} cannot be reached: logins would fail with the changed provider`
-  return new ConfigError([{ path: ['provider', 'issuer'], problem }])
+function unreachable({ plugin }: GatewayConfig, issuers: readonly string[]): ConfigError {
+  const changed = providersOf(plugin).filter(([, { issuer }]) => issuers.includes(issuer!))
+  return new ConfigError(
+    changed.map(([name, { issuer }]) => ({
+      path: [...providerPath(name), 'issuer'],
+      problem: `${issuer} cannot be reached: logins would fail with the changed provider`,
+    })),
+  )
 }
 
 /** Sessions of clients that are registered and enabled. */

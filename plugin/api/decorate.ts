@@ -22,7 +22,7 @@ export function decorate(
   authenticate: Authenticate,
 ): void {
   const sessions = new WeakMap<FastifyRequest, Session>()
-  const { options, audit, provider, sessions: resolver } = services
+  const { options, audit, providers, sessions: resolver } = services
 
   app.decorateRequest('pkceSession', {
     getter(this: FastifyRequest): Session {
@@ -45,7 +45,7 @@ export function decorate(
     preflightHeaders: (request, methods) => cors.preflightHeaders(request, methods),
     corsHeaders: (origin, session) => cors.headers(origin, session && options.clients.get(session.clientId)),
     endSession: (target) => endSession(services, target),
-    sessionsOf: (subject) => sessionsOf(services, subject),
+    sessionsOf: (subject, issuer) => sessionsOf(services, subject, issuer),
     async readiness() {
       const problemOf = (call: Promise<unknown>) =>
         call.then(
@@ -59,7 +59,7 @@ export function decorate(
       return {
         forwarding,
         store: (await checking) ?? forwarding,
-        provider: provider.ready ? null : 'metadata not yet accepted',
+        provider: providers.problem(),
       }
     },
   }

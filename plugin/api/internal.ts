@@ -13,26 +13,40 @@ export { correlationId } from '../grant/audit.ts'
 export { warnOfUntrustedProxy, withoutPort } from '../http/address.ts'
 export { loggedPath } from '../http/log.ts'
 export { isPublicAddress } from '../options/provider/addresses.ts'
+export {
+  atProvider,
+  mapProviders,
+  type ProviderName,
+  type ProviderSet,
+  providerPath,
+  providersOf,
+} from '../options/provider/named.ts'
 export { expandPreset } from '../options/provider/presets/presets.ts'
 export { freezeData } from '../options/resolve.ts'
 export { type StoreDescription, storeProblem } from '../options/rules.ts'
-export { PROVIDER_SECRETS, type ProviderSecret } from '../options/schema.ts'
-export { validateOptions } from '../options/validate.ts'
+export { PROVIDER_SECRETS, type ProviderOptions, type ProviderSecret } from '../options/schema.ts'
+export { type PlainOptions, validateOptions } from '../options/validate.ts'
 export { type ResponseReceiver, UndiciHandler } from '../provider/transport/undici-handler.ts'
 export { randomHex } from '../secrets/random.ts'
 export { servicesOf } from './decorate.ts'
+
+/** Issuers of the providers whose metadata has not been accepted yet. */
+export function unreadyProviders(app: FastifyInstance): string[] {
+  const all = servicesOf(app)?.providers.all ?? []
+  return all.filter(({ ready }) => !ready).map(({ issuer }) => issuer)
+}
 
 /**
  * The plugin for an instance that takes the place of another one in the same process, on the same store: logins
  * under way and requests go on being counted (A-20, J-05), and random secrets stay.
  *
- * @param sameProvider its options are the same: its metadata is taken over, and it is not asked.
+ * @param isSameProvider by its issuer, its options are the same: its metadata is taken over, and it is not asked.
  */
-export function pkceInPlaceOf(before: FastifyInstance, sameProvider: boolean) {
+export function pkceInPlaceOf(before: FastifyInstance, isSameProvider: (issuer: string) => boolean) {
   const services = servicesOf(before)
   return fp(
     (app: FastifyInstance, options: PkceOptions) =>
-      plugin(app, options, services && { services, sameProvider }),
+      plugin(app, options, services && { services, isSameProvider }),
     {
       name: 'fastify-pkce',
       fastify: '5.x',

@@ -9,11 +9,13 @@ import type { SessionSummary } from './pkce.ts'
  */
 export async function endSession(
   services: Services,
-  target: { grantId: string } | { subject: string },
+  target: { grantId: string } | { subject: string; issuer?: string },
 ): Promise<number> {
   const { grants, audit } = services
   const found =
-    'grantId' in target ? [await grants.read(target.grantId)] : await grantsOf(services, target.subject)
+    'grantId' in target
+      ? [await grants.read(target.grantId)]
+      : await grantsOf(services, target.subject, target.issuer)
   let count = 0
   for (const stored of found) {
     const ended = stored && (await grants.end(stored, 'administrator'))
@@ -24,12 +26,17 @@ export async function endSession(
   return count
 }
 
-/** The live grants of a subject at our provider. */
-export async function sessionsOf(services: Services, subject: string): Promise<SessionSummary[]> {
-  const active = (await grantsOf(services, subject)).filter(isActive)
+/** The live grants of a subject at a provider. */
+export async function sessionsOf(
+  services: Services,
+  subject: string,
+  issuer?: string,
+): Promise<SessionSummary[]> {
+  const active = (await grantsOf(services, subject, issuer)).filter(isActive)
   return active.map(({ grant }) => ({
     grantId: grant.id,
     clientId: grant.clientId,
+    issuer: grant.provider,
     subject: grant.subject,
     scope: grant.scope,
     createdAt: grant.createdAt,
@@ -38,8 +45,18 @@ export async function sessionsOf(services: Services, subject: string): Promise<S
 }
 
 /** Those in the subject's index: live ones, and such as are about to be. */
-async function grantsOf({ grants, provider }: Services, subject: string): Promise<StoredGrant[]> {
-  const ids = await grants.readIndex(subjectIndex(provider.issuer, subject))
+async function grantsOf(
+  { grants, providers }: Services,
+  subject: string,
+  issuer: string | undefined,
+): Promise<StoredGrant[]> {
+  const issuers = providers.all.map((provider) => provider.issuer)
+  const at = issuer ?? (issuers.length === 1 ? issuers[0]! : undefined)
+  if (at === undefined || !issuers.includes(at)) {
+    const which = at === undefined ? 'is required: there are several providers' : 'is no provider here'
+    throw new TypeError(`issuer ${which} (${issuers.join(', ')})`)
+  }
+  const ids = await grants.readIndex(subjectIndex(at, subject))
   const found = await Promise.all(ids.map((id) => grants.read(id)))
   return found.filter((stored) => stored !== null)
 }

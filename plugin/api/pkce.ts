@@ -45,18 +45,22 @@ export interface Pkce {
   preflightHeaders(request: CorsRequest, methods: string): Readonly<Record<string, string>> | null
 
   /**
-   * Ends one grant or all of a subject's. Deletes the tokens held for it; the provider is not called, because
+   * Ends one grant, or all of a subject's at a provider. Deletes the tokens held for it; the provider is not called, because
    * only a live handle opens them.
+   * @param target `issuer`: the provider's; may be left out where there is but one. Equal subjects of two providers
+   * are two people (requirements M-05).
    * @returns how many were ended by this call. @throws StoreError
+   * @throws TypeError where `issuer` is missing, or is no provider's.
    */
-  endSession(target: { grantId: string } | { subject: string }): Promise<number>
+  endSession(target: { grantId: string } | { subject: string; issuer?: string }): Promise<number>
 
-  /** The live grants of a subject. @throws StoreError */
-  sessionsOf(subject: string): Promise<SessionSummary[]>
+  /** The live grants of a subject at a provider. @param issuer as above. @throws StoreError, TypeError */
+  sessionsOf(subject: string, issuer?: string): Promise<SessionSummary[]>
 
   /**
    * For a readiness probe: what would keep each part from working now. `null`: nothing. `forwarding` is what live
-   * sessions need; a login needs the others, too.
+   * sessions need; a login needs the others, too. Of
+   * several providers those that are not ready are named; logins at the others work.
    */
   readiness(): Promise<{ forwarding: string | null; store: string | null; provider: string | null }>
 }
@@ -65,6 +69,7 @@ export interface Pkce {
 export interface SessionSummary {
   readonly grantId: string
   readonly clientId: string
+  readonly issuer: string
   readonly subject: string
   readonly scope: readonly string[]
   /** Milliseconds since the epoch, by the store's clock. */

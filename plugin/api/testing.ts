@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { isAllowed } from '../endpoints/authorize/provider-choice.ts'
 import type { Services } from '../endpoints/services.ts'
 import { Credentials } from '../grant/credentials.ts'
 import type { ProviderSecrets, RedeemingGrant } from '../grant/grant.ts'
@@ -18,6 +19,8 @@ import { endSession } from './management.ts'
 
 /** Who is signed in. Everything has a default. */
 export interface TestSessionOptions {
+  /** Name of the provider, where there are several. Default: the client's first. */
+  readonly provider?: string
   /** Default `test-subject`. */
   readonly subject?: string
   /** Our scopes, of those that the client may have. Default: all of them. */
@@ -93,7 +96,11 @@ export function createTestGrantIssuer(options: PkceOptions): TestGrantIssuer {
   const resolved = resolveOptions(options)
   const services = {
     options: resolved,
-    grants: new Grants(resolved.store, resolved.provider.issuer, resolved.lifetimes),
+    grants: new Grants(
+      resolved.store,
+      resolved.providers.map((provider) => provider.options.issuer),
+      resolved.lifetimes,
+    ),
     seals: new Seals(new Sealing(resolved.secrets)),
   }
   return { issue: (options = {}) => issueGrant(services, options) }
@@ -112,14 +119,14 @@ type Issuing = Pick<Services, 'options' | 'grants' | 'seals'>
 
 async function issueGrant(services: Issuing, options: TestSessionOptions): Promise<IssuedTestGrant> {
   const { grants, seals } = services
-  const { client, subject, scopes, claims, expiresInSeconds } = complete(services, options)
+  const { client, issuer, subject, scopes, claims, expiresInSeconds } = complete(services, options)
   const now = grants.now()
   const expiresAt = now + expiresInSeconds * 1000
   const code = issueFirstHandle('code')
   const codeHash = hashCredential(code.value)
   const owner = { id: code.selector, clientId: client.clientId }
   const requested = {
-    ...{ v: 1 as const, ...owner, provider: services.options.provider.issuer, createdAt: now },
+    ...{ v: 1 as const, ...owner, provider: issuer, createdAt: now },
     // Nobody holds the code, and nobody could prove this challenge.
     ...{ redirectUri: client.redirectUris[0]!, codeChallenge: codeHash, scope: scopes, providerScope: [] },
   }
@@ -165,6 +172,10 @@ function complete({ options }: Issuing, given: TestSessionOptions) {
   const clientId = given.clientId ?? [...options.clients.keys()][0]!
   const client = options.clients.get(clientId)
   if (!client?.enabled) refuse('clientId', clientId, 'is no registered and enabled client')
+  const allowed = options.providers.filter(({ name }) => isAllowed(client, name))
+  const provider =
+    given.provider === undefined ? allowed[0] : allowed.find(({ name }) => name === given.provider)
+  if (!provider) refuse('provider', String(given.provider), `is no provider of ${clientId}`)
   const {
     subject = 'test-subject',
     scopes = client.scopes,
@@ -177,7 +188,14 @@ function complete({ options }: Issuing, given: TestSessionOptions) {
   if (!Number.isSafeInteger(expiresInSeconds) || expiresInSeconds < 1) {
     refuse('expiresInSeconds', String(expiresInSeconds), 'is no positive integer')
   }
-  return { client, subject, scopes: [...scopes], claims: { ...claims }, expiresInSeconds }
+  return {
+    client,
+    issuer: provider.options.issuer,
+    subject,
+    scopes: [...scopes],
+    claims: { ...claims },
+    expiresInSeconds,
+  }
 }
 
 function refuseOthers(option: 'scopes' | 'claims', names: readonly string[], client: RegisteredClient): void {

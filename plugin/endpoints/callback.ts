@@ -6,41 +6,50 @@ import { deriveTransactionSecrets } from '../grant/transaction-secrets.ts'
 import { authorize, end } from '../grant/transitions.ts'
 import { rawQuery } from '../http/query.ts'
 import { pageRoute, rawForm } from '../http/route.ts'
-import { callbackSchemas } from '../http/schemas.ts'
+import { callbackSchema } from '../http/schemas.ts'
 import { type AuthorizationResponse, issuerMatches, parseAuthorizationResponse } from '../oauth/callback.ts'
 import type { RegisteredClient } from '../oauth/client.ts'
 import { OAuthError, type Reason } from '../oauth/errors.ts'
 import { redirectUriMatches } from '../oauth/redirect-uri.ts'
+import type { NamedProvider } from '../options/resolved.ts'
+import type { Provider } from '../provider/provider.ts'
 import { type Handle, hashCredential, issueHandle, parseHandle, sameHash } from '../secrets/handles.ts'
 import { sendAuthorizationResponse } from './authorize/authorization-response.ts'
 import { boundTransactions, isSameBrowser, unbindBrowser } from './authorize/browser-binding.ts'
+import { isAllowed } from './authorize/provider-choice.ts'
 import type { Services } from './services.ts'
 
 /**
- * `GET /oauth2/callback`, or POST where `provider.responseMode` is `form_post` (B-01): the provider's authorization response becomes our one-time code (RFC 6749 §4.1.2). One swap: to
+ * `GET /oauth2/callback`, or POST where `provider.responseMode` is `form_post` (B-01), and with a name behind it where
+ * there are several providers (M-04): the provider's authorization response becomes our one-time code (RFC 6749 §4.1.2). One swap: to
  * `authorized` if everything holds, otherwise to `ended`. What is malformed touches nothing, and neither does
  * whoever comes second.
  */
-export function callbackRoute(scope: FastifyInstance, services: Services): void {
-  const { responseMode } = services.options.provider
+export function callbackRoute(scope: FastifyInstance, services: Services, configured: NamedProvider): void {
+  const { name, callbackPath, options } = configured
+  const { responseMode } = options
   const isForm = responseMode === 'form_post'
+  const provider = services.providers.of({ provider: options.issuer })
   const endpoint = {
-    url: '/callback',
-    schema: callbackSchemas[responseMode],
+    url: callbackPath,
+    schema: callbackSchema(responseMode, name),
     handler: async (request: FastifyRequest, reply: FastifyReply) => {
       const response = parseAuthorizationResponse(isForm ? rawForm(request) : rawQuery(request), responseMode)
       const { cookie } = request.headers
       const transaction =
         response.state === undefined
-          ? await findTransactionOfBrowser(services, response, cookie)
+          ? await findTransactionOfBrowser(services, provider, response, cookie)
           : await findTransaction(services, response.state)
       const { stored } = transaction
-      const outcome = judgeResponse(services, transaction, response, cookie)
+      const outcome = judgeResponse(services, { ...transaction, provider, response }, cookie)
 
       if (!(await services.grants.replace(stored, outcome.next))) throw new OAuthError('state_used')
       services.transactions.finish(stored.grant.id)
       // Not before the swap: whoever is told to try again still needs the cookie.
-      reply.header('set-cookie', unbindBrowser(services.options, stored.grant.id))
+      reply.header(
+        'set-cookie',
+        unbindBrowser({ publicUrl: services.options.publicUrl, responseMode }, stored.grant.id),
+      )
       return sendOutcome(services, stored.grant, outcome, reply)
     },
   }
@@ -69,7 +78,8 @@ async function findTransaction({ grants }: Services, value: string): Promise<Tra
  * @throws OAuthError `callback_malformed`
  */
 async function findTransactionOfBrowser(
-  { grants, options, provider }: Services,
+  { grants, options }: Services,
+  provider: Provider,
   response: AuthorizationResponse,
   cookieHeader: string | undefined,
 ): Promise<Transaction> {
@@ -77,6 +87,7 @@ async function findTransactionOfBrowser(
   const stored = id === undefined || others.length > 0 ? null : await grants.read(id)
   if (
     stored?.grant.status !== 'authorizing' ||
+    stored.grant.provider !== provider.issuer ||
     !isSameBrowser(options, stored.grant, cookieHeader) ||
     !issuerMatches(response, provider)
   ) {
@@ -95,11 +106,19 @@ type Outcome = { readonly next: Grant } & (
   | { readonly client: RegisteredClient; readonly error: string; readonly detail: string }
 )
 
-/** Browser, issuer, client, the provider's word, in this order (B-04, B-05, B-14). */
+/** A response that has come to the callback of `provider`, and the transaction whose state it has. */
+interface Received extends Transaction {
+  readonly provider: Provider
+  readonly response: AuthorizationResponse
+}
+
+/**
+ * Browser, provider, client, the provider's word, in this order (B-04, B-05, B-14). The state of a login at another
+ * provider is a mix-up, as another `iss` is (RFC 9700 §4.4).
+ */
 function judgeResponse(
   services: Services,
-  transaction: Transaction,
-  response: AuthorizationResponse,
+  { provider, response, ...transaction }: Received,
   cookieHeader: string | undefined,
 ): Outcome {
   const { grant } = transaction.stored
@@ -107,16 +126,17 @@ function judgeResponse(
   if (!isSameBrowser(services.options, grant, cookieHeader)) {
     return { next, refused: 'browser_mismatch', event: 'callback.browser_mismatch' }
   }
-  if (!issuerMatches(response, services.provider)) {
+  if (grant.provider !== provider.issuer || !issuerMatches(response, provider)) {
     return { next, refused: 'issuer_mismatch', event: 'callback.iss_mismatch' }
   }
   const client = services.options.clients.get(grant.clientId)
-  if (!client?.enabled || !client.redirectUris.some((uri) => redirectUriMatches(uri, grant.redirectUri))) {
+  const isClient = client?.enabled && isAllowed(client, provider.name)
+  if (!isClient || !client.redirectUris.some((uri) => redirectUriMatches(uri, grant.redirectUri))) {
     return { next, refused: 'client_gone', event: 'callback.refused' }
   }
   if (response.error !== undefined) return { next, client, error: response.error, detail: response.detail }
 
-  const issued = issueCode(services, transaction, response)
+  const issued = issueCode(services, provider, transaction, response)
   return issued ? { ...issued, client } : { next, refused: 'transaction_sealed', event: 'callback.refused' }
 }
 
@@ -126,10 +146,11 @@ type ProviderCode = Pick<Extract<AuthorizationResponse, { code: string }>, 'code
 /** Our code, and the provider's under a seal that it opens, from which it never leaves (B-09). Null: a server secret is gone. */
 function issueCode(
   { options, grants, seals }: Services,
+  provider: Provider,
   { state, stored: { grant } }: Transaction,
   { code: providerCode, user }: ProviderCode,
 ): { next: Grant; code: string } | null {
-  const secrets = state && deriveTransactionSecrets(seals, options.provider, grant, state.secret)
+  const secrets = state && deriveTransactionSecrets(seals, provider.options, grant, state.secret)
   if (!secrets) return null
 
   const code = issueHandle('code', grant.id)

@@ -39,11 +39,11 @@ export async function endGrantByHandle(
 }
 
 function revokeAtProvider(
-  { seals, provider }: Services,
+  { seals, providers }: Services,
   grant: ActiveGrant,
   { holder, secret, key }: PresentedHandle,
 ): void {
   const dataKey = seals.unwrapDataKey(grant, holder, secret, key)
   const tokens = dataKey && seals.openProviderSecrets(grant, dataKey)
-  if (tokens) provider.revoke(tokens)
+  if (tokens) providers.of(grant).revoke(tokens)
 }

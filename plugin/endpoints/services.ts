@@ -5,7 +5,7 @@ import type { Seals } from '../grant/seals.ts'
 import type { Transactions } from '../grant/transactions.ts'
 import type { RateCounts } from '../http/rate-limit.ts'
 import type { ResolvedOptions } from '../options/resolved.ts'
-import type { Provider } from '../provider/provider.ts'
+import type { Providers } from '../provider/providers.ts'
 import type { SessionResolver } from '../session/resolver.ts'
 
 /** What every endpoint works with. Made once, by `plugin.ts`. */
@@ -14,7 +14,7 @@ export interface Services {
   readonly grants: Grants
   readonly seals: Seals
   readonly credentials: Credentials
-  readonly provider: Provider
+  readonly providers: Providers
   readonly sessions: SessionResolver
   readonly transactions: Transactions
   readonly rateCounts: RateCounts

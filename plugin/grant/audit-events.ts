@@ -5,9 +5,11 @@ import type { EndReason } from './transitions.ts'
 export interface AuditedGrant {
   readonly id: string
   readonly clientId: string
+  /** Issuer of its provider. */
+  readonly provider?: string
   readonly subject?: string
 }
-type AuditedSession = Required<AuditedGrant>
+type AuditedSession = AuditedGrant & { readonly subject: string }
 
 /**
  * The audit trail's vocabulary, and what each event tells besides its time and its request (requirements J-04). What is
@@ -46,6 +48,8 @@ interface AuditContext {
   readonly clientId?: string | undefined
   readonly grantId?: string
   readonly grant?: string
+  /** Issuer of the provider; a subject is unique there (OIDC Core §2). Not in the log. */
+  readonly issuer?: string
   readonly subject?: string
 }
 

@@ -21,7 +21,7 @@ export interface AuditedRequest {
 }
 
 type Listener = (event: AuditEvent) => unknown
-type LoggedSubject = (subject: string) => string | undefined
+type LoggedSubject = (subject: string, issuer: string | undefined) => string | undefined
 
 /** Records one event: to the log of the request, if there is one, and to the listeners. */
 export class Audit {
@@ -58,12 +58,13 @@ export class Audit {
     }
     this.#write(event, told, grant, request)
     const context = request && { requestId: request.id, address: request.ip }
-    const { id: grantId, subject } = grant ?? {}
+    const { id: grantId, provider, subject } = grant ?? {}
     this.#emit({
       event,
       time: new Date().toISOString(),
       ...told,
       ...(grantId !== undefined && { grantId }),
+      ...(provider !== undefined && { issuer: provider }),
       ...(subject !== undefined && { subject }),
       ...context,
     } as AuditEvent)
@@ -71,7 +72,8 @@ export class Audit {
 
   #write(event: AuditEventName, told: object, grant?: AuditedGrant, request?: AuditedRequest): void {
     const log = request?.log ?? this.#log
-    const subject = grant?.subject === undefined ? undefined : this.loggedSubject(grant.subject)
+    const subject =
+      grant?.subject === undefined ? undefined : this.loggedSubject(grant.subject, grant.provider)
     const line = {
       event,
       ...told,
@@ -126,11 +128,18 @@ export function correlationId(grantId: string): string {
 export function createLoggedSubject({
   log,
   secrets,
-}: Pick<ResolvedOptions, 'log' | 'secrets'>): LoggedSubject {
+  providers,
+}: Pick<ResolvedOptions, 'log' | 'secrets' | 'providers'>): LoggedSubject {
   if (log.subject === 'none') return () => undefined
   if (log.subject === 'plain') return (subject) => subject.slice(0, SUBJECT_MAX)
   const key = deriveKey(secrets[0]!, Buffer.alloc(0), Buffer.from('fastify-pkce subject in logs'))
-  return (subject) => expandKey(key, Buffer.from(subject)).toString('hex').slice(0, 8)
+  // One name at two providers is two people (M-05).
+  const named = (subject: string, issuer?: string) =>
+    providers.length === 1 ? subject : JSON.stringify([issuer, subject])
+  return (subject, issuer) =>
+    expandKey(key, Buffer.from(named(subject, issuer)))
+      .toString('hex')
+      .slice(0, 8)
 }
 
 const SUBJECT_MAX = 256

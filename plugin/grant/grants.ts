@@ -36,16 +36,16 @@ export class Grants {
   /** The store's clock, in milliseconds. On the path of every forwarded request. */
   readonly now: () => number
   readonly #store: Store
-  readonly #provider: string
+  readonly #issuers: ReadonlySet<string>
   readonly #lifetimes: ResolvedOptions['lifetimes']
   readonly #waiting = new Map<string, Set<() => void>>()
   readonly #watchers = new Set<GrantWatcher>()
 
-  /** @param provider the issuer whose grants these are. */
-  constructor(store: Store, provider: string, lifetimes: ResolvedOptions['lifetimes']) {
+  /** @param issuers of the providers whose grants these are. */
+  constructor(store: Store, issuers: readonly string[], lifetimes: ResolvedOptions['lifetimes']) {
     this.#store = store
     this.now = store.now.bind(store)
-    this.#provider = provider
+    this.#issuers = new Set(issuers)
     this.#lifetimes = lifetimes
   }
 
@@ -55,13 +55,13 @@ export class Grants {
   }
 
   /**
-   * The grant, or null: absent, expired and unreadable are the same (G-15), and so is one of another provider,
+   * The grant, or null: absent, expired and unreadable are the same (G-15), and so is one of a provider that is not configured,
    * whose codes and tokens are nobody's business at this one. @throws StoreError
    */
   async read(grantId: string): Promise<StoredGrant | null> {
     const record = await this.#store.read(KEY + grantId)
     const grant = record && decodeGrant(record.value)
-    return grant?.id === grantId && grant.provider === this.#provider
+    return grant?.id === grantId && this.#issuers.has(grant.provider)
       ? { grant, version: record!.version }
       : null
   }

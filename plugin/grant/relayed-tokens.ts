@@ -20,7 +20,10 @@ export function isIdentified({ id, subject }: ActiveGrant): boolean {
 
 /** False if two of the grants are known to be of different subjects. One without an identity may be anybody's. */
 export function areOfOneSubject(grants: readonly ActiveGrant[]): boolean {
-  return new Set(grants.filter(isIdentified).map(({ subject }) => subject)).size < 2
+  const users = grants
+    .filter(isIdentified)
+    .map(({ provider, subject }) => JSON.stringify([provider, subject]))
+  return new Set(users).size < 2
 }
 
 /**

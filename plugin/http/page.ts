@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import type { FastifyReply } from 'fastify'
 
 /**
- * The two pages that a browser may see: static, no script, no form, and of the request only what has been
+ * The pages that a browser may see: static, no script, no form, and of the request only what has been
  * proved and escaped (requirements A-21 to A-23, B-12).
  */
 const STYLE = `
@@ -11,6 +11,7 @@ body{margin:0;padding:2rem 1.5rem;min-height:100vh;box-sizing:border-box;display
 h1{margin:0 0 .75rem;font-size:1.5rem;line-height:1.25}
 p{margin:0}
 a{display:block;margin-top:1.75rem;padding:.875rem 1rem;border-radius:.5rem;color:#fff;background:#1d4ed8;text-align:center;text-decoration:none;font-weight:600}
+a+a{margin-top:.75rem}
 a:hover{background:#1e40af}
 a:focus-visible{outline:3px solid #93c5fd;outline-offset:2px}
 @media(prefers-color-scheme:dark){body{color:#e6e8eb;background:#15171a}}
@@ -41,6 +42,22 @@ export function sendContinuePage(reply: FastifyReply, appName: string, redirectT
     reply.code(200),
     `Continue to ${name}`,
     `<p>Continue only if you have just started to sign in to ${name}.</p><a href="${escapeHtml(redirectTo)}">Continue to ${name}</a>`,
+  )
+}
+
+/** Lets a person choose where to sign in (requirements M-04). @param choices the label is text. */
+export function sendChoicePage(
+  reply: FastifyReply,
+  appName: string,
+  choices: readonly { readonly label: string; readonly url: string }[],
+): FastifyReply {
+  const links = choices.map(
+    ({ label, url }) => `<a href="${escapeHtml(url)}">Continue with ${escapeHtml(label)}</a>`,
+  )
+  return sendPage(
+    reply.code(200),
+    `Sign in to ${escapeHtml(appName)}`,
+    `<p>Choose how you sign in.</p><nav>${links.join('')}</nav>`,
   )
 }
 

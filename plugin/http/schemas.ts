@@ -33,12 +33,12 @@ export const authorizeSchema = {
     code_challenge_method: optional('S256'),
     scope: optional('Default: all that the client may have.'),
     state: optional('Printable ASCII characters; comes back as it is.'),
+    identity_provider: optional('Name of the provider to sign in at, where there are several.'),
   }),
 }
 
 const callback = {
   tags,
-  operationId: 'callback',
   summary: "The provider's authorization response (RFC 6749 §4.1.2, RFC 9207)",
 }
 const authorizationResponse = {
@@ -48,14 +48,15 @@ const authorizationResponse = {
   iss: optional("The provider's issuer (RFC 9207); required if its metadata says so."),
 }
 
-/** By `provider.responseMode`. */
-export const callbackSchemas = {
-  query: { ...callback, querystring: form(authorizationResponse) },
-  form_post: {
-    ...callback,
+/** By `provider.responseMode`. @param name of the provider, where there are several. */
+export function callbackSchema(responseMode: 'query' | 'form_post', name: string | undefined) {
+  const named = { ...callback, operationId: name === undefined ? 'callback' : `callback_${name}` }
+  if (responseMode === 'query') return { ...named, querystring: form(authorizationResponse) }
+  return {
+    ...named,
     consumes: ['application/x-www-form-urlencoded'],
     body: form({ ...authorizationResponse, user: optional("Apple's, at a user's first login.") }),
-  },
+  }
 }
 
 export const tokenSchema = {

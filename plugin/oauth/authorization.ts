@@ -21,6 +21,8 @@ export interface VerifiedAuthorizationRequest {
   readonly scope: readonly string[]
   /** Those of `scope` that the provider is asked for as well. */
   readonly providerScope: readonly string[]
+  /** The provider that the app has named, where it has. Nothing is known of it. */
+  readonly identityProvider: string | undefined
   /** Parameters for the provider, from the client's list, their values checked. */
   readonly passThrough: Readonly<Record<string, string>>
 }
@@ -49,6 +51,7 @@ const REQUEST_PARAMETERS = [
   'code_challenge_method',
   'scope',
   'state',
+  'identity_provider',
   'prompt',
   'request',
   'request_uri',
@@ -98,6 +101,7 @@ export function validateAuthorizationRequest(
       codeChallenge,
       state,
       scope,
+      identityProvider: parameters.identity_provider || undefined,
       providerScope: scope.filter((token) => client.providerScopes.includes(token)),
       passThrough: checkPassThrough(forProvider),
     }

@@ -27,6 +27,8 @@ export interface RegisteredClient {
   readonly passThrough: readonly string[]
   /** Exact origins of a browser client (CORS). */
   readonly allowedOrigins: readonly string[]
+  /** Names of the providers where its users may sign in; empty: all of them. */
+  readonly providers: readonly string[]
   /** A code that is proved again shortly after it was used gets the same answer, should that have been lost (C-25). */
   readonly repeatableExchange: boolean
 }

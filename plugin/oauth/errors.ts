@@ -119,6 +119,7 @@ const responses = {
     description: 'request_uri is not supported.',
   },
   registration_unsupported: invalidRequest('registration and claims are not supported.'),
+  identity_provider_unknown: invalidRequest('identity_provider is none of those of this client.'),
   prompt_none: { status: 400, error: 'login_required', description: 'prompt=none is not supported.' },
   prefetch_refused: {
     status: 503,

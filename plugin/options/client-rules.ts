@@ -3,6 +3,7 @@ import type { RegisteredClient } from '../oauth/client.ts'
 import { isLocalhostRedirectUri, redirectUriKind, redirectUriProblem } from '../oauth/redirect-uri.ts'
 import { isScopeToken } from '../oauth/scope.ts'
 import type { ConfigProblem } from './config-error.ts'
+import { suggestion } from './nearest.ts'
 import { isOrigin } from './rules.ts'
 
 const ORIGIN =
@@ -11,9 +12,12 @@ const ORIGIN =
 /**
  * What is wrong with the registered apps, each taken alone and all together.
  *
- * @param clients by their place in the list.
+ * @param clients by their place in the list. @param providerNames empty: there is one, without a name.
  */
-export function clientProblems(clients: ReadonlyMap<number, RegisteredClient>): ConfigProblem[] {
+export function clientProblems(
+  clients: ReadonlyMap<number, RegisteredClient>,
+  providerNames: readonly string[],
+): ConfigProblem[] {
   const problems: ConfigProblem[] = []
   const seen = new Set<string>()
   for (const [index, client] of clients) {
@@ -37,6 +41,11 @@ export function clientProblems(clients: ReadonlyMap<number, RegisteredClient>): 
     }
     for (const [place, scope] of client.providerScopes.entries()) {
       if (!client.scopes.includes(scope)) report('must be one of scopes too', 'providerScopes', place)
+    }
+    for (const [place, name] of client.providers.entries()) {
+      if (providerNames.includes(name)) continue
+      const known = `is not one of providers${suggestion(name, providerNames)}`
+      report(providerNames.length === 0 ? 'is for providers; here is but one' : known, 'providers', place)
     }
     for (const [place, name] of client.passThrough.entries()) {
       if (!passThroughNames.includes(name))

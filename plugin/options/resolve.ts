@@ -1,5 +1,6 @@
 import { memoryStore, memoryStoreProblem } from '../stores/memory.ts'
 import { ConfigError } from './config-error.ts'
+import { providersOf } from './provider/named.ts'
 import type { ResolvedOptions } from './resolved.ts'
 import { decodeSecrets } from './rules.ts'
 import type { PkceOptions } from './schema.ts'
@@ -19,12 +20,16 @@ export function resolveOptions({ store: given, ...plain }: PkceOptions): Resolve
     const ofStore = storeProblem ? [{ path: ['store'], problem: storeProblem }] : []
     throw new ConfigError([...problems, ...ofStore])
   }
-  const { publicUrl, routePrefix, provider, clients, resourceServers, secrets } = options
+  const { publicUrl, routePrefix, clients, resourceServers, secrets } = options
   return Object.freeze({
     publicUrl,
     routePrefix,
-    callbackUrl: `${publicUrl}${routePrefix}/callback`,
-    provider: freezeData(provider),
+    providers: freezeData(
+      providersOf(options).map(([name, provider]) => ({
+        ...{ name, options: provider },
+        callbackPath: name === undefined ? '/callback' : `/callback/${name}`,
+      })),
+    ),
     clients: new Map(clients.map((client) => [client.clientId, freezeData(client)])),
     resourceServers: new Map(resourceServers.map((server) => [server.clientId, freezeData(server)])),
     secrets: decodeSecrets(secrets),

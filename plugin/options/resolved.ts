@@ -1,6 +1,7 @@
 import type { Static } from 'typebox'
 import type { RegisteredClient, ResourceServer } from '../oauth/client.ts'
 import type { Store } from '../stores/store.ts'
+import type { ProviderName } from './provider/named.ts'
 import type { OptionsSchema, ProviderSchema, ProviderSecret, ProviderSecrets } from './schema.ts'
 
 /** A type with every option present that has a default; those without one stay optional. */
@@ -14,6 +15,7 @@ export type ResolvedProvider = Readonly<
     Complete<
       Provider,
       | 'preset'
+      | 'name'
       | 'tenants'
       | ProviderSecret
       | 'teamId'
@@ -30,6 +32,15 @@ export type ResolvedProvider = Readonly<
     ProviderSecrets & { timeouts: Required<NonNullable<Provider['timeouts']>> }
 >
 
+/** A provider, and how its users get here. */
+export interface NamedProvider {
+  /** Among several; undefined for the only one. */
+  readonly name: ProviderName
+  /** Below `routePrefix`: `/callback`, or with the name `/callback/<name>` (RFC 9700 §4.4.2.2). */
+  readonly callbackPath: string
+  readonly options: ResolvedProvider
+}
+
 /** Requests of one address in a window. */
 export interface RateLimitGroup {
   readonly max: number
@@ -41,9 +52,8 @@ export interface ResolvedOptions {
   /** Our issuer: an origin without trailing slash. */
   readonly publicUrl: string
   readonly routePrefix: string
-  /** Our redirect URI at the provider. */
-  readonly callbackUrl: string
-  readonly provider: ResolvedProvider
+  /** At least one; no two have the same issuer. */
+  readonly providers: readonly NamedProvider[]
   readonly clients: ReadonlyMap<string, RegisteredClient>
   readonly resourceServers: ReadonlyMap<string, ResourceServer>
   readonly secrets: readonly Buffer[]

@@ -53,6 +53,9 @@ export const ClientSchema = Type.Object(
       'Authorization parameters of the app that the provider gets: prompt, login_hint, ui_locales, max_age, acr_values.',
     ),
     allowedOrigins: strings('Exact origins of browser clients (CORS).'),
+    providers: strings(
+      'Names of `providers` where its users may sign in; default: all of them. If there are several, the app says which by `identity_provider`, or the person chooses on a page.',
+    ),
     repeatableExchange: Type.Optional(
       Type.Boolean({
         default: false,
@@ -91,6 +94,9 @@ const RateLimitGroup = (max: number, description: string) =>
     ),
   )
 
+// Value.Default fills the entries of a map only where they have a default themselves.
+const NamedProviderSchema = Type.Object(ProviderSchema.properties, { ...closed, default: {} })
+
 /** Everything but the store: plain data, so that it can come from a file. */
 export const OptionsSchema = Type.Object(
   {
@@ -106,7 +112,13 @@ export const OptionsSchema = Type.Object(
         problem: 'must be a path such as /oauth2: plain segments, no trailing slash',
       }),
     ),
-    provider: ProviderSchema,
+    provider: Type.Optional(ProviderSchema),
+    providers: Type.Optional(
+      Type.Record(Type.String(), NamedProviderSchema, {
+        description:
+          'In place of `provider`, several with names: each has a callback of its own, `<routePrefix>/callback/<name>`.',
+      }),
+    ),
     clients: Type.Array(ClientSchema, { minItems: 1, description: 'The registered apps.' }),
     resourceServers: Type.Optional(
       Type.Array(ResourceServerSchema, { default: [], description: 'Who may introspect.' }),
@@ -210,11 +222,16 @@ export type ProviderSecrets = { [Key in ProviderSecret]?: SecretSource }
 type PlainOptions = Static<typeof OptionsSchema>
 type PlainProvider = Static<typeof ProviderSchema>
 
+/** A provider as a team writes it: secrets may be functions, and a preset has an issuer. */
+export type ProviderOptions = Omit<PlainProvider, ProviderSecret | 'preset' | 'issuer'> &
+  ProviderSecrets &
+  ({ preset: PresetName; issuer?: string } | { preset?: undefined; issuer: string })
+
 /** What a team writes: `OptionsSchema`, the store, and secrets that may be functions. */
-export type PkceOptions = Omit<PlainOptions, 'provider'> & {
-  provider: Omit<PlainProvider, ProviderSecret | 'preset' | 'issuer'> &
-    ProviderSecrets &
-    ({ preset: PresetName; issuer?: string } | { preset?: undefined; issuer: string })
+export type PkceOptions = Omit<PlainOptions, 'provider' | 'providers'> & {
   /** Default: `memoryStore()`. */
   store?: Store
-}
+} & (
+    | { provider: ProviderOptions; providers?: undefined }
+    | { provider?: undefined; providers: Record<string, ProviderOptions> }
+  )

@@ -3,6 +3,15 @@ import type { RegisteredClient } from '../oauth/client.ts'
 import { clientProblems, clientWarnings } from './client-rules.ts'
 import type { ConfigProblem } from './config-error.ts'
 import { schemaProblems } from './problems.ts'
+import {
+  atProvider,
+  mapProviders,
+  type ProviderName,
+  type ProviderSet,
+  providerPath,
+  providerSetProblems,
+  providersOf,
+} from './provider/named.ts'
 import { expandPreset } from './provider/presets/presets.ts'
 import { providerProblems, providerWarnings } from './provider/rules.ts'
 import type { ResolvedOptions, ResolvedProvider } from './resolved.ts'
@@ -14,10 +23,10 @@ export type PlainOptions = Omit<PkceOptions, 'store'>
 
 /** The options with every default, but for those that follow from others. */
 export type CompleteOptions = Required<
-  Omit<PlainOptions, 'provider' | 'clients' | 'lifetimes' | 'limits' | 'rateLimit' | 'log'>
+  Omit<PlainOptions, 'provider' | 'providers' | 'clients' | 'lifetimes' | 'limits' | 'rateLimit' | 'log'>
 > &
+  ProviderSet<ResolvedProvider> &
   Pick<ResolvedOptions, 'lifetimes' | 'limits' | 'rateLimit' | 'log'> & {
-    provider: ResolvedProvider
     clients: RegisteredClient[]
   }
 
@@ -54,8 +63,11 @@ export function validateOptions(given: PlainOptions, storeKind: string | undefin
   const options = Value.Default(OptionsSchema, known) as CompleteOptions
   problems.push(...ruleProblems())
   if (problems.length > 0) return { options: undefined, problems, warnings: [] }
-  const provider = { ...options.provider, ...secretFunctions(given.provider) }
-  const complete = { ...options, provider, clients: options.clients.map(named) }
+  const complete = {
+    ...options,
+    ...mapProviders(options, withFunctions),
+    clients: options.clients.map(named),
+  }
   return {
     options: complete,
     problems: [],
@@ -69,15 +81,23 @@ export function validateOptions(given: PlainOptions, storeKind: string | undefin
       const problem = publicUrlProblem(options.publicUrl)
       if (problem) found.push({ path: ['publicUrl'], problem })
     }
-    if (isSound('provider')) {
-      found.push(...providerProblems({ ...options.provider, ...secretFunctions(given.provider) }))
+    found.push(...providerSetProblems(data as ProviderSet<{ issuer?: unknown }>))
+    for (const [name, provider] of providersOf(options)) {
+      if (!isSound(...providerPath(name))) continue
+      const ofProvider = providerProblems(withFunctions(provider, name))
+      found.push(...ofProvider.map((one) => atProvider(one, name)))
     }
-    found.push(...clientProblems(clients))
+    found.push(...clientProblems(clients, Object.keys(options.providers ?? {})))
     const servers = soundItems('resourceServers', options.resourceServers)
     found.push(...resourceServerProblems(servers, clients.values()))
     if (isSound('secrets')) found.push(...secretProblems(options.secrets, storeKind))
     if (isSound('lifetimes')) found.push(...lifetimeProblems(options.lifetimes))
     return found
+  }
+
+  function withFunctions(provider: ResolvedProvider, name: ProviderName): ResolvedProvider {
+    const written = name === undefined ? given.provider : given.providers?.[name]
+    return { ...provider, ...secretFunctions(written) }
   }
 
   function soundItems<T>(key: 'clients' | 'resourceServers', items: readonly T[]): Map<number, T> {
@@ -94,19 +114,21 @@ function named(client: RegisteredClient): RegisteredClient {
  * A copy that is data alone. The provider's secrets that are functions stand as a word, so that the schema's
  * strings hold; a function anywhere else is null, which no option may be.
  */
-function plainData({ provider, ...rest }: PlainOptions): unknown {
-  const words = Object.keys(secretFunctions(provider)).map((key) => [key, 'function'])
-  const isMap = typeof provider === 'object' && provider !== null && !Array.isArray(provider)
+function plainData(given: PlainOptions): unknown {
   const data = {
-    ...rest,
-    provider: isMap ? expandPreset({ ...provider, ...Object.fromEntries(words) }) : provider,
+    ...given,
+    ...mapProviders<unknown, unknown>(given, (provider) => {
+      const words = Object.keys(secretFunctions(provider)).map((key) => [key, 'function'])
+      const isMap = typeof provider === 'object' && provider !== null && !Array.isArray(provider)
+      return isMap ? expandPreset({ ...provider, ...Object.fromEntries(words) }) : provider
+    }),
   }
   return JSON.parse(
     JSON.stringify(data, (_key, value) => (/function|bigint|symbol/.test(typeof value) ? null : value)),
   )
 }
 
-function secretFunctions(provider: PkceOptions['provider'] | undefined): Partial<ResolvedProvider> {
+function secretFunctions(provider: unknown): Partial<ResolvedProvider> {
   return Object.fromEntries(
     Object.entries(provider ?? {}).filter(
       ([key, value]) => PROVIDER_SECRETS.includes(key as ProviderSecret) && typeof value === 'function',
@@ -114,7 +136,11 @@ function secretFunctions(provider: PkceOptions['provider'] | undefined): Partial
   )
 }
 
-function optionWarnings({ provider, rateLimit }: CompleteOptions): string[] {
-  const ofRateLimit = rateLimit === false ? ['rateLimit is false: nothing slows down guessing or floods'] : []
-  return [...ofRateLimit, ...providerWarnings(provider)]
+function optionWarnings(options: CompleteOptions): string[] {
+  const ofRateLimit =
+    options.rateLimit === false ? ['rateLimit is false: nothing slows down guessing or floods'] : []
+  const ofProviders = providersOf(options).flatMap(([name, provider]) =>
+    providerWarnings(provider).map((warning) => atProvider(warning, name)),
+  )
+  return [...ofRateLimit, ...ofProviders]
 }

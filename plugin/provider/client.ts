@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { ProviderError } from '../oauth/errors.ts'
 import { ConfigError, type ConfigProblem } from '../options/config-error.ts'
+import type { ProviderName } from '../options/provider/named.ts'
 import { hasOpenId } from '../options/provider/rules.ts'
 import { issProblem } from '../options/provider/tenants.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
@@ -22,6 +23,8 @@ import { AGAIN, IF_UNSENT, type Pause, pauseBetween } from './transport/retry.ts
 /** What the provider client is made of; clock, random numbers and connections can be replaced. */
 export interface ProviderClientOptions {
   readonly provider: ResolvedProvider
+  /** Among several. */
+  readonly name?: ProviderName
   /** Our redirect URI at the provider. */
   readonly callbackUrl: string
   /** `tokens: relay`: one that could not be presented here is refused. */
@@ -82,6 +85,8 @@ export function createProvider(options: ProviderClientOptions): Provider {
   })
 
   return {
+    name: options.name,
+    options: provider,
     issuer: provider.issuer,
     isIssuer: (iss) => issProblem(iss, provider) === undefined,
     get ready() {

@@ -1,9 +1,14 @@
 import type { ProviderError } from '../oauth/errors.ts'
+import type { ProviderName } from '../options/provider/named.ts'
+import type { ResolvedProvider } from '../options/resolved.ts'
 import type { Metadata } from './endpoints.ts'
 
 /** What the endpoints know of the provider: the only door to it. */
 export interface Provider {
-  /** The configured issuer: in grants and indexes it is the provider's name. */
+  /** Among several; undefined for the only one. */
+  readonly name: ProviderName
+  readonly options: ResolvedProvider
+  /** The configured issuer: grants and indexes know the provider by it. */
   readonly issuer: string
   /** True if an authorization response with this `iss` is the provider's (RFC 9207 §2.4). */
   isIssuer(iss: string): boolean

@@ -123,6 +123,7 @@ export class SessionResolver {
     return {
       grantId: grant.id,
       clientId: grant.clientId,
+      issuer: grant.provider,
       subject: grant.subject,
       scope: stillAllowed(token.scope, client.scopes),
       claims: Object.freeze({ ...grant.claims, sub: grant.subject }),

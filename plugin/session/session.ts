@@ -4,6 +4,7 @@ import type { Claims } from '../provider/provider.ts'
 export interface SessionFields {
   grantId: string
   clientId: string
+  issuer: string
   subject: string
   scope: readonly string[]
   claims: Claims
@@ -23,6 +24,8 @@ export class Session {
   /** Names the grant in logs and in `endSession`; it is no credential. */
   readonly grantId: string
   readonly clientId: string
+  /** The provider's. A subject is unique there, and nowhere else (OIDC Core §2). */
+  readonly issuer: string
   /** `sub` at the provider. */
   readonly subject: string
   /** Granted scopes of ours. */
@@ -37,6 +40,7 @@ export class Session {
   constructor(fields: SessionFields) {
     this.grantId = fields.grantId
     this.clientId = fields.clientId
+    this.issuer = fields.issuer
     this.subject = fields.subject
     this.scope = fields.scope
     this.claims = fields.claims

@@ -11,6 +11,7 @@ import { statements } from '../../plugin/stores/postgres/statements.ts'
 import { addToIndex, create, read, replace } from '../../plugin/stores/redis/scripts.ts'
 import { credentialsIn } from './credentials.ts'
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts'
+import type { OneProvider } from './gateway-config.ts'
 import { freePort } from './gateway-stack.ts'
 import { type Answer, type Attempt, NativeApp, send } from './native-app.ts'
 import type { SharedStore } from './shared-store.ts'
@@ -70,7 +71,7 @@ const RECOVERY_MS = 8000
 export async function startFaultStack(
   t: Test,
   store: SharedStore,
-  change: (config: GatewayInput) => GatewayInput = (config) => config,
+  change: (config: OneProvider) => GatewayInput = (config) => config,
 ): Promise<FaultStack> {
   const serverUrl = new URL(store.settings.url ?? '')
   const proxy = await startFaultProxy(Number(serverUrl.port))

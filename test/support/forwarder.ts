@@ -54,6 +54,7 @@ export function session(own: Partial<ConstructorParameters<typeof Session>[0]> =
   return new Session({
     grantId: 'grant',
     clientId: 'app',
+    issuer: 'https://login.example.com',
     subject: 'alice',
     scope: ['orders.read'],
     claims: { sub: 'alice' },
@@ -100,6 +101,7 @@ const browserClient: RegisteredClient = {
   claims: [],
   passThrough: [],
   allowedOrigins: [ALLOWED_ORIGIN],
+  providers: [],
   repeatableExchange: false,
 }
 

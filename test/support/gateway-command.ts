@@ -16,12 +16,13 @@ import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
 import { stringify } from 'yaml'
 import type { GatewayInput } from '../../gateway/config/schemas/gateway.ts'
+import type { OneProvider } from './gateway-config.ts'
 
 export const publicHost = '127.0.0.1:3000'
 export const secret = 'hunter2-hunter2'
 
 /** A usable configuration on free ports; nothing listens at the provider's. */
-export function values(more: Partial<GatewayInput> = {}): GatewayInput {
+export function values(more: Partial<GatewayInput> = {}): OneProvider {
   return {
     publicUrl: `http://${publicHost}`,
     listen: { port: 0 },

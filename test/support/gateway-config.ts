@@ -7,12 +7,15 @@ import { stringify } from 'yaml'
 import type { Environment } from '../../gateway/config/environment.ts'
 import { readFlags } from '../../gateway/config/flags.ts'
 import { type LoadedConfig, loadConfig } from '../../gateway/config/load.ts'
-import type { GatewayInput } from '../../gateway/config/schemas/gateway.ts'
+import type { GatewayInput, ProviderConfig } from '../../gateway/config/schemas/gateway.ts'
 import { ConfigError, formatProblem } from '../../plugin/index.ts'
 
 export const secret = 'hunter2-hunter2-hunter2'
 
-export function minimal(): GatewayInput {
+/** With `provider`, and not with `providers`. */
+export type OneProvider = GatewayInput & { provider: ProviderConfig }
+
+export function minimal(): OneProvider {
   return {
     publicUrl: 'http://127.0.0.1:3000',
     provider: { issuer: 'http://127.0.0.1:4000', clientId: 'gateway', clientSecret: secret },

@@ -11,6 +11,7 @@ import { buildGateway } from '../../gateway/app.ts'
 import { gatewayConfig } from '../../gateway/config/load.ts'
 import type { GatewayInput } from '../../gateway/config/schemas/gateway.ts'
 import type { AuditEvent, Store } from '../../plugin/index.ts'
+import type { OneProvider } from './gateway-config.ts'
 
 /** A gateway that listens, in front of a real provider and an API that counts. */
 export interface GatewayStack {
@@ -58,7 +59,7 @@ export async function freePort(): Promise<number> {
 /** @param change turns the demo's configuration into the one under test. */
 export async function startGatewayStack(
   t: Test,
-  change: (config: GatewayInput) => GatewayInput = (config) => config,
+  change: (config: OneProvider) => GatewayInput = (config) => config,
   options: StackOptions = {},
 ): Promise<GatewayStack> {
   const port = await freePort()

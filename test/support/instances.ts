@@ -11,6 +11,7 @@ import { type DemoProvider, type ProviderOptions, startProvider } from '../../ex
 import type { GatewayInput } from '../../gateway/config/schemas/gateway.ts'
 import { type Balancer, startBalancer } from './balancer.ts'
 import { compiledGateway } from './compiled-gateway.ts'
+import type { OneProvider } from './gateway-config.ts'
 import type { GatewayStack } from './gateway-stack.ts'
 import { type Answer, send } from './native-app.ts'
 import { type Owner, type SharedStore, startSharedStore } from './shared-store.ts'
@@ -18,7 +19,7 @@ import { json, type StubProvider, startStubProvider } from './stub-provider.ts'
 import { startTied, type TiedProcess } from './tied-process.ts'
 
 /** Turns the configuration of one instance into the one under test. */
-export type Change = (config: GatewayInput, index: number) => GatewayInput | Promise<GatewayInput>
+export type Change = (config: OneProvider, index: number) => GatewayInput | Promise<GatewayInput>
 
 export interface InstancesOptions {
   /** Default 3. */
@@ -120,7 +121,7 @@ export async function startInstances(t: Owner, options: InstancesOptions): Promi
     providerIssuer: issuer,
     apiOrigin: api.origin,
   })
-  const base: GatewayInput = {
+  const base: OneProvider = {
     ...demo,
     store: store.settings,
     secrets,
@@ -303,7 +304,7 @@ class Process implements Instance {
   }
 
   async configure(change: Change): Promise<void> {
-    this.#config = await change(this.#config, this.index)
+    this.#config = await change(this.#config as OneProvider, this.index)
     // JSON is YAML.
     writeFileSync(this.#file, JSON.stringify(this.#config))
   }

@@ -20,6 +20,7 @@ export function registered(overrides: Partial<RegisteredClient> = {}): Registere
     claims: [],
     passThrough: [],
     allowedOrigins: [],
+    providers: [],
     repeatableExchange: false,
     ...overrides,
   }

@@ -9,7 +9,7 @@ interface Shape {
   readonly anyOf?: readonly Shape[]
   readonly items?: Shape
   readonly properties?: Readonly<Record<string, Shape>>
-  readonly patternProperties?: unknown
+  readonly patternProperties?: Readonly<Record<string, Shape>>
   readonly additionalProperties?: unknown
   readonly required?: readonly string[]
   readonly default?: unknown
@@ -40,6 +40,9 @@ function rows(schema: Shape, prefix: string): string[] {
     const row = `| \`${name}\` | ${typeOf(option)} | ${defaultOf(option, required)} | ${cell(option.description ?? '')} |\n`
     const inner = [option, ...(option.anyOf ?? [])].find((shape) => shape.properties)
     if (inner) return [...(option.description ? [row] : []), ...rows(inner, `${name}.`)]
+    const entry = Object.values(option.patternProperties ?? {})[0]
+    // As for `provider`, which stands before it.
+    if (entry?.properties) return [row]
     if (option.items?.properties) return [row, ...rows(option.items, `${name}[].`)]
     return [row]
   })
@@ -51,8 +54,14 @@ function typeOf(option: Shape): string {
   if (option.anyOf) return option.anyOf.map(typeOf).join(' or ')
   if (option.type === 'array')
     return option.items?.properties ? 'list of' : `list of ${typeOf(option.items ?? {})}`
-  if (option.type === 'object') return option.patternProperties ? 'map of string' : 'map'
+  if (option.type === 'object') return mapOf(option)
   return option.type ?? ''
+}
+
+function mapOf({ patternProperties }: Shape): string {
+  const [entry] = Object.values(patternProperties ?? {})
+  if (entry === undefined) return 'map'
+  return entry.properties ? 'map of what `provider` is' : 'map of string'
 }
 
 function defaultOf(option: Shape, required: boolean): string {

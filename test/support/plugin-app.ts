@@ -10,6 +10,7 @@ import pkce, {
   type AuditEvent,
   memoryStore,
   type PkceOptions,
+  type ProviderOptions,
   type Store,
   StoreError,
   type StoreWatcher,
@@ -259,7 +260,7 @@ export interface Surroundings {
  */
 export async function startPluginApp(
   t: Pick<Test, 'teardown'>,
-  overrides: Omit<Partial<PkceOptions>, 'provider'> & { provider?: Partial<PkceOptions['provider']> } = {},
+  overrides: Omit<Partial<PkceOptions>, 'provider'> & { provider?: Partial<ProviderOptions> } = {},
   surroundings: Surroundings = {},
 ): Promise<PluginApp> {
   const provider = surroundings.provider ?? (await startStubProvider())
@@ -292,14 +293,16 @@ export async function startPluginApp(
     rateLimit: false,
     ...overrides,
     store,
-    provider: {
-      issuer: provider.issuer,
-      clientId: 'gateway',
-      clientSecret: 'gateway-secret',
-      scope: 'api',
-      ...overrides.provider,
-    },
-  })
+    ...(overrides.providers === undefined && {
+      provider: {
+        issuer: provider.issuer,
+        clientId: 'gateway',
+        clientSecret: 'gateway-secret',
+        scope: 'api',
+        ...overrides.provider,
+      },
+    }),
+  } as PkceOptions)
   await surroundings.after?.(app)
   const events: AuditEvent[] = []
   app.pkce.events.on('*', (event) => events.push(event))

@@ -1,9 +1,15 @@
 /** The least options that the plugin takes, and the problems that it finds in others. */
 import type { Test } from 'tap'
-import { ConfigError, formatPath, type PkceOptions, resolveOptions } from '../../plugin/index.ts'
+import {
+  ConfigError,
+  formatPath,
+  type PkceOptions,
+  type ProviderOptions,
+  resolveOptions,
+} from '../../plugin/index.ts'
 
 /** Options without anything that has a default. */
-export const least = (): PkceOptions => ({
+export const least = (): Extract<PkceOptions, { provider: ProviderOptions }> => ({
   publicUrl: 'https://api.example.com',
   provider: { issuer: 'https://login.example.com', clientId: 'backend', clientSecret: 'secret' },
   clients: [{ clientId: 'app', redirectUris: ['https://app.example.com/callback'] }],

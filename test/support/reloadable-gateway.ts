@@ -5,12 +5,13 @@ import { type EchoApi, startEchoApi } from '../../examples/demo/echo.ts'
 import { gatewayConfig } from '../../gateway/config/load.ts'
 import type { GatewayInput } from '../../gateway/config/schemas/gateway.ts'
 import { type RunningGateway, startGateway } from '../../gateway/start.ts'
+import type { OneProvider } from './gateway-config.ts'
 import { freePort } from './gateway-stack.ts'
 import { signInAtStub } from './instances.ts'
 import { NativeApp } from './native-app.ts'
 import { type StubProvider, startStubProvider } from './stub-provider.ts'
 
-type Change = (config: GatewayInput) => GatewayInput
+type Change = (config: OneProvider) => GatewayInput
 
 export interface ReloadableGateway {
   readonly gateway: RunningGateway
@@ -48,7 +49,7 @@ export async function reloadableGateway(
     app: new NativeApp({ publicUrl, signIn: signInAtStub(stub, publicUrl, { seconds: 3600 }) }),
     log: () => lines.map((line) => JSON.parse(line)),
     reload(next = (config) => config) {
-      input = next(input)
+      input = next(input as OneProvider)
       return gateway.reload()
     },
   }

@@ -97,6 +97,7 @@ export const clientFields: Record<keyof Static<typeof ClientSchema>, keyof Regis
   interaction: 'interaction',
   passThrough: 'passThrough',
   allowedOrigins: 'allowedOrigins',
+  providers: 'providers',
   repeatableExchange: 'repeatableExchange',
 }
 
@@ -132,11 +133,13 @@ export const verified: VerifiedAuthorizationRequest = {
     claims: [],
     passThrough: [],
     allowedOrigins: [],
+    providers: [],
     repeatableExchange: false,
   },
   redirectUri: 'com.example.app:/callback',
   codeChallenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
   state: undefined,
+  identityProvider: undefined,
   scope: [],
   providerScope: [],
   passThrough: {},

@@ -1,4 +1,9 @@
-import { PROVIDER_SECRETS, type ProviderSecret, validateOptions } from '../../../plugin/api/internal.ts'
+import {
+  type PlainOptions,
+  PROVIDER_SECRETS,
+  type ProviderSecret,
+  validateOptions,
+} from '../../../plugin/api/internal.ts'
 import type { ConfigProblem } from '../../../plugin/index.ts'
 import type { GatewayInput, PluginConfig } from '../schemas/gateway.ts'
 import type { ReadSecrets, SecretContext } from '../secrets.ts'
@@ -20,34 +25,28 @@ export function completePlugin(
   { secrets: read, isSound }: { readonly secrets: ReadSecrets } & Pick<SecretContext, 'isSound'>,
 ): CompletedPlugin {
   const { publicUrl, routePrefix, tokens, lifetimes, limits, rateLimit } = input
-  const { provider, clients, resourceServers, secrets } = read
+  const { providers, clients, resourceServers, secrets } = read
   const options = {
     ...{ publicUrl, routePrefix, tokens, lifetimes, limits, rateLimit },
-    ...{ provider, clients, resourceServers, secrets },
+    ...{ ...providers, clients, resourceServers, secrets },
     log: { subject: (isSound('log') && input.log.subject) || 'hash' },
   }
   const storeKind = isSound('store') ? (input.store.type ?? 'memory') : 'memory'
-  const judged = validateOptions(options, storeKind)
+  const judged = validateOptions(options as PlainOptions, storeKind)
   const problems = judged.problems
     // What breaks the schema there breaks it here, and has been told.
     .filter(({ path }) => isSound(...partOf(path)))
     .map(({ path, problem }) => ({ path: asConfigured(path, input), problem }))
     // What could not be read is missing for that reason only.
     .filter(({ path }) => !read.problems.some((one) => one.path.every((key, depth) => key === path[depth])))
-  const config = judged.options && { ...options, provider: asNamed(read) }
+  const config = judged.options && { ...options, ...read.namedProviders }
   return { config, problems, warnings: judged.warnings }
 }
 
-/** The provider with the names of its files in place of what they hold now. */
-function asNamed({ provider, providerFiles }: ReadSecrets): PluginConfig['provider'] {
-  const named = { ...provider, ...providerFiles }
-  for (const key of PROVIDER_SECRETS) if (providerFiles[`${key}File`] !== undefined) delete named[key]
-  return named
-}
-
-/** What is judged as one: a key, or an item of a list. */
+/** What is judged as one: a key, or an item of a list or of `providers`. */
 function partOf(path: Path): Path {
-  return path.slice(0, typeof path[1] === 'number' ? 2 : 1)
+  const isItem = typeof path[1] === 'number' || path[0] === 'providers'
+  return path.slice(0, isItem ? 2 : 1)
 }
 
 /** A secret that was named by a file has its problems at `…File`. */

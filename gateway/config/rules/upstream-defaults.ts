@@ -42,10 +42,21 @@ function completeWebSocket(websocket: boolean | WebSocketOptions): WebSocketOpti
 /** What an operator should hear of upstreams that can be built but hardly be meant. */
 export function upstreamWarnings(
   upstreams: readonly Upstream[],
-  clients: readonly { readonly scopes?: readonly string[]; readonly claims?: readonly string[] }[],
+  {
+    clients,
+    providers = {},
+  }: {
+    readonly clients: readonly {
+      readonly scopes?: readonly string[]
+      readonly claims?: readonly string[]
+    }[]
+    readonly providers?: object
+  },
 ): string[] {
   const scopes = new Set(clients.flatMap((client) => client.scopes ?? []))
-  const claims = new Set(['sub', ...clients.flatMap((client) => client.claims ?? [])])
+  const claims = new Set(['sub', 'iss', ...clients.flatMap((client) => client.claims ?? [])])
+  const isAmbiguous = (sent: readonly string[]) =>
+    Object.keys(providers).length > 1 && sent.includes('sub') && !sent.includes('iss')
   return upstreams.flatMap(({ prefix, scopes: required, identityHeaders }) => [
     ...required
       .filter((scope) => !scopes.has(scope))
@@ -57,5 +68,10 @@ export function upstreamWarnings(
       .map(
         ([name, claim]) => `upstream ${prefix}: no client has the claim ${claim}, so ${name} is never sent`,
       ),
+    ...(isAmbiguous(Object.values(identityHeaders))
+      ? [
+          `upstream ${prefix}: identityHeaders has sub without iss, and there are several providers, so two people can have one name`,
+        ]
+      : []),
   ])
 }

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox'
+import type { ProviderSet } from '../../../plugin/api/internal.ts'
 import { ClientSchema, OptionsSchema, ProviderSchema, ResourceServerSchema } from '../../../plugin/index.ts'
 import type { CertificateFiles } from '../certificate.ts'
 import { type Http2Limits, ListenSchema } from './listen.ts'
@@ -22,6 +23,8 @@ const Provider = Type.Object(
   },
   closed,
 )
+// With a default, for the same reason as in the plugin's own schema.
+const NamedProvider = Type.Object(Provider.properties, { ...closed, default: {} })
 const Client = Type.Object(
   { ...ClientSchema.properties, clientSecretFile: secretFile('clientSecret') },
   closed,
@@ -59,7 +62,13 @@ export const GatewaySchema = Type.Object(
     ),
     allowedHosts: strings("Host values besides publicUrl's; others get 421."),
     trustProxy: strings('Addresses and CIDRs whose forwarded headers count.'),
-    provider: Provider,
+    provider: Type.Optional(Provider),
+    providers: Type.Optional(
+      Type.Record(Type.String(), NamedProvider, {
+        description:
+          'In place of `provider`, several with names: each has a callback of its own, `<routePrefix>/callback/<name>`.',
+      }),
+    ),
     clients: Type.Array(Client, { minItems: 1, description: 'The registered apps.' }),
     resourceServers: Type.Optional(
       Type.Array(ResourceServer, { default: [], description: 'Who may introspect.' }),
@@ -118,6 +127,9 @@ export const GatewaySchema = Type.Object(
   closed,
 )
 
+/** A provider as data, secrets as they were read or named by absolute file names. */
+export type ProviderConfig = Static<typeof Provider>
+
 /** As written in the file, the environment and the flags. */
 export type GatewayInput = Static<typeof GatewaySchema>
 
@@ -132,12 +144,13 @@ type ListenInput = Filled<GatewayInput['listen']>
 export type PluginConfig = Readonly<
   Pick<
     GatewayInput,
-    'publicUrl' | 'provider' | 'routePrefix' | 'secrets' | 'tokens' | 'lifetimes' | 'limits' | 'rateLimit'
-  > & {
-    log: { subject: 'hash' | 'plain' | 'none' }
-    clients: Omit<GatewayInput['clients'][number], 'clientSecretFile'>[]
-    resourceServers: { clientId: string; clientSecret: string }[]
-  }
+    'publicUrl' | 'routePrefix' | 'secrets' | 'tokens' | 'lifetimes' | 'limits' | 'rateLimit'
+  > &
+    ProviderSet<ProviderConfig> & {
+      log: { subject: 'hash' | 'plain' | 'none' }
+      clients: Omit<GatewayInput['clients'][number], 'clientSecretFile'>[]
+      resourceServers: { clientId: string; clientSecret: string }[]
+    }
 >
 
 /**

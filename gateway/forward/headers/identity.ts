@@ -15,10 +15,16 @@ export function sessionFields(session: Session, route: UpstreamRoute): readonly 
   const fields: string[] = []
   if (route.sendsProviderToken) fields.push('authorization', session.providerAuthorization)
   for (const [header, claim] of route.identityHeaders) {
-    const value = claim === 'sub' ? session.subject : session.claims[claim]
+    const value = claimOf(session, claim)
     if (value !== undefined && value !== null) fields.push(header, encodeClaim(value))
   }
   return fields
+}
+
+/** Who it is, by `iss` and `sub` together, is known of every session (requirements M-05). */
+function claimOf(session: Session, claim: string): unknown {
+  if (claim === 'sub') return session.subject
+  return session.claims[claim] ?? (claim === 'iss' ? session.issuer : undefined)
 }
 
 /** @see sessionFields */

@@ -9,10 +9,12 @@ import { type VerifiedAuthorizationRequest, validateAuthorizationRequest } from 
 import { OAuthError, ProviderError } from '../../oauth/errors.ts'
 import { codeChallengeS256 } from '../../oauth/pkce.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'
+import type { Provider } from '../../provider/provider.ts'
 import { hashCredential, issueFirstHandle } from '../../secrets/handles.ts'
 import type { Services } from '../services.ts'
 import { interactionOf, sendAuthorizationResponse } from './authorization-response.ts'
 import { bindBrowser } from './browser-binding.ts'
+import { providersOf, sendChoice } from './provider-choice.ts'
 
 /** `GET /oauth2/authorize`: the app's request becomes a grant, and the browser goes to the provider (RFC 6749 §4.1.1). */
 export function authorizeRoute(scope: FastifyInstance, services: Services): void {
@@ -22,7 +24,10 @@ export function authorizeRoute(scope: FastifyInstance, services: Services): void
     handler: async (request, reply) => {
       try {
         const verified = validateAuthorizationRequest(rawQuery(request), services.options.clients)
-        return await beginTransaction(services, verified, reply)
+        const candidates = providersOf(services, verified)
+        const [provider, ...others] = candidates
+        if (others.length > 0) return sendChoice(services, verified.client, candidates, reply)
+        return await beginTransaction(services, provider!, verified, reply)
       } catch (error) {
         return sendRefusal(services, error, reply)
       }
@@ -32,11 +37,13 @@ export function authorizeRoute(scope: FastifyInstance, services: Services): void
 
 async function beginTransaction(
   services: Services,
+  provider: Provider,
   verified: VerifiedAuthorizationRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const { request } = reply
-  const { options, grants, provider, transactions } = services
+  const { options, grants, transactions } = services
+  const { responseMode } = provider.options
   if (!(await provider.whenReady())) throw new OAuthError('provider_not_ready', { redirectTo: verified })
 
   const state = issueFirstHandle('state')
@@ -45,8 +52,16 @@ async function beginTransaction(
   try {
     const { serverSecret } = services.seals
     const owner = { id, clientId: verified.client.clientId, serverSecret }
-    const secrets = deriveTransactionSecrets(services.seals, options.provider, owner, state.secret)!
-    const { browserHash, setCookies } = bindBrowser(options, id, request.headers.cookie)
+    const secrets = deriveTransactionSecrets(services.seals, provider.options, owner, state.secret)!
+    const { browserHash, setCookies } = bindBrowser(
+      {
+        publicUrl: options.publicUrl,
+        responseMode,
+        transactionSeconds: options.lifetimes.transactionSeconds,
+      },
+      id,
+      request.headers.cookie,
+    )
     const grant: AuthorizingGrant = {
       v: 1,
       id,
@@ -58,7 +73,7 @@ async function beginTransaction(
       codeChallenge: verified.codeChallenge,
       scope: [...verified.scope],
       providerScope: [...verified.providerScope],
-      ...requestedAuthentication(options.provider, verified),
+      ...requestedAuthentication(provider.options, verified),
       ...(verified.state !== undefined && { state: verified.state }),
       stateHash: hashCredential(state.value),
       browserHash,
@@ -69,7 +84,7 @@ async function beginTransaction(
     const location = await provider.authorizationUrl({
       state: state.value,
       nonce: secrets.nonce,
-      codeChallenge: providerChallenge(services, verified, secrets),
+      codeChallenge: providerChallenge(provider, verified, secrets),
       extraScope: verified.providerScope,
       passThrough: verified.passThrough,
       prompt: interactionOf(verified) === 'prompt',
@@ -100,11 +115,11 @@ function requestedAuthentication(
 }
 
 function providerChallenge(
-  { options }: Services,
+  { options }: Provider,
   verified: VerifiedAuthorizationRequest,
   secrets: TransactionSecrets,
 ): string | undefined {
-  if (options.provider.pkce === 'relay') return verified.codeChallenge
+  if (options.pkce === 'relay') return verified.codeChallenge
   return secrets.codeVerifier && codeChallengeS256(secrets.codeVerifier)
 }
 

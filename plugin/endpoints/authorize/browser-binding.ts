@@ -1,5 +1,5 @@
 import { parseCookie, stringifySetCookie } from 'cookie'
-import type { ResolvedOptions } from '../../options/resolved.ts'
+import type { ResolvedOptions, ResolvedProvider } from '../../options/resolved.ts'
 import { hashCredential, sameHash } from '../../secrets/handles.ts'
 import { randomBytes } from '../../secrets/random.ts'
 
@@ -14,8 +14,9 @@ const COOKIES_MAX = 5
 const PREFIXES = { https: '__Host-pkce-', loopback: 'pkce-' }
 const ANY_PREFIX = new RegExp(`^(?:${Object.values(PREFIXES).join('|')})`, 'i')
 /** Who made the cookie, and by which way the browser comes back. */
-type Binding = Pick<ResolvedOptions, 'publicUrl'> & {
-  readonly provider: Pick<ResolvedOptions['provider'], 'responseMode'>
+export interface Binding {
+  readonly publicUrl: string
+  readonly responseMode: ResolvedProvider['responseMode']
 }
 /** Names that we never made are not repeated in a header of ours. */
 const SELECTOR = /^[A-Za-z0-9_-]{22}$/
@@ -30,7 +31,7 @@ export function isBindingCookie(name: string): boolean {
 
 /** A new binding: the cookies to set, and the hash to store with the transaction. */
 export function bindBrowser(
-  options: Binding & Pick<ResolvedOptions, 'lifetimes'>,
+  options: Binding & { readonly transactionSeconds: number },
   selector: string,
   cookieHeader: string | undefined,
 ): { browserHash: string; setCookies: string[] } {
@@ -42,7 +43,7 @@ export function bindBrowser(
     browserHash: hashCredential(secret),
     setCookies: [
       ...surplus.map((id) => unbindBrowser(options, id)),
-      setCookie(options, prefix + selector, secret, options.lifetimes.transactionSeconds),
+      setCookie(options, prefix + selector, secret, options.transactionSeconds),
     ],
   }
 }
@@ -83,8 +84,13 @@ function cookiePrefix({ publicUrl }: Pick<ResolvedOptions, 'publicUrl'>): string
  * A form that another site posts brings along only cookies of `SameSite=None`, which must be `Secure` (B-01). Chromium
  * takes such a one from a loopback address on http, too.
  */
-function setCookie({ publicUrl, provider }: Binding, name: string, value: string, maxAge: number): string {
-  const isPosted = provider.responseMode === 'form_post'
+function setCookie(
+  { publicUrl, responseMode }: Binding,
+  name: string,
+  value: string,
+  maxAge: number,
+): string {
+  const isPosted = responseMode === 'form_post'
   const secure = isPosted || publicUrl.startsWith('https:')
   const sameSite = isPosted ? 'none' : 'lax'
   return stringifySetCookie({ name, value, path: '/', httpOnly: true, sameSite, secure, maxAge })

@@ -1,7 +1,7 @@
-import { subjectOfItsOwn } from '../../grant/grant.ts'
+import { type Grant, subjectOfItsOwn } from '../../grant/grant.ts'
 import type { RegisteredClient } from '../../oauth/client.ts'
 import { ProviderError } from '../../oauth/errors.ts'
-import type { Claims, ProviderTokens } from '../../provider/provider.ts'
+import type { Claims, Provider, ProviderTokens } from '../../provider/provider.ts'
 import type { TokenRequest } from './token-request.ts'
 
 /** Who signed in: what the grant keeps of the provider's word. */
@@ -21,20 +21,20 @@ export interface Identity {
  */
 export async function identify(
   request: TokenRequest,
-  grantId: string,
+  grant: Pick<Grant, 'id' | 'provider'>,
   tokens: ProviderTokens,
   user: Claims = {},
 ): Promise<Identity> {
   const { client } = request
-  const { provider } = request.services
+  const provider = request.services.providers.of(grant)
   let claims: Claims = tokens.claims ?? {}
   const known = typeof claims.sub === 'string' ? claims.sub : undefined
   const lacking = known === undefined || client.claims.some((name) => claims[name] === undefined)
   if (lacking && provider.hasUserinfo) {
-    claims = { ...(await readUserinfo(request, tokens.accessToken, known)), ...claims }
+    claims = { ...(await readUserinfo(request, provider, tokens.accessToken, known)), ...claims }
   }
   return {
-    subject: typeof claims.sub === 'string' ? claims.sub : subjectOfItsOwn(grantId),
+    subject: typeof claims.sub === 'string' ? claims.sub : subjectOfItsOwn(grant.id),
     claims: selectClaims(client, { ...user, ...claims }),
   }
 }
@@ -47,11 +47,12 @@ export async function identify(
  */
 async function readUserinfo(
   request: TokenRequest,
+  provider: Provider,
   accessToken: string,
   known: string | undefined,
 ): Promise<Claims> {
   try {
-    return await request.services.provider.userinfo(accessToken, known)
+    return await provider.userinfo(accessToken, known)
   } catch (error) {
     const isForgivable = error instanceof ProviderError && error.reason !== 'provider_subject_mismatch'
     if (known === undefined || !isForgivable) throw error

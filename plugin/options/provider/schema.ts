@@ -23,6 +23,14 @@ export const ProviderSchema = Type.Object(
           'A provider whose options are known: they stand behind those that are written here. --print-config shows them.',
       }),
     ),
+    name: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 64,
+        description:
+          "Where there are several: what a person chooses by. Default: the preset's, or the name in `providers`.",
+      }),
+    ),
     issuer: Type.String({
       minLength: 1,
       description:

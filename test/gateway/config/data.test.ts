@@ -80,7 +80,7 @@ t.test(
     })
     t.equal(services.store.store.name, 'redis')
     writeFileSync(join(folder, 'a'), 'rotated')
-    t.equal(await (services.options.provider.clientSecret as () => Promise<string>)(), 'rotated')
+    t.equal(await (services.options.provider?.clientSecret as () => Promise<string>)?.(), 'rotated')
   },
 )
 

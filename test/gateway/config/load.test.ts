@@ -40,6 +40,7 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
           claims: [],
           passThrough: [],
           allowedOrigins: [],
+          providers: [],
           repeatableExchange: false,
         },
       ],

@@ -33,7 +33,7 @@ t.test('every secret can be named by a file; the line breaks around it are not p
 
   const { store, options } = createServices(config)
   t.teardown(() => store.close())
-  const read = options.provider.clientSecret as () => Promise<string>
+  const read = options.provider?.clientSecret as () => Promise<string>
   t.equal(await read(), secret)
   writeFileSync(join(folder, 'a'), 'rotated\n')
   t.equal(await read(), 'rotated', "the provider's is read again at each use")
@@ -53,7 +53,7 @@ t.test('a secret file relative to the working directory when the environment nam
   writeFileSync(join(folder, 'secret'), 'x')
   const variable = 'PKCE_GATEWAY_PROVIDER__CLIENT_SECRET_FILE'
   const { config } = load(path, { [variable]: join(folder, 'secret') })
-  t.match(config.plugin.provider, { clientSecretFile: join(folder, 'secret'), clientSecret: undefined })
+  t.match(config.plugin.provider!, { clientSecretFile: join(folder, 'secret'), clientSecret: undefined })
   matchAll(t, problemsOf(path, { [variable]: 'gateway.yaml.missing' }), [
     new RegExp(`^${variable}: ${process.cwd()}/gateway.yaml.missing cannot be read: ENOENT$`),
   ])
@@ -108,10 +108,10 @@ t.test('what surrounds a secret is not part of it, in files, variables and lists
   writeFileSync(path, stringify({ ...minimal(), provider }))
   const read = (variables: Record<string, string>) => {
     const { config } = load(path, variables)
-    const { clientSecret, clientSecretFile } = config.plugin.provider
+    const { clientSecret, clientSecretFile } = config.plugin.provider!
     const { store, options } = createServices(config)
     t.teardown(() => store.close())
-    const source = options.provider.clientSecret
+    const source = options.provider?.clientSecret
     return {
       config,
       clientSecret,
@@ -166,7 +166,7 @@ t.test('a PEM key in one line of a variable has its line breaks back (F-05, F-06
   const { config } = load(path, {
     PKCE_GATEWAY_PROVIDER__PRIVATE_KEY: `${privateKey.replaceAll('\n', '\\n')}\n`,
   })
-  t.equal(config.plugin.provider.privateKey, privateKey.trim())
+  t.equal(config.plugin.provider?.privateKey, privateKey.trim())
 })
 
 t.test(
@@ -193,9 +193,10 @@ t.test(
     t.match(config.warnings, [/key\.pem holds a secret/])
     t.equal(config.warnings.length, 1)
     t.notMatch(printConfig(effective), 'BEGIN')
-    t.match(config.plugin.provider, { caFile: join(folder, 'ca.pem'), ca: undefined, clientKey: undefined })
+    t.match(config.plugin.provider!, { caFile: join(folder, 'ca.pem'), ca: undefined, clientKey: undefined })
 
     const { provider } = createServices(config).options
+    if (!provider) throw new Error('one provider')
     t.notOk('caFile' in provider)
     t.equal(await (provider.clientCert as () => Promise<string>)(), ours.cert.trimEnd())
     writeFileSync(join(folder, 'ca.pem'), ours.cert)

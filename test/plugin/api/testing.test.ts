@@ -36,7 +36,7 @@ const options: PkceOptions = {
 async function startApp(t: Test, changes: Partial<PkceOptions> = {}): Promise<FastifyInstance> {
   const app = fastify()
   t.teardown(() => app.close())
-  await app.register(pkce, { ...options, ...changes })
+  await app.register(pkce, { ...options, ...changes } as PkceOptions)
   app.get('/me', { onRequest: app.pkce.requireSession({ scopes: ['orders.read'] }) }, async (request) => ({
     subject: request.pkceSession.subject,
     clientId: request.pkceSession.clientId,

@@ -20,7 +20,7 @@ import {
 t.test('200 parallel writers of one version: one winner, for every step (G-07)', async (t) => {
   const store = memoryStore({ now: () => 1000 })
   t.teardown(() => store.close())
-  const grants = new Grants(store, authorizing.provider, lifetimes)
+  const grants = new Grants(store, [authorizing.provider], lifetimes)
   await grants.create(authorizing)
   let current = (await grants.read(authorizing.id))!
   for (const next of [authorized, redeeming, active, leased, ended]) {
@@ -35,7 +35,7 @@ t.test('200 parallel writers of one version: one winner, for every step (G-07)',
 t.test('an end wins over whatever is written meanwhile, and is final', async (t) => {
   const store = memoryStore({ now: () => 1000 })
   t.teardown(() => store.close())
-  const grants = new Grants(store, authorizing.provider, lifetimes)
+  const grants = new Grants(store, [authorizing.provider], lifetimes)
   await grants.create(authorizing)
   const first = (await grants.read(authorizing.id))!
   await grants.replace(first, authorized)
@@ -50,7 +50,7 @@ t.test(
   async (t) => {
     const store = memoryStore({ now: () => 1000 })
     t.teardown(() => store.close())
-    const grants = new Grants(store, authorizing.provider, lifetimes)
+    const grants = new Grants(store, [authorizing.provider], lifetimes)
     const step = fc.record({
       actor: fc.nat(3),
       move: fc.constantFrom(

@@ -33,6 +33,7 @@ const CLIENT: RegisteredClient = {
   claims: [],
   passThrough: ['prompt', 'login_hint', 'ui_locales', 'max_age', 'acr_values'],
   allowedOrigins: [],
+  providers: [],
   repeatableExchange: false,
 }
 const CLIENTS = new Map([[CLIENT.clientId, CLIENT]])

@@ -27,7 +27,11 @@ t.test('unknown keys are errors, at every depth', async (t) => {
 t.test(
   'what is missing or of the wrong type is named in plain words, and no value is repeated',
   async (t) => {
-    t.same(problemsOf({}), ['publicUrl: is required', 'provider: is required', 'clients: is required'])
+    t.same(problemsOf({}), [
+      'publicUrl: is required',
+      'clients: is required',
+      'provider: is required; several have names, in providers',
+    ])
     for (const [options, path] of [
       [{ ...least(), publicUrl: 7 }, 'publicUrl'],
       [{ ...least(), tokens: 'hunter2' }, 'tokens'],

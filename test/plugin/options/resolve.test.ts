@@ -7,25 +7,30 @@ t.test('the defaults are secure, and change by intention only (SC-06)', async (t
   t.same(plain, {
     publicUrl: 'https://api.example.com',
     routePrefix: '/oauth2',
-    callbackUrl: 'https://api.example.com/oauth2/callback',
-    provider: {
-      issuer: 'https://login.example.com',
-      clientId: 'backend',
-      clientSecret: 'secret',
-      clientAuthentication: 'client_secret_basic',
-      scope: 'openid offline_access',
-      pkce: 'own',
-      par: 'auto',
-      responseMode: 'query',
-      subjectClaim: 'sub',
-      nonce: true,
-      trustedAudiences: [],
-      clockToleranceSeconds: 60,
-      authorizationParams: {},
-      timeouts: { connectMs: 3000, headersMs: 5000, bodyMs: 5000, totalMs: 10_000 },
-      allowedHosts: [],
-      dangerouslyAllowPrivateNetwork: false,
-    },
+    providers: [
+      {
+        name: undefined,
+        callbackPath: '/callback',
+        options: {
+          issuer: 'https://login.example.com',
+          clientId: 'backend',
+          clientSecret: 'secret',
+          clientAuthentication: 'client_secret_basic',
+          scope: 'openid offline_access',
+          pkce: 'own',
+          par: 'auto',
+          responseMode: 'query',
+          subjectClaim: 'sub',
+          nonce: true,
+          trustedAudiences: [],
+          clockToleranceSeconds: 60,
+          authorizationParams: {},
+          timeouts: { connectMs: 3000, headersMs: 5000, bodyMs: 5000, totalMs: 10_000 },
+          allowedHosts: [],
+          dangerouslyAllowPrivateNetwork: false,
+        },
+      },
+    ],
     tokens: 'opaque',
     lifetimes: {
       transactionSeconds: 600,
@@ -56,6 +61,7 @@ t.test('the defaults are secure, and change by intention only (SC-06)', async (t
         claims: [],
         passThrough: [],
         allowedOrigins: [],
+        providers: [],
         repeatableExchange: false,
       },
     ],
@@ -76,7 +82,7 @@ t.test('resolved options are frozen to the leaves, and a copy', async (t) => {
     t.ok(Object.isFrozen(value), path)
     for (const [key, inner] of Object.entries(value)) frozen(inner, `${path}.${key}`)
   }
-  for (const key of ['provider', 'lifetimes', 'limits', 'rateLimit'] as const) frozen(resolved[key], key)
+  for (const key of ['providers', 'lifetimes', 'limits', 'rateLimit'] as const) frozen(resolved[key], key)
   frozen(resolved.clients.get('app'), 'client')
   given.clients[0]!.redirectUris!.push('https://evil.example')
   t.equal(resolved.clients.get('app')?.redirectUris.length, 1)
@@ -85,8 +91,8 @@ t.test('resolved options are frozen to the leaves, and a copy', async (t) => {
 
 t.test('functions are secrets of the provider, and nothing else', async (t) => {
   const ask = () => 'secret'
-  const { provider } = resolveOptions(withProvider({ clientSecret: ask }) as PkceOptions)
-  t.equal(provider.clientSecret, ask, 'asked at each use (F-06)')
+  const { providers } = resolveOptions(withProvider({ clientSecret: ask }) as PkceOptions)
+  t.equal(providers[0]?.options.clientSecret, ask, 'asked at each use (F-06)')
   for (const [options, path] of [
     [withClient({ authentication: 'client_secret_basic', clientSecret: ask }), 'clients[0].clientSecret'],
     [withProvider({ issuer: ask }), 'provider.issuer'],

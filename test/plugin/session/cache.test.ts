@@ -103,6 +103,7 @@ t.test('the cache by itself (G-17, K-05)', async (t) => {
     new Session({
       grantId,
       clientId: 'app',
+      issuer: 'https://login.example.com',
       subject: 's',
       scope: [],
       claims: {},

@@ -8,6 +8,7 @@ import { Session } from '../../../plugin/session/session.ts'
 const session = new Session({
   grantId: 'grant',
   clientId: 'app',
+  issuer: 'https://login.example.com',
   subject: 'alice',
   scope: ['orders.read'],
   claims: { sub: 'alice' },

@@ -104,6 +104,7 @@ function endings({ expiresAt = Date.now() + 60_000, recheckMs = 20, unconfirmedM
   const session = new Session({
     grantId: 'g',
     clientId: 'app',
+    issuer: 'https://login.example.com',
     subject: 's',
     scope: [],
     claims: {},

@@ -29,11 +29,12 @@ export async function activateGrant(
     readonly identity: Identity
   },
 ): Promise<TokenResponse> {
-  const { options, grants, seals, credentials, provider } = request.services
+  const { options, grants, seals, credentials, providers } = request.services
   const { client } = request
   const { codeSecret, dataKey, tokens, identity } = step
   const { grant } = redeeming
   const { id } = grant
+  const provider = providers.of(grant)
   const now = grants.now()
   const providerLifetimeMs = tokens.expiresInSeconds * 1000
   const providerExpiresAt = now + providerLifetimeMs

@@ -81,22 +81,23 @@ async function redeemAtProvider(
   secrets: TokenExchangeSecrets,
   claim: Claim,
 ): Promise<{ tokens: ProviderTokens; identity: Identity }> {
-  const { options, provider } = request.services
-  const { id, maxAgeSeconds, acrValues } = claim.redeeming.grant
+  const { grant } = claim.redeeming
+  const { maxAgeSeconds, acrValues } = grant
+  const provider = request.services.providers.of(grant)
   let tokens: ProviderTokens | undefined
   try {
     tokens = await provider.redeemCode({
       code: secrets.code,
-      codeVerifier: options.provider.pkce === 'relay' ? presented.codeVerifier : secrets.codeVerifier,
+      codeVerifier: provider.options.pkce === 'relay' ? presented.codeVerifier : secrets.codeVerifier,
       nonce: secrets.nonce,
       maxAge: maxAgeSeconds,
       acrValues,
     })
-    return { tokens, identity: await identify(request, id, tokens, secrets.user) }
+    return { tokens, identity: await identify(request, grant, tokens, secrets.user) }
   } catch (error) {
     if (tokens) provider.revoke(tokens)
     const reason = error instanceof ProviderError ? error.reason : undefined
-    request.record('provider.error', { grant: claim.redeeming.grant, reason })
+    request.record('provider.error', { grant, reason })
     throw await settleFailure(request, claim, error)
   }
 }

@@ -31,7 +31,7 @@ export async function commitRefreshToken(
     leased,
     write: async () => (await grants.replace(leased, next)) !== null,
     isWritten: ({ sealed }) => sealed === next.sealed,
-    onLost: () => void takeBack(request, leased.grant.id, secrets, dataKey),
+    onLost: () => void takeBack(request, leased.grant, secrets, dataKey),
   })
 }
 
@@ -42,18 +42,18 @@ export async function commitRefreshToken(
  */
 export async function takeBack(
   { services, log }: TokenRequest,
-  grantId: string,
+  { id, provider }: ActiveGrant,
   issued: Pick<ProviderSecrets, 'accessToken' | 'refreshToken'>,
   dataKey: Buffer,
 ): Promise<void> {
-  const { grants, seals, provider } = services
+  const { grants, seals, providers } = services
   try {
-    const stored = await grants.read(grantId)
+    const stored = await grants.read(id)
     const held = isActive(stored) ? seals.openProviderSecrets(stored.grant, dataKey) : null
     const { accessToken } = issued
     const refreshToken = issued.refreshToken === held?.refreshToken ? undefined : issued.refreshToken
     if (refreshToken !== undefined || accessToken !== held?.accessToken) {
-      provider.revoke({ accessToken, refreshToken })
+      providers.of({ provider }).revoke({ accessToken, refreshToken })
     }
   } catch (error) {
     // Nobody waits for this, so whatever it is ends here.
@@ -74,11 +74,11 @@ export async function readClaims(
   idToken: string,
   accessToken: string,
 ): Promise<void> {
-  const { grants, provider } = services
+  const { grants, providers } = services
   try {
     const claims = selectClaims(
       client,
-      await within(VERIFY_MS, provider.refreshedClaims(idToken, accessToken)),
+      await within(VERIFY_MS, providers.of(grant).refreshedClaims(idToken, accessToken)),
     )
     const isNew = Object.entries(claims).some(
       ([name, claim]) => !isDeepStrictEqual(claim, grant.claims[name]),

@@ -21,8 +21,8 @@ const LEASE_MARGIN_MS = 5000
 const READ_BACK_MS = 150
 
 /** How long a refresh at the provider may keep others waiting, in milliseconds. */
-function leaseMs({ options }: Services): number {
-  return options.provider.timeouts.totalMs + LEASE_MARGIN_MS
+function leaseMs({ providers }: Services, grant: ActiveGrant): number {
+  return providers.of(grant).options.timeouts.totalMs + LEASE_MARGIN_MS
 }
 
 /**
@@ -38,7 +38,7 @@ export async function refreshAtProvider(
   step: { dataKey: Buffer; scope: readonly string[] },
 ): Promise<TokenResponse | null> {
   const { services } = request
-  const { provider, seals } = services
+  const { providers, seals } = services
   // First, so that nobody waits for a lease that is of no use.
   const secrets = seals.openProviderSecrets(current.grant, step.dataKey)
   if (secrets?.refreshToken === undefined) throw new OAuthError('grant_unreadable')
@@ -49,7 +49,7 @@ export async function refreshAtProvider(
   let answer: ProviderRefresh
   try {
     const { id, subject } = leased.grant
-    answer = await provider.refresh({
+    answer = await providers.of(leased.grant).refresh({
       refreshToken: secrets.refreshToken,
       subject: subject === subjectOfItsOwn(id) ? undefined : subject,
     })
@@ -68,7 +68,7 @@ export async function refreshAtProvider(
   const { tokens } = answer
   const { accessToken, tokenType } = tokens
   const renewed: ProviderSecrets = { accessToken, tokenType, refreshToken }
-  const onLost = () => void takeBack(request, leased.grant.id, { ...answer, accessToken }, dataKey)
+  const onLost = () => void takeBack(request, leased.grant, { ...answer, accessToken }, dataKey)
   const rotated = await rotateGrant(request, presented, leased, {
     ...step,
     provider: { tokens, secrets: renewed, onLost },
@@ -101,7 +101,7 @@ async function takeLease(
   try {
     const leased = await grants.replace(
       current,
-      lease(current.grant, owner, grants.now() + leaseMs(services)),
+      lease(current.grant, owner, grants.now() + leaseMs(services, current.grant)),
     )
     if (leased || current.grant.unpresented === undefined) return leased
     // Its access token may have been presented just now. To have noted that is no other request (D-05).

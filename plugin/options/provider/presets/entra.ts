@@ -3,6 +3,7 @@ import type { Preset } from './preset.ts'
 /** Source: Microsoft identity platform, "OpenID Connect", and its metadata. For the platform "web". */
 export const entra: Preset = {
   options: {
+    name: 'Microsoft',
     issuer: 'https://login.microsoftonline.com/organizations/v2.0',
     // Userinfo is Graph's; it refuses tokens of other APIs, which costs its claims only.
     allowedHosts: ['graph.microsoft.com:443'],

@@ -3,7 +3,8 @@ import type { Preset } from './preset.ts'
 /** An OAuth app. Source: GitHub, "Authorizing OAuth apps". */
 export const github: Preset = {
   options: {
-    // It has no metadata and no OpenID; the name is for our records.
+    name: 'GitHub',
+    // It has no metadata and no OpenID; the issuer is for our records.
     issuer: 'https://github.com',
     authorizationEndpoint: 'https://github.com/login/oauth/authorize',
     tokenEndpoint: 'https://github.com/login/oauth/access_token',

@@ -2,21 +2,10 @@ import t from 'tap'
 import { isBindingCookie } from '../../../../plugin/api/internal.ts'
 import { bindBrowser } from '../../../../plugin/endpoints/authorize/browser-binding.ts'
 
-const lifetimes = {
-  transactionSeconds: 600,
-  codeSeconds: 60,
-  accessTokenSeconds: 600,
-  duplicateSeconds: 15,
-  refreshGraceSeconds: 15,
-  refreshIdleSeconds: 60,
-  sessionSeconds: 60,
-  tombstoneSeconds: 60,
-}
-
 for (const publicUrl of ['https://api.example.com', 'http://127.0.0.1:8080']) {
   t.test(`the cookie that binds a browser at ${publicUrl} is known as ours (A-18, H-17)`, async (t) => {
     const { setCookies } = bindBrowser(
-      { publicUrl, lifetimes, provider: { responseMode: 'query' } },
+      { publicUrl, transactionSeconds: 60, responseMode: 'query' },
       'A'.repeat(22),
       undefined,
     )

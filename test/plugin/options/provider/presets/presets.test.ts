@@ -23,8 +23,8 @@ const withPreset = (provider: object) => ({ ...least(), provider: { clientId: 'b
 for (const preset of PRESET_NAMES) {
   t.test(`${preset}: its blanks make it complete, and without code (M-01)`, async (t) => {
     t.same(problemsOf(withPreset({ preset, ...blanks[preset] })), [])
-    const { provider, warnings } = resolveOptions(withPreset({ preset, ...blanks[preset] }) as PkceOptions)
-    t.match(provider, { preset, clientId: 'backend', ...PRESETS[preset].options })
+    const { providers, warnings } = resolveOptions(withPreset({ preset, ...blanks[preset] }) as PkceOptions)
+    t.match(providers[0]?.options, { preset, clientId: 'backend', ...PRESETS[preset].options })
     t.same(warnings, [])
     t.same(JSON.parse(JSON.stringify(PRESETS[preset])), PRESETS[preset], 'plain data')
   })
@@ -38,14 +38,15 @@ for (const preset of PRESET_NAMES) {
 }
 
 t.test('every key of a preset can be overridden, and a parameter by itself (M-01)', async (t) => {
-  const { provider } = resolveOptions(
+  const { providers } = resolveOptions(
     withPreset({
       ...{ preset: 'google', clientSecret: 'secret', scope: 'openid' },
       authorizationParams: { prompt: 'select_account', hd: 'example.com' },
     }) as PkceOptions,
   )
-  t.equal(provider.scope, 'openid')
-  t.same(provider.authorizationParams, {
+  const provider = providers[0]?.options
+  t.equal(provider?.scope, 'openid')
+  t.same(provider?.authorizationParams, {
     access_type: 'offline',
     prompt: 'select_account',
     hd: 'example.com',

@@ -1,0 +1,53 @@
+import type { FastifyReply } from 'fastify'
+import { sendChoicePage } from '../../http/page.ts'
+import { rawQuery } from '../../http/query.ts'
+import type { VerifiedAuthorizationRequest } from '../../oauth/authorization.ts'
+import type { RegisteredClient } from '../../oauth/client.ts'
+import { OAuthError } from '../../oauth/errors.ts'
+import type { Provider } from '../../provider/provider.ts'
+import type { Services } from '../services.ts'
+
+/** The authorization request parameter that names a provider. */
+const PARAMETER = 'identity_provider'
+
+/**
+ * The providers that the request may go to: the one that it names, or all of the client's. Where there is but one
+ * provider without a name, the parameter means nothing (M-04).
+ *
+ * @returns at least one. @throws OAuthError `identity_provider_unknown`, for the app.
+ */
+export function providersOf(
+  { providers }: Services,
+  request: VerifiedAuthorizationRequest,
+): readonly Provider[] {
+  const { client, identityProvider } = request
+  const allowed = providers.all.filter(({ name }) => isAllowed(client, name))
+  const [only] = allowed
+  if (identityProvider === undefined || only?.name === undefined) return allowed
+  const named = allowed.filter(({ name }) => name === identityProvider)
+  if (named.length === 0) throw new OAuthError('identity_provider_unknown', { redirectTo: request })
+  return named
+}
+
+/** True if users of the client may sign in at the provider with this name. */
+export function isAllowed({ providers }: RegisteredClient, name: string | undefined): boolean {
+  return name === undefined || providers.length === 0 || providers.includes(name)
+}
+
+/** A page on which the person chooses: each link is this request once more, with the provider named. Nothing has begun yet. */
+export function sendChoice(
+  { options }: Services,
+  { name }: RegisteredClient,
+  candidates: readonly Provider[],
+  reply: FastifyReply,
+): FastifyReply {
+  const request = new URLSearchParams(rawQuery(reply.request))
+  const choices = candidates.map((provider) => {
+    request.set(PARAMETER, provider.name!)
+    return {
+      label: provider.options.name ?? provider.name!,
+      url: `${options.routePrefix}/authorize?${request}`,
+    }
+  })
+  return sendChoicePage(reply, name, choices)
+}
