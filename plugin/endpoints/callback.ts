@@ -13,6 +13,7 @@ import { OAuthError, type Reason } from '../oauth/errors.ts'
 import { redirectUriMatches } from '../oauth/redirect-uri.ts'
 import type { NamedProvider } from '../options/resolved.ts'
 import type { Provider } from '../provider/provider.ts'
+import { authorizationRefusalWords } from '../provider/refusals/words.ts'
 import { type Handle, hashCredential, issueHandle, parseHandle, sameHash } from '../secrets/handles.ts'
 import { sendAuthorizationResponse } from './authorize/authorization-response.ts'
 import { boundTransactions, isSameBrowser, unbindBrowser } from './authorize/browser-binding.ts'
@@ -50,6 +51,7 @@ export function callbackRoute(scope: FastifyInstance, services: Services, config
         'set-cookie',
         unbindBrowser({ publicUrl: services.options.publicUrl, responseMode }, stored.grant.id),
       )
+      if ('detail' in outcome) logRefusal(request, provider, stored.grant, outcome.detail)
       return sendOutcome(services, stored.grant, outcome, reply)
     },
   }
@@ -168,6 +170,19 @@ function issueCode(
   return { next, code: code.value }
 }
 
+/** A user who declines is nothing to see to; a mistake of ours is, and stops every login. */
+function logRefusal(
+  { log }: FastifyRequest,
+  provider: Provider,
+  { id }: AuthorizingGrant,
+  detail: string,
+): void {
+  const advice = provider.adviceOn(authorizationRefusalWords(detail))
+  const fields = { grant: correlationId(id), providerError: detail }
+  if (advice) log.warn(fields, `the provider refused: ${advice}`)
+  else log.info(fields, 'the provider refused')
+}
+
 function sendOutcome(
   { audit, options }: Services,
   grant: AuthorizingGrant,
@@ -188,7 +203,6 @@ function sendOutcome(
     audit.record(outcome.event, { request, grant, reason: outcome.refused })
     throw new OAuthError(outcome.refused)
   }
-  request.log.info({ grant: correlationId(grant.id), providerError: outcome.detail }, 'the provider refused')
   audit.record('callback.refused', { request, grant })
   return sendAuthorizationResponse(
     reply,

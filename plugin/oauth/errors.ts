@@ -278,17 +278,24 @@ export type ProviderReason = Extract<Reason, `provider_${string}`>
 /**
  * The provider refused or could not be used. `transient` failures (5xx, 429, timeouts, network) keep the grant
  * and answer 503; the others are final for this call. The message and fields hold nothing that the provider
- * or the client sent.
+ * or the client sent, but for error codes.
  */
 export class ProviderError extends OAuthError {
   readonly endpoint: string
   /** True if no byte of the request can have reached the provider, so that one retry is safe (D-09). */
   readonly unsent: boolean
+  /** The provider's own short words for a refusal. */
+  readonly words: readonly string[]
 
-  constructor(reason: ProviderReason, endpoint: string, options: { cause?: unknown; unsent?: boolean } = {}) {
+  constructor(
+    reason: ProviderReason,
+    endpoint: string,
+    options: { cause?: unknown; unsent?: boolean; words?: readonly string[] } = {},
+  ) {
     super(reason, options)
     this.endpoint = endpoint
     this.unsent = options.unsent ?? false
+    this.words = options.words ?? []
   }
 
   get transient(): boolean {

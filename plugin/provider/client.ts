@@ -7,12 +7,13 @@ import { issProblem } from '../options/provider/tenants.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
 import { createClientAuthentication } from './authentication/client-authentication.ts'
 import { authorizationUrl, createAuthorizationParameters } from './authorization-request.ts'
-import { createDiscovery } from './discovery.ts'
-import type { Metadata } from './endpoints.ts'
+import { createDiscovery } from './metadata/discovery.ts'
+import type { Metadata } from './metadata/endpoints.ts'
 import { createIdTokens } from './openid/id-token.ts'
 import { createKeySet, type KeySet } from './openid/jwks.ts'
 import { createUserinfo } from './openid/userinfo.ts'
 import type { Provider } from './provider.ts'
+import { adviceOn } from './refusals/advice.ts'
 import { createRevocation } from './revocation.ts'
 import { createTokenEndpoint } from './token-endpoint.ts'
 import { createCalls, type ProviderLog } from './transport/calls.ts'
@@ -62,11 +63,11 @@ export function createProvider(options: ProviderClientOptions): Provider {
   const dispatcher = options.dispatcher ?? own!
   const authentication = createClientAuthentication(provider, now)
   const calls = createCalls({
-    ...{ provider, authentication, dispatcher, log, now: elapsed, pause: pause(100, 1000) },
+    ...{ provider, callbackUrl, authentication, dispatcher, log, now: elapsed, pause: pause(100, 1000) },
     suspectMove: () => discovery.suspectMove(),
   })
   const discovery = createDiscovery({
-    ...{ provider, calls, log, now: elapsed, random, sleep },
+    ...{ provider, callbackUrl, calls, log, now: elapsed, random, sleep },
     known: options.metadata,
   })
   const metadata = () => discovery.metadata
@@ -88,6 +89,7 @@ export function createProvider(options: ProviderClientOptions): Provider {
     name: options.name,
     options: provider,
     issuer: provider.issuer,
+    adviceOn: (words) => adviceOn(words, { provider, callbackUrl }),
     isIssuer: (iss) => issProblem(iss, provider) === undefined,
     get ready() {
       return metadata() !== undefined

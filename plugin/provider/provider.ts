@@ -1,7 +1,7 @@
 import type { ProviderError } from '../oauth/errors.ts'
 import type { ProviderName } from '../options/provider/named.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
-import type { Metadata } from './endpoints.ts'
+import type { Metadata } from './metadata/endpoints.ts'
 
 /** What the endpoints know of the provider: the only door to it. */
 export interface Provider {
@@ -10,6 +10,8 @@ export interface Provider {
   readonly options: ResolvedProvider
   /** The configured issuer: grants and indexes know the provider by it. */
   readonly issuer: string
+  /** What to look at, for the operator, when an authorization is refused with one of these words of the provider's own. */
+  adviceOn(words: readonly string[]): string | undefined
   /** True if an authorization response with this `iss` is the provider's (RFC 9207 §2.4). */
   isIssuer(iss: string): boolean
   /** True once metadata has been accepted; it stays true through later outages. */

@@ -1,5 +1,5 @@
 import { within } from '../stores/within.ts'
-import type { Metadata } from './endpoints.ts'
+import type { Metadata } from './metadata/endpoints.ts'
 import type { Provider } from './provider.ts'
 import { type Calls, causeOf, type ProviderLog } from './transport/calls.ts'
 import { readResponse } from './transport/response.ts'

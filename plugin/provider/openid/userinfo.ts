@@ -1,7 +1,7 @@
 import type { JWTVerifyGetKey } from 'jose'
 import { ProviderError } from '../../oauth/errors.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'
-import type { Metadata } from '../endpoints.ts'
+import type { Metadata } from '../metadata/endpoints.ts'
 import type { Claims, Provider } from '../provider.ts'
 import type { Calls } from '../transport/calls.ts'
 import { errorCode } from '../transport/network.ts'

@@ -2,6 +2,7 @@ import { ProviderError } from '../../oauth/errors.ts'
 import { formatForm } from '../../oauth/form.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'
 import type { ClientAuthentication, ClientCredentials } from '../authentication/client-authentication.ts'
+import { adviceOn, adviceOnClient } from '../refusals/advice.ts'
 import { type Breaker, createBreaker } from './breaker.ts'
 import { errorCode, type ProviderDispatcher } from './network.ts'
 import { type EndpointName, type ProviderRequest, type ProviderResponse, sendRequest } from './request.ts'
@@ -58,6 +59,8 @@ const MOVED = [404, 405]
  */
 export function createCalls(options: {
   provider: ResolvedProvider
+  /** Our redirect URI. */
+  callbackUrl: string
   authentication: ClientAuthentication
   dispatcher: ProviderDispatcher
   log: ProviderLog
@@ -65,7 +68,8 @@ export function createCalls(options: {
   pause: Pause
   suspectMove: () => void
 }): Calls {
-  const { provider, authentication, dispatcher, log, now, pause, suspectMove } = options
+  const { provider, callbackUrl, authentication, dispatcher, log, now, pause, suspectMove } = options
+  const registration = { provider, callbackUrl }
   const breakers = new Map<EndpointName, { readonly address: string; readonly run: Breaker }>()
 
   function send(
@@ -139,8 +143,18 @@ export function createCalls(options: {
         if (error instanceof ProviderError && error.reason === 'provider_refused_client') {
           log.error(
             { endpoint, cause: causeOf(error) },
-            'the provider refuses this client: check clientId, its secret or key, clientAuthentication, and the ' +
-              'redirect URI and scopes that are registered there',
+            `the provider refuses this client: ${adviceOn(error.words, registration) ?? adviceOnClient(registration)}`,
+          )
+        } else if (
+          error instanceof ProviderError &&
+          error.reason === 'provider_refused_grant' &&
+          !isRefresh
+        ) {
+          // Mostly a code that was used or is too old; what a new installation sees here is a mistake in it.
+          const advice = adviceOn(error.words, registration)
+          log.warn(
+            { endpoint, cause: causeOf(error) },
+            `the provider refuses its code: ${advice ?? 'it was used, or is too old'}`,
           )
         }
         throw error

@@ -1,4 +1,5 @@
 import { ProviderError } from '../../oauth/errors.ts'
+import { refusalWords } from '../refusals/words.ts'
 import type { EndpointName, ProviderResponse } from './request.ts'
 
 /** Members of a JSON object, none of them checked. */
@@ -40,7 +41,7 @@ const KNOWN = new Set([...GRANT_REFUSED, ...TRY_LATER, ...CLIENT_REFUSED, ...OTH
  *
  * @param isRefresh it answers a refresh, where a refusal is about the refresh token (D-10).
  * @throws ProviderError `provider_refused_grant`, `provider_refused_client`, `provider_unavailable` or
- * `provider_answer_invalid`. Its cause holds a status and an RFC error code, nothing else of the response.
+ * `provider_answer_invalid`. Its cause holds a status and the provider's own short words, nothing else of the response.
  */
 export function readResponse(
   endpoint: EndpointName,
@@ -50,7 +51,7 @@ export function readResponse(
   const { status } = response
   const body = parse(response, endpoint)
   const isError = body?.error !== undefined || (status >= 400 && status < 500)
-  if (isError) throw refusal(endpoint, status, body?.error, isRefresh)
+  if (isError) throw refusal(endpoint, status, body ?? {}, isRefresh)
   if (body === undefined || (status !== 200 && status !== 201)) {
     throw new ProviderError('provider_answer_invalid', endpoint, {
       cause: new Error(`status ${status}, not a JSON object`),
@@ -65,13 +66,20 @@ export function refusesClient({ status, text }: ProviderResponse): boolean {
   return /"error"\s*:\s*"(?:invalid_client|incorrect_client_credentials|bad_client_secret)"/.test(text)
 }
 
-function refusal(endpoint: EndpointName, status: number, error: unknown, isRefresh: boolean): ProviderError {
+function refusal(
+  endpoint: EndpointName,
+  status: number,
+  body: JsonObject,
+  isRefresh: boolean,
+): ProviderError {
+  const { error } = body
   const code = typeof error === 'string' && KNOWN.has(error) ? error : 'other'
-  const cause = new Error(`status ${status}, error ${code}`)
-  if (TRY_LATER.includes(code)) return new ProviderError('provider_unavailable', endpoint, { cause })
+  const words = refusalWords(body)
+  const cause = new Error(`status ${status}, error ${words.toReversed().join(' ') || 'without a code'}`)
+  if (TRY_LATER.includes(code)) return new ProviderError('provider_unavailable', endpoint, { cause, words })
   const isAboutGrant = GRANT_REFUSED.includes(code) || (isRefresh && refusesRefreshToken(status, error, code))
   return new ProviderError(isAboutGrant ? 'provider_refused_grant' : 'provider_refused_client', endpoint, {
-    cause,
+    ...{ cause, words },
   })
 }
 

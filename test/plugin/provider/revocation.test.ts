@@ -1,5 +1,5 @@
 import t from 'tap'
-import { readMetadata } from '../../../plugin/provider/endpoints.ts'
+import { readMetadata } from '../../../plugin/provider/metadata/endpoints.ts'
 import { createRevocation } from '../../../plugin/provider/revocation.ts'
 import type { Calls } from '../../../plugin/provider/transport/calls.ts'
 import {

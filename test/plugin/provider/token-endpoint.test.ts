@@ -35,11 +35,11 @@ t.test('code exchange', async (t) => {
       [400, { error: 'invalid_grant', error_description: 's3cret' }, 'provider_refused_grant'],
       [401, { error: 'invalid_client', error_description: 's3cret' }, 'provider_refused_client'],
       [400, { error: 'unauthorized_client' }, 'provider_refused_client'],
-      [400, { error: 's3cret' }, 'provider_refused_client'],
+      [400, { error: 's3cret!' }, 'provider_refused_client'],
       [400, '<s3cret>', 'provider_refused_client'],
       [400, { error: 'temporarily_unavailable' }, 'provider_unavailable'],
       [500, { error: 'invalid_grant' }, 'provider_unavailable'],
-      [429, { error: 's3cret' }, 'provider_unavailable'],
+      [429, { error: 's3cret!' }, 'provider_unavailable'],
       [200, '{"access_token":', 'provider_answer_invalid'],
       [204, '', 'provider_answer_invalid'],
     ]

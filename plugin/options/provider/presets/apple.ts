@@ -10,4 +10,9 @@ export const apple: Preset = {
     responseMode: 'form_post',
     clientAuthentication: 'apple',
   },
+  console: {
+    where:
+      'Apple Developer, Certificates, Identifiers & Profiles, the Services ID, Sign in with Apple, Configure',
+    redirectUris: 'a return URL',
+  },
 }

@@ -10,4 +10,9 @@ export const entra: Preset = {
     scope: 'openid profile email offline_access',
   },
   needs: { tenants: 'the ids of the tenants whose users may sign in, or * alone for every tenant' },
+  console: {
+    where:
+      'Microsoft Entra admin center, App registrations, the app, Authentication (platform Web) and Certificates & secrets',
+    redirectUris: 'a redirect URI of the platform Web',
+  },
 }

@@ -16,4 +16,8 @@ export const github: Preset = {
     // Its token has no end, and no refresh token comes along.
     defaultTokenSeconds: 'never',
   },
+  console: {
+    where: 'GitHub, Settings, Developer settings, OAuth Apps, the app',
+    redirectUris: 'the authorization callback URL',
+  },
 }

@@ -1,18 +1,18 @@
-import { ProviderError } from '../oauth/errors.ts'
-import { ConfigError } from '../options/config-error.ts'
-import type { ResolvedProvider } from '../options/resolved.ts'
-import { isTimeout, within } from '../stores/within.ts'
+import { ProviderError } from '../../oauth/errors.ts'
+import { ConfigError } from '../../options/config-error.ts'
+import type { ResolvedProvider } from '../../options/resolved.ts'
+import { isTimeout, within } from '../../stores/within.ts'
+import { type Calls, causeOf, type ProviderLog } from '../transport/calls.ts'
+import { type JsonObject, readResponse } from '../transport/response.ts'
+import { ONCE, pauseBetween } from '../transport/retry.ts'
 import {
-  challengeWarning,
   explicitMetadata,
   type Metadata,
   metadataProblems,
   readMetadata,
   withCertificateEndpoints,
 } from './endpoints.ts'
-import { type Calls, causeOf, type ProviderLog } from './transport/calls.ts'
-import { type JsonObject, readResponse } from './transport/response.ts'
-import { ONCE, pauseBetween } from './transport/retry.ts'
+import { metadataWarnings } from './warnings.ts'
 
 /**
  * For the first response. A provider that accepts and then drips must not hold up the start: Fastify gives a plugin
@@ -54,6 +54,8 @@ export interface Discovery {
  */
 export function createDiscovery(options: {
   provider: ResolvedProvider
+  /** Told to the operator, who has to register it. */
+  callbackUrl: string
   calls: Calls
   log: ProviderLog
   now: () => number
@@ -173,9 +175,8 @@ export function createDiscovery(options: {
   }
 
   function announceFirst(document: JsonObject): void {
-    const warning = explicit ? undefined : challengeWarning(document, provider)
-    if (warning) log.warn({ issuer }, warning)
-    log.info({ issuer }, 'the provider is ready')
+    for (const warning of explicit ? [] : metadataWarnings(document, provider)) log.warn({ issuer }, warning)
+    log.info({ issuer, redirectUri: options.callbackUrl }, 'the provider is ready')
   }
 
   function announceChange(before: Metadata, found: Metadata): void {

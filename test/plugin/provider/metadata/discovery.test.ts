@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createConnectError } from '../../../plugin/provider/transport/network.ts'
+import { createConnectError } from '../../../../plugin/provider/transport/network.ts'
 import {
   ISSUER,
   JSON_TYPE,
@@ -8,7 +8,7 @@ import {
   problemsOf,
   readyProvider,
   refused,
-} from '../../support/provider-setup.ts'
+} from '../../../support/provider-setup.ts'
 
 t.test('discovery', async (t) => {
   t.test('metadata of another issuer stops the start (RFC 8414 §3.3, F-01)', async (t) => {

@@ -1,8 +1,8 @@
 import { mock as platform } from 'node:test'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import t, { type Test } from 'tap'
-import type { ResolvedProvider } from '../../../plugin/options/resolved.ts'
-import { createConnectError } from '../../../plugin/provider/transport/network.ts'
+import type { ResolvedProvider } from '../../../../plugin/options/resolved.ts'
+import { createConnectError } from '../../../../plugin/provider/transport/network.ts'
 import {
   EXCHANGE,
   exchange,
@@ -16,8 +16,8 @@ import {
   refused,
   TOKENS,
   withoutOpenId,
-} from '../../support/provider-setup.ts'
-import { until } from '../../support/wait.ts'
+} from '../../../support/provider-setup.ts'
+import { until } from '../../../support/wait.ts'
 
 const MINUTE_MS = 60_000
 const WELL_KNOWN = { path: '/.well-known/openid-configuration' }

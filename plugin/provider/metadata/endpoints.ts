@@ -1,8 +1,8 @@
-import type { ConfigProblem } from '../options/config-error.ts'
-import { endpointProblem, hasOpenId } from '../options/provider/rules.ts'
-import { metadataIssuer, TENANT_PLACEHOLDER } from '../options/provider/tenants.ts'
-import type { ResolvedProvider } from '../options/resolved.ts'
-import type { JsonObject } from './transport/response.ts'
+import type { ConfigProblem } from '../../options/config-error.ts'
+import { endpointProblem, hasOpenId } from '../../options/provider/rules.ts'
+import { metadataIssuer, TENANT_PLACEHOLDER } from '../../options/provider/tenants.ts'
+import type { ResolvedProvider } from '../../options/resolved.ts'
+import type { JsonObject } from '../transport/response.ts'
 
 /** What we use of authorization server metadata (RFC 8414 §2). */
 export interface Metadata extends Readonly<Partial<Record<Endpoint, URL>>> {
@@ -66,18 +66,6 @@ export function withCertificateEndpoints(metadata: JsonObject, provider: Resolve
     (WITH_CERTIFICATE as readonly string[]).includes(name),
   )
   return { ...metadata, ...Object.fromEntries(ours) }
-}
-
-/**
- * Says that S256 goes out without being announced, or undefined (A-16). Whoever does not know the parameter ignores it
- * (RFC 6749 §3.1), and then the provider's code is not bound to its transaction.
- */
-export function challengeWarning(metadata: JsonObject, provider: ResolvedProvider): string | undefined {
-  if (provider.pkce === 'none' || metadata.code_challenge_methods_supported !== undefined) return undefined
-  return (
-    "the provider's metadata does not say whether it has PKCE (code_challenge_methods_supported); S256 is sent. " +
-    'Check that it refuses a wrong code_verifier'
-  )
 }
 
 /**
