@@ -72,8 +72,33 @@ function schemeProblem(uri: string): string | undefined {
     // After two slashes there is an authority, which only browsers parse: what they cannot parse never opens the app.
     return URL.canParse(uri) ? undefined : 'must be a URI that browsers can open: its host or port is none'
   }
-  return 'must be https, http on loopback, or a lower-case scheme with a dot and one slash or two, as com.example.app:/callback (RFC 8252 §7.1)'
+  const scheme = /^([a-z][a-z0-9+-]*):\/\/?(?!\/)/i.exec(uri)?.[1]?.toLowerCase()
+  const isUnowned = scheme !== undefined && !BROWSER_SCHEMES.includes(scheme)
+  return isUnowned
+    ? ADVICE_ON_SCHEMES
+    : 'must be https, http on loopback, or a lower-case scheme with a dot and one slash or two, as com.example.app:/callback (RFC 8252 §7.1)'
 }
+
+/** What browsers open by themselves. */
+const BROWSER_SCHEMES = [
+  'http',
+  'https',
+  'javascript',
+  'data',
+  'file',
+  'ftp',
+  'ws',
+  'wss',
+  'about',
+  'blob',
+  'vbscript',
+  'intent',
+]
+const ADVICE_ON_SCHEMES = [
+  'must have a scheme with a dot, in lower case: any other app can take the name that it has now (RFC 8252 §7.1)',
+  'turn a domain of yours around: com.example.app:/callback, or com.example.app://callback where a library wants an authority',
+  'and set it in the app too: Expo `scheme` in app.json, iOS CFBundleURLSchemes, Android appAuthRedirectScheme or the intent filter',
+].join('\n    ')
 
 /** The response's own parameters would appear twice, and an app's reader may take the first (RFC 6749 §3.1). */
 function queryProblem(uri: string): string | undefined {
