@@ -125,6 +125,22 @@ t.test('code exchange', async (t) => {
     await refused(t, provider.redeemCode(exchange), { reason: 'provider_refused_client' })
   })
 
+  t.test("an error that is an object gives its numbers, as Facebook's (C-17)", async (t) => {
+    const numbers: [object, string][] = [
+      [{ code: 100, error_subcode: 36_009, message: 's3cret' }, 'status 400, error 100.36009'],
+      [{ code: 1, message: 's3cret' }, 'status 400, error 1'],
+      [{ code: 's3cret', error_subcode: 7 }, 'status 400, error other'],
+      [[], 'status 400, error other'],
+    ]
+    for (const [error, cause] of numbers) {
+      const { provider, post, lines } = await readyProvider(t)
+      post('/token', EXCHANGE).reply(400, { error }, JSON_TYPE)
+      const refusal = await refused(t, provider.redeemCode(exchange), { reason: 'provider_refused_client' })
+      t.equal((refusal as Error & { cause: Error }).cause.message, cause)
+      t.notMatch(everythingIn(refusal) + JSON.stringify(lines), /s3cret/)
+    }
+  })
+
   t.test('nonsense is refused, and tokens in it are revoked (RFC 6749 §5.1, F-15)', async (t) => {
     const revoke = (token: string) => ({ ...OUR_CREDENTIALS, token, token_type_hint: 'refresh_token' })
     const cases: [unknown, Record<string, string> | undefined][] = [
