@@ -19,7 +19,7 @@ export function demoConfiguration(demo: {
   adminPort: number
   providerIssuer: string
   apiOrigin: string
-}): GatewayInput & { provider: NonNullable<GatewayInput['provider']> } {
+}): GatewayInput & { provider: { issuer: string } } {
   return {
     publicUrl: demo.publicUrl,
     listen: { host: '127.0.0.1', port: demo.port },

@@ -15,14 +15,19 @@ import { completeTls } from './rules/tls.ts'
 import { type UpstreamInput, upstreamProblems } from './rules/upstream.ts'
 import { completeUpstream, upstreamWarnings } from './rules/upstream-defaults.ts'
 import { completeTrust } from './rules/upstream-trust.ts'
-import { type GatewayConfig, type GatewayInput, GatewaySchema } from './schemas/gateway.ts'
+import {
+  type ExpandedInput,
+  type GatewayConfig,
+  type GatewayInput,
+  GatewaySchema,
+} from './schemas/gateway.ts'
 import type { DefaultedStore } from './schemas/store.ts'
 import { readSecrets } from './secrets.ts'
 
 type Path = ConfigProblem['path']
 
 /** What the schema's defaults make of the input. */
-type Defaulted = Required<Omit<GatewayInput, 'upstreams' | 'store'>> &
+type Defaulted = Required<Omit<ExpandedInput, 'upstreams' | 'store'>> &
   Omit<GatewayConfig, 'plugin' | 'store' | 'warnings' | 'upstreams' | 'workers'> & {
     upstreams: UpstreamInput[]
     store: DefaultedStore

@@ -10,7 +10,7 @@ import {
   providerPath,
 } from '../../plugin/api/internal.ts'
 import { type ConfigProblem, formatPath } from '../../plugin/index.ts'
-import type { GatewayInput, ProviderConfig } from './schemas/gateway.ts'
+import type { ExpandedInput, ProviderConfig } from './schemas/gateway.ts'
 
 type Path = ConfigProblem['path']
 type ProviderFile = `${ProviderSecret}File`
@@ -24,7 +24,7 @@ export interface ReadSecrets {
   readonly providers: ProviderSet<Omit<ProviderConfig, ProviderFile>>
   /** With absolute names of the files, which are read again at each use, in place of what they hold now. */
   readonly namedProviders: ProviderSet<ProviderConfig>
-  readonly clients: Omit<GatewayInput['clients'][number], 'clientSecretFile'>[]
+  readonly clients: Omit<ExpandedInput['clients'][number], 'clientSecretFile'>[]
   readonly resourceServers: { clientId: string; clientSecret: string }[]
   readonly secrets: string[]
   readonly store: ReadStore
@@ -57,7 +57,7 @@ export interface SecretContext {
  * the same, so that a file that cannot be used stops the start.
  */
 export function readSecrets(
-  input: Required<Omit<GatewayInput, 'upstreams'>>,
+  input: Required<Omit<ExpandedInput, 'upstreams'>>,
   { folderOf, isSound }: SecretContext,
 ): ReadSecrets {
   const problems: ConfigProblem[] = []
@@ -97,7 +97,7 @@ export function readSecrets(
     return { provider: complete, named }
   }
 
-  function ofStore(store: NonNullable<GatewayInput['store']>): ReadStore {
+  function ofStore(store: NonNullable<ExpandedInput['store']>): ReadStore {
     const found: Record<string, string> = {}
     for (const key of ['url', 'listenUrl', 'sentinelPassword'] as const) {
       const path = ['store', `${key}File`]

@@ -24,7 +24,12 @@ export {
 export { expandPreset } from '../options/provider/presets/presets.ts'
 export { freezeData } from '../options/resolve.ts'
 export { type StoreDescription, storeProblem } from '../options/rules.ts'
-export { PROVIDER_SECRETS, type ProviderOptions, type ProviderSecret } from '../options/schema.ts'
+export {
+  PROVIDER_SECRETS,
+  type PresetOrIssuer,
+  type ProviderOptions,
+  type ProviderSecret,
+} from '../options/schema.ts'
 export { type PlainOptions, validateOptions } from '../options/validate.ts'
 export { type ResponseReceiver, UndiciHandler } from '../provider/transport/undici-handler.ts'
 export { randomHex } from '../secrets/random.ts'

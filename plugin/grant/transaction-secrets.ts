@@ -13,7 +13,7 @@ import type { Seals } from './seals.ts'
  */
 export function deriveTransactionSecrets(
   seals: Seals,
-  provider: Pick<ResolvedProvider, 'scope' | 'nonce' | 'pkce'>,
+  provider: Pick<ResolvedProvider, 'scope' | 'idToken' | 'nonce' | 'pkce'>,
   transaction: Pick<AuthorizingGrant, 'id' | 'clientId' | 'serverSecret'>,
   stateSecret: Buffer,
 ): TransactionSecrets | null {

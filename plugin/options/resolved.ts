@@ -2,6 +2,7 @@ import type { Static } from 'typebox'
 import type { RegisteredClient, ResourceServer } from '../oauth/client.ts'
 import type { Store } from '../stores/store.ts'
 import type { ProviderName } from './provider/named.ts'
+import type { Blank } from './provider/presets/preset.ts'
 import type { OptionsSchema, ProviderSchema, ProviderSecret, ProviderSecrets } from './schema.ts'
 
 /** A type with every option present that has a default; those without one stay optional. */
@@ -16,6 +17,7 @@ export type ResolvedProvider = Readonly<
       Provider,
       | 'preset'
       | 'name'
+      | Blank
       | 'tenants'
       | ProviderSecret
       | 'teamId'

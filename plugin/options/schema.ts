@@ -222,10 +222,13 @@ export type ProviderSecrets = { [Key in ProviderSecret]?: SecretSource }
 type PlainOptions = Static<typeof OptionsSchema>
 type PlainProvider = Static<typeof ProviderSchema>
 
-/** A provider as a team writes it: secrets may be functions, and a preset has an issuer. */
+/** A preset has an issuer. */
+export type PresetOrIssuer = { preset: PresetName; issuer?: string } | { preset?: PresetName; issuer: string }
+
+/** A provider as a team writes it: secrets may be functions. */
 export type ProviderOptions = Omit<PlainProvider, ProviderSecret | 'preset' | 'issuer'> &
   ProviderSecrets &
-  ({ preset: PresetName; issuer?: string } | { preset?: undefined; issuer: string })
+  PresetOrIssuer
 
 /** What a team writes: `OptionsSchema`, the store, and secrets that may be functions. */
 export type PkceOptions = Omit<PlainOptions, 'provider' | 'providers'> & {

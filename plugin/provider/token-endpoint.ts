@@ -84,7 +84,7 @@ export function createTokenEndpoint(options: {
 
   /** Without a jwks_uri nothing was asked of OpenID Connect, and an id_token means nothing here. */
   function isOpenIdConnect(): boolean {
-    return accepted().jwks_uri !== undefined
+    return provider.idToken === 'check' && accepted().jwks_uri !== undefined
   }
 
   /** Where no nonce was sent, it is the scope that has asked for one. */

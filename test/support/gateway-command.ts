@@ -32,7 +32,7 @@ export function values(more: Partial<GatewayInput> = {}): OneProvider {
       { clientId: 'com.example.app', redirectUris: ['com.example.app:/callback'], interaction: 'none' },
     ],
     ...more,
-  }
+  } as OneProvider
 }
 
 export function configFile(t: Test, content: GatewayInput): string {

@@ -32,6 +32,7 @@ export const providerOptions: ResolvedProvider = {
   responseMode: 'query',
   subjectClaim: 'sub',
   nonce: true,
+  idToken: 'check',
   trustedAudiences: [],
   clockToleranceSeconds: 60,
   authorizationParams: {},

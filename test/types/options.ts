@@ -1,6 +1,7 @@
 /** Compiled by the type check, never run: what must not compile does not (requirements H-03). */
 import type { FastifyInstance } from 'fastify'
 import type { Static } from 'typebox'
+import type { GatewayInput } from '../../gateway/config/schemas/gateway.ts'
 import type { ClientRequest } from '../../gateway/forward/client-request.ts'
 import { Exchange } from '../../gateway/forward/exchange/exchange.ts'
 import { PublicRoute } from '../../gateway/forward/policy.ts'
@@ -32,6 +33,19 @@ export const more: PkceOptions = {
 
 /** A preset has an issuer; without one it must be written. */
 export const preset: PkceOptions = { ...least, provider: { preset: 'google', clientId: 'backend' } }
+/** The gateway's input as well. */
+export const gateway: GatewayInput = {
+  publicUrl,
+  provider: {
+    preset: 'auth0',
+    domain: 'example.eu.auth0.com',
+    clientId: 'backend',
+    clientSecretFile: 'secret',
+  },
+  clients: [client],
+}
+// @ts-expect-error neither a preset nor an issuer
+export const gatewayOfNobody: GatewayInput = { publicUrl, provider: { clientId: 'b' }, clients: [client] }
 // @ts-expect-error neither a preset nor an issuer
 export const nobody: PkceOptions = { ...least, provider: { clientId: 'backend' } }
 // @ts-expect-error no such preset

@@ -5,7 +5,7 @@ import {
   validateOptions,
 } from '../../../plugin/api/internal.ts'
 import type { ConfigProblem } from '../../../plugin/index.ts'
-import type { GatewayInput, PluginConfig } from '../schemas/gateway.ts'
+import type { ExpandedInput, PluginConfig } from '../schemas/gateway.ts'
 import type { ReadSecrets, SecretContext } from '../secrets.ts'
 
 type Path = ConfigProblem['path']
@@ -21,7 +21,7 @@ export interface CompletedPlugin {
 
 /** Has the plugin judge its part, secrets included. No store is made for it. */
 export function completePlugin(
-  input: Required<Omit<GatewayInput, 'upstreams'>>,
+  input: Required<Omit<ExpandedInput, 'upstreams'>>,
   { secrets: read, isSound }: { readonly secrets: ReadSecrets } & Pick<SecretContext, 'isSound'>,
 ): CompletedPlugin {
   const { publicUrl, routePrefix, tokens, lifetimes, limits, rateLimit } = input

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox'
-import type { ProviderSet } from '../../../plugin/api/internal.ts'
+import type { PresetOrIssuer, ProviderSet } from '../../../plugin/api/internal.ts'
 import { ClientSchema, OptionsSchema, ProviderSchema, ResourceServerSchema } from '../../../plugin/index.ts'
 import type { CertificateFiles } from '../certificate.ts'
 import { type Http2Limits, ListenSchema } from './listen.ts'
@@ -130,8 +130,15 @@ export const GatewaySchema = Type.Object(
 /** A provider as data, secrets as they were read or named by absolute file names. */
 export type ProviderConfig = Static<typeof Provider>
 
+/** With the options of presets in it. */
+export type ExpandedInput = Static<typeof GatewaySchema>
+type ProviderInput = Omit<ProviderConfig, 'preset' | 'issuer'> & PresetOrIssuer
+
 /** As written in the file, the environment and the flags. */
-export type GatewayInput = Static<typeof GatewaySchema>
+export type GatewayInput = Omit<ExpandedInput, 'provider' | 'providers'> & {
+  provider?: ProviderInput
+  providers?: Record<string, ProviderInput>
+}
 
 /** An object whose own optional keys all have defaults. */
 type Filled<T> = Readonly<Required<NonNullable<T>>>

@@ -2,7 +2,7 @@ import net from 'node:net'
 import type { ConfigProblem } from '../config-error.ts'
 import type { ResolvedProvider } from '../resolved.ts'
 import { addressRule, isLoopbackIssuer } from './addresses.ts'
-import { PRESETS } from './presets/presets.ts'
+import { presetProblems } from './presets/preset-problems.ts'
 import { isSigningKey, signingKeyWords } from './signing-key.ts'
 import { isTenant, metadataIssuer, TENANT_PLACEHOLDER } from './tenants.ts'
 import { tlsProblems } from './tls-rules.ts'
@@ -40,12 +40,7 @@ export function providerProblems(provider: ResolvedProvider): ConfigProblem[] {
   const problems: ConfigProblem[] = []
   const report: Report = (key, problem) => problems.push({ path: ['provider', key], problem })
 
-  const { needs = {} } = (provider.preset && PRESETS[provider.preset]) ?? {}
-  for (const [key, what] of Object.entries(needs)) {
-    if (provider[key as keyof ResolvedProvider] === undefined) {
-      report(key, `is required: preset is ${provider.preset}; ${what}`)
-    }
-  }
+  for (const { key, problem } of presetProblems(provider)) report(key, problem)
   const issuerProblem = problemOfIssuer(provider)
   if (issuerProblem) report('issuer', issuerProblem)
   checkCredentials(provider, report)
@@ -103,9 +98,9 @@ export function providerWarnings(provider: ResolvedProvider): string[] {
   return warnings
 }
 
-/** True if an id_token is asked for (OIDC Core §3.1.2.1). */
-export function hasOpenId({ scope }: Pick<ResolvedProvider, 'scope'>): boolean {
-  return scope.split(' ').includes('openid')
+/** True if an id_token is asked for (OIDC Core §3.1.2.1), and read. */
+export function hasOpenId({ scope, idToken }: Pick<ResolvedProvider, 'scope' | 'idToken'>): boolean {
+  return idToken === 'check' && scope.split(' ').includes('openid')
 }
 
 /** Why the issuer cannot be used, or undefined (RFC 8414 §2, F-01, F-03). */

@@ -14,6 +14,9 @@ const appleId = (description: string) =>
 const pem = (description: string) =>
   Type.Optional(Type.String({ minLength: 1, description: `PEM. ${description}` }))
 
+const blank = (pattern: string, problem: string, description: string) =>
+  Type.Optional(Type.String({ pattern, problem, description }))
+
 /** The identity provider, and how we are registered there. */
 export const ProviderSchema = Type.Object(
   {
@@ -30,6 +33,31 @@ export const ProviderSchema = Type.Object(
         description:
           "Where there are several: what a person chooses by. Default: the preset's, or the name in `providers`.",
       }),
+    ),
+    domain: blank(
+      '^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]+)*$',
+      'must be a host name in small letters, without https:// and without a slash at its end',
+      'For presets auth0, okta, keycloak, cognito, gitlab: your host there.',
+    ),
+    realm: blank(
+      '^[A-Za-z0-9._~%-]+$',
+      'must be a name as it stands in addresses',
+      'For preset keycloak: the realm.',
+    ),
+    region: blank(
+      '^[a-z]+(?:-[a-z]+)+-[0-9]+$',
+      'must be a region of AWS, e.g. eu-central-1',
+      'For preset cognito: the region.',
+    ),
+    userPoolId: blank(
+      '^[a-z0-9-]+_[A-Za-z0-9]+$',
+      "must be a user pool's id, e.g. eu-central-1_AbCdEfGhI",
+      'For preset cognito: the user pool.',
+    ),
+    authorizationServer: blank(
+      '^[A-Za-z0-9._~-]+$',
+      'must be an id as it stands in addresses',
+      'For preset okta: the authorization server, there `default`.',
     ),
     issuer: Type.String({
       minLength: 1,
@@ -101,6 +129,13 @@ export const ProviderSchema = Type.Object(
         default: true,
         description:
           'False: for providers that leave it out of their id_tokens. Then PKCE alone binds the code.',
+      }),
+    ),
+    idToken: Type.Optional(
+      Type.Enum(['check', 'ignore'], {
+        default: 'check',
+        description:
+          'ignore: an id_token is not read, although scope has openid, and userinfoEndpoint says who signs in. For LinkedIn, whose id_token nothing can bind to its login.',
       }),
     ),
     subjectClaim: Type.Optional(

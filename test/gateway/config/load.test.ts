@@ -22,6 +22,7 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
         responseMode: 'query',
         subjectClaim: 'sub',
         nonce: true,
+        idToken: 'check',
         trustedAudiences: [],
         clockToleranceSeconds: 60,
         authorizationParams: {},

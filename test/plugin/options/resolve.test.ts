@@ -22,6 +22,7 @@ t.test('the defaults are secure, and change by intention only (SC-06)', async (t
           responseMode: 'query',
           subjectClaim: 'sub',
           nonce: true,
+          idToken: 'check',
           trustedAudiences: [],
           clockToleranceSeconds: 60,
           authorizationParams: {},

@@ -21,3 +21,13 @@ export const github: Preset = {
     redirectUris: 'the authorization callback URL',
   },
 }
+
+/** A GitHub App, which has permissions and no scopes. Source: GitHub, "Generating a user access token for a GitHub App". */
+export const githubApp: Preset = {
+  options: {
+    ...github.options,
+    scope: '',
+    // Eight hours and a refresh token; where that is switched off in the app's settings, it is as above.
+    defaultTokenSeconds: 'never',
+  },
+}

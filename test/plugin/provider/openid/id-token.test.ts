@@ -296,6 +296,14 @@ t.test('id_token', async (t) => {
     await refused(t, without, { reason: 'provider_id_token_invalid' }, 'no id_token at all')
   })
 
+  t.test('idToken: ignore -> whatever it says is not read, and none is asked for (F-17, M-01)', async (t) => {
+    const mock = await readyProvider(t, { idToken: 'ignore' })
+    mock.post('/token', EXCHANGE).reply(200, { ...TOKENS, id_token: 'nonsense' }, JSON_TYPE)
+    t.notHas(await mock.provider.redeemCode(exchange), { claims: {} })
+    mock.post('/token', REFRESH).reply(200, { ...TOKENS, id_token: 'nonsense' }, JSON_TYPE)
+    t.notHas(await mock.provider.refresh({ refreshToken: 'r1', subject: 'alice' }), { idToken: 'nonsense' })
+  })
+
   t.test(
     'nonce: false -> none is expected, one is refused, and an id_token is required (F-14)',
     async (t) => {
