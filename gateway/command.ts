@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { ConfigError, formatProblem, StoreError } from '../plugin/index.ts'
 import { postgresDdl } from '../plugin/stores/postgres/index.ts'
@@ -7,6 +8,7 @@ import { type LoadedConfig, loadConfig } from './config/load.ts'
 import { printConfig } from './config/print.ts'
 import type { GatewayConfig } from './config/schemas/gateway.ts'
 import { banner } from './operations/banner.ts'
+import { beginningFor } from './operations/init.ts'
 import { logLines } from './operations/log.ts'
 import { createStore } from './operations/store.ts'
 import { type RunningGateway, StartError, startGateway } from './start.ts'
@@ -50,6 +52,7 @@ export async function runCommand(
   }
   if (flags.help) return print(usage())
   if (flags.version) return print(`${version()}\n`)
+  if (flags.init) return init(flags.init)
   if (flags.migrate && flags.sql) return print(postgresDdl())
   if (!isConfigured(flags, environment)) {
     return wrongUsage('there is no configuration: give --config FILE, or PKCE_GATEWAY_… variables')
@@ -67,6 +70,20 @@ export async function runCommand(
     return await start(loaded, load, streams)
   } catch (error) {
     return fail(error)
+  }
+
+  /** Nothing that is there is written over. */
+  function init({ preset, file }: NonNullable<CommandLine['init']>): number {
+    try {
+      const { file: content, steps } = beginningFor(preset, file)
+      writeFileSync(file, content, { flag: 'wx', mode: 0o600 })
+      return print(`${file} is written.\n\n${steps}`)
+    } catch (error) {
+      if (error instanceof RangeError) return wrongUsage(error.message)
+      const { code } = error as NodeJS.ErrnoException
+      const why = code === 'EEXIST' ? 'is there already: name another file' : `cannot be written: ${code}`
+      return complain([`pkce-gateway: ${file} ${why}`], FAILED_START)
+    }
   }
 
   function print(text: string): number {

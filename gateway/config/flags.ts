@@ -24,9 +24,14 @@ const flags = {
   help: { help: 'print this, exit' },
 } as const satisfies Record<string, Flag>
 
+/** How many words may follow a command. */
+const COMMANDS: Readonly<Record<string, number>> = { migrate: 0, init: 2 }
+
 /** What the command line asks for. */
 export interface CommandLine {
   readonly config?: string | undefined
+  /** Write a configuration for a provider into a file that is not there yet, then exit. */
+  readonly init?: { readonly preset: string; readonly file: string } | undefined
   /** Make the tables of the PostgreSQL store, then exit. */
   readonly migrate: boolean
   readonly sql: boolean
@@ -46,9 +51,12 @@ export interface CommandLine {
 export function readFlags(args: readonly string[]): CommandLine {
   const { values, positionals } = parse(args)
   const [word, ...rest] = positionals
-  if ((word !== undefined && word !== 'migrate') || rest.length > 0) {
-    throw wrongUsage(`unknown command ${JSON.stringify(rest[0] ?? word)}`)
+  const takes = word === undefined ? 0 : COMMANDS[word]
+  if (takes === undefined || rest.length > takes) {
+    throw wrongUsage(`unknown command ${JSON.stringify(takes === undefined ? word : rest[takes])}`)
   }
+  const [preset, file = 'gateway.yaml'] = rest
+  if (word === 'init' && preset === undefined) throw wrongUsage('init takes a provider, e.g. init google')
   if (values.sql === true && word !== 'migrate') throw wrongUsage('--sql goes with migrate')
   const settings = Object.entries<Flag>(flags).flatMap(([name, { path }]): Setting[] => {
     const text = values[name]
@@ -57,6 +65,7 @@ export function readFlags(args: readonly string[]): CommandLine {
   })
   return {
     config: values.config as string | undefined,
+    init: preset === undefined ? undefined : { preset, file },
     migrate: word === 'migrate',
     sql: values.sql === true,
     configTest: values['config-test'] === true,
@@ -98,10 +107,12 @@ export function usage(): string {
   })
   return `Usage: pkce-gateway --config FILE [flags]
        pkce-gateway migrate --config FILE [--sql]
+       pkce-gateway init PROVIDER [FILE]
 
 Lets native apps log in with PKCE and forwards to upstream APIs only what a session allows.
 
 migrate makes the tables of the PostgreSQL store: once, or again after an update; it does no harm twice.
+init writes a configuration for a provider (google, apple, entra, …) into gateway.yaml, or FILE, and says what to register.
 
 Flags
 ${rows.join('\n')}

@@ -13,6 +13,7 @@ export { correlationId } from '../grant/audit.ts'
 export { warnOfUntrustedProxy, withoutPort } from '../http/address.ts'
 export { loggedPath } from '../http/log.ts'
 export { isPublicAddress } from '../options/provider/addresses.ts'
+export { GUIDES } from '../options/provider/guides.ts'
 export {
   atProvider,
   mapProviders,
@@ -21,7 +22,7 @@ export {
   providerPath,
   providersOf,
 } from '../options/provider/named.ts'
-export { expandPreset } from '../options/provider/presets/presets.ts'
+export { expandPreset, PRESET_NAMES, PRESETS, type PresetName } from '../options/provider/presets/presets.ts'
 export { freezeData } from '../options/resolve.ts'
 export { type StoreDescription, storeProblem } from '../options/rules.ts'
 export {

@@ -1,4 +1,4 @@
-import { PRESETS } from '../../options/provider/presets/presets.ts'
+import { GUIDES } from '../../options/provider/guides.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'
 import { presetHint } from '../metadata/warnings.ts'
 
@@ -37,8 +37,8 @@ const CAUSES: readonly (readonly [words: readonly string[], explain: Explain])[]
   [
     ['unauthorized_client', 'unsupported_response_type', 'unsupported_grant_type', 'app_not_authorized'],
     ({ provider }) =>
-      `allow this client the authorization code flow, and refresh tokens where they are wanted, at ${consoleOf(provider)}` +
-      `; check that provider.issuer and provider.clientId belong together`,
+      `${credentials(provider)}; they must be those of one client at ${consoleOf(provider)}, which must be allowed the ` +
+      'authorization code flow, and refresh tokens where they are wanted',
   ],
   [
     ['90002', '50020', '50194', '500011', 'tenant_not_found'],
@@ -107,9 +107,9 @@ function pkce({ pkce }: ResolvedProvider): string {
 
 /** Where we are registered, in the provider's own words. */
 function consoleOf({ preset, issuer }: ResolvedProvider): string {
-  return (preset && PRESETS[preset]?.console?.where) ?? `the provider (${issuer})`
+  return (preset && GUIDES[preset].where) ?? `the provider (${issuer})`
 }
 
 function redirectUrisOf({ preset }: ResolvedProvider): string {
-  return (preset && PRESETS[preset]?.console?.redirectUris) ?? 'a redirect URI'
+  return (preset && GUIDES[preset].redirectUris) ?? 'a redirect URI'
 }

@@ -3,6 +3,7 @@
  * (M-01). The provider's own names lead to the stub, by TLS.
  */
 import t from 'tap'
+import { GUIDES } from '../../../plugin/options/provider/guides.ts'
 import { PRESET_NAMES, type PresetName } from '../../../plugin/options/provider/presets/presets.ts'
 import { newP8 } from '../../support/providers/apple.ts'
 import { startPresetGateway } from '../../support/providers/gateway.ts'
@@ -39,8 +40,12 @@ const OUTCOMES: Readonly<Record<PresetName, Outcome>> = {
     claims: { name: 'alice Example', email: 'alice@privaterelay.example' },
     wrongSecret: 'status 400, error invalid_client',
   },
-  entra: { ...persons, claims: named, wrongSecret: 'status 401, error invalid_client' },
-  'microsoft-personal': { ...persons, claims: named, wrongSecret: 'status 401, error invalid_client' },
+  entra: { ...persons, claims: named, wrongSecret: 'status 401, error invalid_client 7000215' },
+  'microsoft-personal': {
+    ...persons,
+    claims: named,
+    wrongSecret: 'status 401, error invalid_client 7000215',
+  },
   auth0: { ...persons, claims: named, wrongSecret: 'status 401, error access_denied' },
   okta: { ...persons, claims: named, wrongSecret: 'status 401, error invalid_client' },
   keycloak: { ...persons, claims: named, wrongSecret: 'status 401, error unauthorized_client' },
@@ -180,17 +185,29 @@ for (const preset of PRESET_NAMES) {
     }
     t.match(log(), `"cause":"${outcome.wrongSecret}"`)
     t.notMatch(log(), 'wrong-secret')
+    const explained = lineOf(log(), 'the provider refuses this client: ')
+    t.match(explained, preset === 'apple' ? 'privateKey (the .p8 of that key)' : 'clientSecret (its value')
+    t.match(explained, GUIDES[preset].where, 'where to look')
   })
 
   t.test(`${preset}: an unregistered redirect URI ends there, or at the exchange (M-01, C-17)`, async (t) => {
-    const { app, stub } = await startPresetGateway(t, preset)
+    const { app, stub, log } = await startPresetGateway(t, preset)
     const begun = await app.code()
     const registered = stub.redirectUri
     stub.redirectUri += '/elsewhere'
     const answer = await app.redeem(begun)
     t.equal(answer.json.error, outcome.wrongRedirectUri ?? 'invalid_grant')
+    const explained = lineOf(log(), 'the provider refuses ')
+    t.match(explained, registered, 'ours, ready to copy')
+    t.match(explained, GUIDES[preset].where, 'where to look')
     await t.rejects(app.code(), /answered 400|elsewhere answered 404/, 'never ours')
     stub.redirectUri = registered
     t.ok((await app.login()).access_token, 'nothing is stuck')
   })
+}
+
+/** The message of the first line that begins so. */
+function lineOf(log: string, beginning: string): string {
+  const messages = log.split('\n').map((line) => String(line && JSON.parse(line).msg))
+  return messages.find((message) => message.startsWith(beginning)) ?? ''
 }

@@ -95,7 +95,7 @@ t.test('facebook: userinfo is asked for its fields, and the number of an error i
   const answer = await browser.open(`${stack.stub.redirectUri}?code=another&state=${state}`)
   const code = redirectOf(answer)!.searchParams.get('code')!
   t.equal((await stack.app.redeem({ ...attempt, code })).json.error, 'server_error')
-  t.match(stack.log(), '"cause":"status 400, error 100.36009"')
+  t.match(stack.log(), '"cause":"status 400, error 100 36009"')
 })
 
 t.test('slack: a code that it refuses under status 200 is refused to the app', async (t) => {

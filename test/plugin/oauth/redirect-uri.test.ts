@@ -132,7 +132,7 @@ t.test('redirect URI: registration (RFC 8252 §7, A-06)', async (t) => {
     ['javascript:alert(1)', /scheme with a dot/],
     ['data:text/html,x', /scheme with a dot/],
     ['myapp:/cb', /scheme with a dot/],
-    ['myapp://cb', /scheme with a dot[^]*com\.example\.app:\/callback[^]*Expo `scheme` in app\.json/],
+    ['myapp://cb', /scheme with a dot[\s\S]*com\.example\.app:\/callback[\s\S]*Expo `scheme` in app\.json/],
     ['msauth://com.example/cb', /scheme with a dot/],
     ['com.example.app://user@cb', /user name/],
     ['com.example.app://cb:99999', /host or port/],

@@ -28,7 +28,7 @@ export interface PresetGateway {
 export async function startPresetGateway(
   t: Test,
   preset: PresetName,
-  change: Partial<GatewayInput['provider']> = {},
+  change: Partial<NonNullable<GatewayInput['provider']>> = {},
 ): Promise<PresetGateway> {
   const stub = await startStub(t, FACTS[preset])
   const api = await startEchoApi()
@@ -41,7 +41,7 @@ export async function startPresetGateway(
     publicUrl,
     listen: { host: '127.0.0.1', port },
     admin: { host: '127.0.0.1', port: 0 },
-    provider: { ...withBlanks(preset), ...change } as GatewayInput['provider'],
+    provider: { ...withBlanks(preset), ...change } as NonNullable<GatewayInput['provider']>,
     clients: [
       {
         clientId: 'com.example.app',

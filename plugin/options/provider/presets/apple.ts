@@ -10,9 +10,4 @@ export const apple: Preset = {
     responseMode: 'form_post',
     clientAuthentication: 'apple',
   },
-  console: {
-    where:
-      'Apple Developer, Certificates, Identifiers & Profiles, the Services ID, Sign in with Apple, Configure',
-    redirectUris: 'a return URL',
-  },
 }

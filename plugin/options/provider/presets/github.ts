@@ -16,10 +16,6 @@ export const github: Preset = {
     // Its token has no end, and no refresh token comes along.
     defaultTokenSeconds: 'never',
   },
-  console: {
-    where: 'GitHub, Settings, Developer settings, OAuth Apps, the app',
-    redirectUris: 'the authorization callback URL',
-  },
 }
 
 /** A GitHub App, which has permissions and no scopes. Source: GitHub, "Generating a user access token for a GitHub App". */

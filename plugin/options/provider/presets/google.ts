@@ -10,8 +10,4 @@ export const google: Preset = {
     scope: 'openid email profile',
     authorizationParams: { access_type: 'offline', prompt: 'consent' },
   },
-  console: {
-    where: 'Google Cloud console, APIs & Services, Credentials, the OAuth client (type: Web application)',
-    redirectUris: 'an authorized redirect URI',
-  },
 }

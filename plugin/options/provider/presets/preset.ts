@@ -8,13 +8,6 @@ export interface Preset {
   readonly options: Readonly<Record<string, unknown>>
   /** Keys of `provider` that nobody else can know, and what to write there. */
   readonly needs?: Readonly<Record<string, string>>
-  /** Where an operator registers us, in the provider's own words. */
-  readonly console?: {
-    /** Page by page, to the client. */
-    readonly where: string
-    /** What the list of redirect URIs is called there. */
-    readonly redirectUris: string
-  }
 }
 
 /** True if `{blank}` stands in a string of `value`, a piece of data. */
