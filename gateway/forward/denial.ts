@@ -17,6 +17,5 @@ export function deny(error: unknown, sessions: Pick<Pkce, 'corsHeaders'>, reques
   }
   const unavailable = error instanceof StoreError
   request.log.error({ requestId: request.id, err: error }, 'session check failed')
-  const fields = unavailable ? { ...cors, 'retry-after': '5' } : cors
-  answerRefusal(request, unavailable ? 'unavailable' : 'internal', fields)
+  answerRefusal(request, unavailable ? 'unavailable' : 'internal', cors)
 }

@@ -3,13 +3,14 @@
  *
  * A reason is told to the client as `code`: it describes the request, never the upstream. `close`: the framing
  * or the rest of the connection cannot be trusted, so nothing more is read from it. `failed`: the fault is not the client's, and is
- * told in the log where it is found, with its cause.
+ * told in the log where it is found, with its cause. `retryAfterSeconds`: when it may go better (RFC 9110 §10.2.3).
  */
 interface Refused {
   readonly status: number
   readonly detail: string
   readonly close?: true
   readonly failed?: true
+  readonly retryAfterSeconds?: number
 }
 
 const refusals = {
@@ -42,8 +43,17 @@ const refusals = {
 
   websocket_malformed: { status: 400, detail: 'The WebSocket handshake is malformed.', close: true },
   websocket_version: { status: 426, detail: 'WebSocket version 13 is required.', close: true },
-  too_many_requests: { status: 429, detail: 'Too many requests of this session are under way.' },
-  too_many_streams: { status: 429, detail: 'Too many streams are open for this session.', close: true },
+  too_many_requests: {
+    status: 429,
+    detail: 'Too many requests of this session are under way.',
+    retryAfterSeconds: 1,
+  },
+  too_many_streams: {
+    status: 429,
+    detail: 'Too many streams are open for this session.',
+    close: true,
+    retryAfterSeconds: 5,
+  },
 
   // Upstream (H-27)
   bad_gateway: { status: 502, detail: 'The upstream could not answer.', failed: true },
@@ -53,6 +63,7 @@ const refusals = {
     status: 503,
     detail: 'The service is temporarily unavailable. Try again later.',
     failed: true,
+    retryAfterSeconds: 5,
   },
   internal: { status: 500, detail: 'An internal error occurred.', failed: true },
 } as const satisfies Record<string, Refused>

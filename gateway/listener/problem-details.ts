@@ -34,9 +34,10 @@ export type RefusalLog = Pick<FastifyBaseLogger, 'info'>
 /** Answers a refused request, and logs that. `fields`: further response fields, e.g. `allow`. */
 export function answerRefusal(to: Answerable, refusal: Refusal, fields?: Fields): void {
   if (isAnswered(to)) return
-  const { status, detail, close = false } = answerFor(refusal)
+  const { status, detail, close = false, retryAfterSeconds } = answerFor(refusal)
   logRefusal(to.log, refusal, { requestId: to.id, ...requestLine(to.raw), address: to.ip })
-  answerProblem(to, { status, code: refusal, detail, close }, fields)
+  const retry = retryAfterSeconds !== undefined && { 'retry-after': String(retryAfterSeconds) }
+  answerProblem(to, { status, code: refusal, detail, close }, { ...retry, ...fields })
 }
 
 /** The id that a client is given leads somewhere (requirements J-04). */

@@ -92,6 +92,7 @@ t.test(
     for (const answer of refused) {
       t.equal(answer.status, 429)
       t.match(JSON.parse(answer.body.toString()), { code: 'too_many_requests' })
+      t.equal(field(answer, 'retry-after'), '1', 'as soon as one of its own has ended (RFC 6585 §4)')
     }
     t.equal(raw.sockets.size, 2)
     const line = JSON.parse(logged.at(-1) ?? '')
@@ -186,6 +187,7 @@ t.test(
       const answer = await client!.answer()
       t.equal(answer.status, 429)
       t.match(JSON.parse(answer.body.toString()), { code: 'too_many_streams' })
+      t.equal(field(answer, 'retry-after'), '5')
       t.match(JSON.parse(logged.at(-1) ?? ''), { limit: 'upstreams[].streamsPerSession' })
     }
     await until(() => raw.sockets.size === 5)
