@@ -183,7 +183,8 @@ function waitUnreferenced(ms: number, signal?: AbortSignal): Promise<unknown> {
  */
 function environmentProblems(environment: NodeJS.ProcessEnv, log: ProviderLog): ConfigProblem[] {
   if (environment.NODE_TLS_REJECT_UNAUTHORIZED !== '0') return []
-  const problem = 'is 0, which turns certificate checks off; name a private CA in NODE_EXTRA_CA_CERTS instead'
+  const problem =
+    'is 0, which turns certificate checks off; instead, name a private CA in provider.ca (in the gateway provider.caFile, upstreams[].caFile, store.caFile), or for the whole process in NODE_EXTRA_CA_CERTS'
   if (environment.NODE_ENV === 'production') return [{ path: ['NODE_TLS_REJECT_UNAUTHORIZED'], problem }]
   log.warn({}, `NODE_TLS_REJECT_UNAUTHORIZED ${problem}`)
   return []

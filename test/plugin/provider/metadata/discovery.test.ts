@@ -224,7 +224,9 @@ t.test('discovery', async (t) => {
     async (t) => {
       const off = { NODE_TLS_REJECT_UNAUTHORIZED: '0' }
       const production = mockProvider(t, {}, { environment: { ...off, NODE_ENV: 'production' } })
-      t.match(await problemsOf(production.provider.start()), [/^NODE_TLS_REJECT_UNAUTHORIZED: is 0/])
+      t.match(await problemsOf(production.provider.start()), [
+        /^NODE_TLS_REJECT_UNAUTHORIZED: is 0.* provider\.ca .*provider\.caFile, upstreams\[\]\.caFile.*NODE_EXTRA_CA_CERTS$/,
+      ])
       const development = mockProvider(t, {}, { environment: off })
       development.discovery()
       await development.provider.start()
