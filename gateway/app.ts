@@ -4,12 +4,14 @@ import { mapProviders, PROVIDER_SECRETS, type ProviderOptions, servicesOf } from
 import { type PkceOptions, pkce, type Store } from '../plugin/index.ts'
 import type { GatewayConfig, ProviderConfig } from './config/schemas/gateway.ts'
 import { rereadSecret } from './config/secrets.ts'
+import type { Load } from './forward/client-request.ts'
 import { type ForwardingOptions, registerForwarding } from './forward/register.ts'
 import { type NodeFeatures, tryNode } from './listener/assumptions.ts'
 import { publicListener } from './listener/listener.ts'
 import { createAccessLog } from './operations/access-log.ts'
 import { listenerLogging } from './operations/log.ts'
 import type { LogStream } from './operations/log-sink.ts'
+import { Overload } from './operations/overload.ts'
 import { borrowedStore, createStore, type GatewayStore } from './operations/store.ts'
 
 /** What lives behind a listener, made from the configuration as often as it is asked for. */
@@ -108,8 +110,11 @@ export async function composeGateway(
     // The first hook to be added is the last to be run: after the plugin's own.
     app.addHook('onClose', () => store.close())
     close = () => app.close()
+    const overload = new Overload(config.listen.overload)
+    overload.watch(app.log)
+    app.addHook('onClose', async () => overload.close())
     const forwarding = registerForwarding(app, {
-      ...forwardingOptions(app, config),
+      ...forwardingOptions(app, config, overload),
       features,
       sendsWholeBodies: !leftOut.includes('whole bodies'),
     })
@@ -139,7 +144,11 @@ export async function openListener(
 }
 
 /** What the forwarding needs of the configuration, and of the instance that the plugin is registered on. */
-export function forwardingOptions(app: FastifyInstance, config: GatewayConfig): ForwardingOptions {
+export function forwardingOptions(
+  app: FastifyInstance,
+  config: GatewayConfig,
+  load: Load,
+): ForwardingOptions {
   const { allowedHosts, trustProxy, upstreams, plugin, listen } = config
   const { minUploadBytesPerSecond } = listen
   return {
@@ -147,6 +156,7 @@ export function forwardingOptions(app: FastifyInstance, config: GatewayConfig): 
     accessLog: createAccessLog(config.log, app.log, (subject, issuer) =>
       servicesOf(app)?.audit.loggedSubject(subject, issuer),
     ),
+    load,
     sessions: () => app.pkce,
   }
 }

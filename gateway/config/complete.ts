@@ -4,7 +4,9 @@ import { type ConfigProblem, schemaProblems } from '../../plugin/index.ts'
 import { completeHttp2, http2Problems } from './rules/http2.ts'
 import {
   allowedHostProblems,
+  completeOverload,
   listenerProblems,
+  overloadProblems,
   trustProxyProblems,
   workerCount,
   workersProblems,
@@ -76,6 +78,7 @@ export function completeConfig(given: unknown, context: ConfigContext = {}): Com
   const plugin = completePlugin(input, { secrets, isSound })
   problems.push(...secrets.problems, ...(store?.problems ?? []), ...plugin.problems)
   if (isSound('listen') && isSound('admin')) problems.push(...listenerProblems(input))
+  if (isSound('listen', 'overload')) problems.push(...overloadProblems(input))
   if (isSound('workers') && isSound('store')) problems.push(...workersProblems(input))
   if (isSound('listen', 'http2') && isSound('listen', 'tls')) problems.push(...http2Problems(input))
   const tls = isSound('listen', 'tls') && isSound('publicUrl') ? completeTls(input, folderOf) : undefined
@@ -95,11 +98,12 @@ export function completeConfig(given: unknown, context: ConfigContext = {}): Com
   const upstreams = input.upstreams.map((upstream, index) =>
     completeUpstream(upstream, trust.files.get(index)),
   )
+  const listen = { ...input.listen, overload: completeOverload(input.listen) }
   const config: GatewayConfig = {
     plugin: plugin.config,
     store: store.config,
     listen: {
-      ...input.listen,
+      ...listen,
       http2: completeHttp2(input.listen.http2),
       ...(tls?.files && { tls: tls.files }),
     },
@@ -121,7 +125,7 @@ export function completeConfig(given: unknown, context: ConfigContext = {}): Com
   }
   return {
     problems,
-    effective: { ...input, upstreams } as GatewayInput,
+    effective: { ...input, listen, upstreams } as GatewayInput,
     config: plainData(config),
     pluginWarnings: plugin.warnings,
   }

@@ -10,6 +10,16 @@ import type { AccessLog, RequestRecord } from './exchange/request-record.ts'
 import { RequestHeaders } from './headers/request-headers.ts'
 import type { TrustedProxies } from './trusted-proxies.ts'
 
+/** What is under way in this process, and whether more may be. */
+export interface Load {
+  /** Requests that have not ended. Whoever takes one counts it; event streams and WebSockets do not count. */
+  inFlight: number
+  /** @param now when the request came, by `performance.now()`. */
+  admits(now: number): boolean
+  /** A request was not admitted, and its client was told so. */
+  refused(): void
+}
+
 /** What all requests have in common. */
 export interface IntakeContext {
   readonly rules: FieldRules<RequestFieldRule>
@@ -17,6 +27,7 @@ export interface IntakeContext {
   /** Of the public URL. */
   readonly scheme: 'http' | 'https'
   readonly log: FastifyBaseLogger
+  readonly load: Load
   /** Undefined: there is none. */
   readonly accessLog: AccessLog | undefined
 }

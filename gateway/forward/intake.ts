@@ -10,7 +10,7 @@ import { closeAfter } from '../listener/http1-connection.ts'
 import { closeUnlessWhole, endWithHeader } from '../listener/http1-request.ts'
 import { BODY_LIMIT_BYTES } from '../listener/listener.ts'
 import { answerEmpty } from '../listener/problem-details.ts'
-import { ClientRequest, type IntakeContext } from './client-request.ts'
+import { ClientRequest, type IntakeContext, type Load } from './client-request.ts'
 import { deny } from './denial.ts'
 import { Exchange } from './exchange/exchange.ts'
 import { type AccessLog, RequestRecord } from './exchange/request-record.ts'
@@ -34,6 +34,7 @@ export interface IntakeOptions {
   /** Where sessions come from: `app.pkce`. */
   readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'preflightHeaders'>
   readonly log: FastifyBaseLogger
+  readonly load: Load
   /** Of bodies; 0: as slow as you like. */
   readonly minUploadBytesPerSecond: number
   readonly accessLog?: AccessLog | undefined
@@ -59,10 +60,11 @@ export class Intake {
   #draining = false
 
   constructor(options: IntakeOptions) {
-    const { publicUrl, log, accessLog } = options
+    const { publicUrl, log, load, accessLog } = options
     const rules = requestFieldRules(options.identityHeaders)
     const scheme = publicUrl.startsWith('https:') ? 'https' : 'http'
-    this.#context = { rules, proxies: new TrustedProxies(options.trustProxy), scheme, log, accessLog }
+    const proxies = new TrustedProxies(options.trustProxy)
+    this.#context = { rules, proxies, scheme, log, load, accessLog }
     this.#hosts = servedHosts(publicUrl, options.allowedHosts)
     this.#routes = options.routes
     this.#endpoints = options.endpoints
@@ -96,15 +98,20 @@ export class Intake {
     }
   }
 
-  /** Framing and target (400), host (421), route (404). */
+  /** Framing (400), load (503), target (400), host (421), route (404). */
   #check(request: ClientRequest): void {
     const { headers, raw, response } = request
     const target = raw.url ?? ''
-    const { proxies, log } = this.#context
+    const { proxies, log, load } = this.#context
     if (headers.forwardedFor !== undefined && !proxies.trusts(raw.socket))
       warnOfUntrustedProxy(log, raw.socket.remoteAddress)
     // After an ignored upgrade Node reads nothing that follows in the same piece; and a drain ends connections.
     if (headers.upgrade || this.#draining) closeAfter(response)
+    if (!load.admits(request.startedAt) && headers.framing === null) {
+      load.refused()
+      request.refuse('overloaded', this.#sessions.corsHeaders(headers.origin))
+      return
+    }
     const refusal = headers.framing ?? this.#refuseTarget(target) ?? refuseHost(headers.host, this.#hosts)
     if (refusal !== null) {
       request.refuse(refusal)
@@ -123,6 +130,7 @@ export class Intake {
       nameRequest(raw, request.id)
       this.#pending++
       response.once('close', () => this.#pending--)
+      this.#countWhenWhole(request)
       this.#endpoints(raw, response)
     }
   }
@@ -161,14 +169,30 @@ export class Intake {
     }
     if (session instanceof Promise) {
       this.#pending++
+      this.#context.load.inFlight++
       session
         .then(
           (resolved) => this.#pass(request, route, resolved),
           (error: unknown) => deny(error, sessions, request),
         )
         .catch((error: unknown) => failed(request, error))
-        .finally(() => this.#pending--)
+        .finally(() => {
+          this.#pending--
+          this.#context.load.inFlight--
+        })
     } else this.#pass(request, route, session)
+  }
+
+  /** Nobody needs a session here: who lets bodies drip must not keep others out. */
+  #countWhenWhole({ headers, raw, response }: ClientRequest): void {
+    const { load } = this.#context
+    const count = () => {
+      if (response.closed) return
+      load.inFlight++
+      response.once('close', () => load.inFlight--)
+    }
+    if (headers.hasBody) raw.once('end', count)
+    else count()
   }
 
   /** Header rules (400), then on its way. */

@@ -13,7 +13,7 @@ import { type RouteOptions, UpstreamRoute } from './upstream/route.ts'
 
 export type ForwardingOptions = Pick<
   IntakeOptions,
-  'publicUrl' | 'allowedHosts' | 'trustProxy' | 'accessLog'
+  'publicUrl' | 'allowedHosts' | 'trustProxy' | 'accessLog' | 'load'
 > &
   RouteOptions & {
     readonly upstreams: readonly Upstream[]

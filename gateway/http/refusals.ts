@@ -28,6 +28,14 @@ const refusals = {
   expectation_unknown: { status: 417, detail: 'Only 100-continue can be expected.', close: true },
   host_unknown: { status: 421, detail: 'This host is not served here.' },
 
+  // Load (K-06)
+  overloaded: {
+    status: 503,
+    detail: 'The service is overloaded. Try again later.',
+    failed: true,
+    retryAfterSeconds: 2,
+  },
+
   // Route and method (H-01, H-18, H-29)
   route_unknown: { status: 404, detail: 'There is nothing here.' },
   method_not_allowed: { status: 405, detail: 'The method is not allowed here.' },

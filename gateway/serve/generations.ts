@@ -5,6 +5,7 @@ import { pkceInPlaceOf, providerPath, providersOf, unreadyProviders } from '../.
 import { ConfigError, type Session } from '../../plugin/index.ts'
 import { forwardingOptions, optionsOn, registerPlugin } from '../app.ts'
 import type { GatewayConfig } from '../config/schemas/gateway.ts'
+import type { Load } from '../forward/client-request.ts'
 import { createForwarding, type Forwarding } from '../forward/register.ts'
 import { behindListener } from '../listener/listener.ts'
 import { listenerLogging } from '../operations/log.ts'
@@ -23,6 +24,14 @@ export interface Generation {
   readonly forwarding: Forwarding
 }
 
+/** What outlives a generation. */
+export interface Shared {
+  readonly store: GatewayStore
+  /** Of all generations together. */
+  readonly load: Load
+  readonly logStream: LogStream | undefined
+}
+
 /**
  * Makes a generation that can serve at once.
  *
@@ -32,13 +41,12 @@ export interface Generation {
  */
 export async function makeGeneration(
   config: GatewayConfig,
-  store: GatewayStore,
-  logStream: LogStream | undefined,
+  { store, load, logStream }: Shared,
   before?: Generation,
 ): Promise<Generation> {
   const app = behindListener(config, listenerLogging(config.log.level, logStream))
   try {
-    const forwarding = createForwarding(app, forwardingOptions(app, config))
+    const forwarding = createForwarding(app, forwardingOptions(app, config, load))
     const services = { store, options: optionsOn(store, config) }
     if (before === undefined) await registerPlugin(app, services)
     else {

@@ -7,6 +7,7 @@ import { letIn } from '../forward/register.ts'
 import type { Readiness } from '../operations/admin.ts'
 import { type WatchedCertificate, watchCertificate } from '../operations/certificate.ts'
 import type { LogStream } from '../operations/log-sink.ts'
+import { Overload } from '../operations/overload.ts'
 import type { Prepared } from '../operations/reload.ts'
 import { explainedBy, explainedStoreError } from '../operations/start-error.ts'
 import { createStore } from '../operations/store.ts'
@@ -54,10 +55,14 @@ export async function serveHere(config: GatewayConfig, logStream?: LogStream): P
     const store = createStore(config.store)
     const warnings = await prepareStore(store)
     closers.push(() => store.close())
-    const generations = new Generations(await makeGeneration(config, store, logStream))
+    const load = new Overload(config.listen.overload)
+    const shared = { store, load, logStream }
+    const generations = new Generations(await makeGeneration(config, shared))
     closers.push(() => generations.close())
     const { app: listener, features } = await openListener(config, logStream)
     closers.push(() => listener.close())
+    load.watch(listener.log)
+    closers.push(async () => load.close())
     letIn(listener, () => generations.current.forwarding, features)
     listener.addHook('preClose', async () => generations.drain())
     await listener.ready()
@@ -76,7 +81,7 @@ export async function serveHere(config: GatewayConfig, logStream?: LogStream): P
       async prepare(next) {
         const { tls } = next.listen
         const secure = tls && readCertificate(tls)
-        const generation = await makeGeneration(next, store, logStream, generations.current)
+        const generation = await makeGeneration(next, shared, generations.current)
         return {
           swap() {
             generations.replace(generation)

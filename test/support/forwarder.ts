@@ -7,6 +7,7 @@ import { ALL_FEATURES, type NodeFeatures } from '../../gateway/listener/assumpti
 import { publicListener } from '../../gateway/listener/listener.ts'
 import { createAccessLog } from '../../gateway/operations/access-log.ts'
 import { listenerLogging } from '../../gateway/operations/log.ts'
+import { Overload } from '../../gateway/operations/overload.ts'
 import { Audit } from '../../plugin/grant/audit.ts'
 import type { AuditEvent } from '../../plugin/grant/audit-events.ts'
 import { Cors } from '../../plugin/http/cors.ts'
@@ -84,6 +85,10 @@ export interface ForwarderSetup {
   maxConnections?: number
   leaving?: AbortSignal
   minUploadBytesPerSecond?: number
+  /** What the endpoints of the plugin answer. */
+  endpoint?: () => unknown
+  /** Default: no limits. */
+  overload?: { eventLoopDelayMs: number; requestsInFlight: number }
   /** Default: warnings alone. */
   log?: { level: 'info' | 'warn' | 'silent'; requests: 'off' | 'errors' | 'all' }
 }
@@ -130,13 +135,20 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
     keepAliveMs: setup.keepAliveMs ?? 72_000,
   }
   const { tls, http2 = false, maxConnections = 10_000, minUploadBytesPerSecond = 1024, leaving } = setup
+  const { overload = { eventLoopDelayMs: 0, requestsInFlight: 0 } } = setup
+  const load = new Overload(overload)
   const app = publicListener(
     {
-      listen: { host: '127.0.0.1', port: 0, timeouts, tls, http2, maxConnections, minUploadBytesPerSecond },
+      listen: {
+        ...{ host: '127.0.0.1', port: 0, timeouts, tls, http2 },
+        ...{ maxConnections, minUploadBytesPerSecond, overload },
+      },
       trustProxy,
     },
     { ...listenerLogging(log.level, { write: (line) => logged.push(line) }), features },
   )
+  load.watch(app.log)
+  app.addHook('onClose', async () => load.close())
   const audit = new Audit(app.log)
   if (setup.onAudit) audit.events.on('*', setup.onAudit)
   const cors = new Cors({ clients: new Map([[browserClient.clientId, browserClient]]) })
@@ -154,13 +166,14 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
     minUploadBytesPerSecond,
     upstreams: setup.upstreams,
     accessLog: createAccessLog(log, app.log, (subject) => `<${subject}>`),
+    load,
     sessions: () => sessions,
     features,
     sendsWholeBodies: features === ALL_FEATURES,
   })
   leaving?.addEventListener('abort', () => forwarding.leave())
-  app.get('/oauth2/endpoint', () => ({ endpoint: true }))
-  app.post('/oauth2/form', ({ body }) => ({ body }))
+  app.get('/oauth2/endpoint', setup.endpoint ?? (() => ({ endpoint: true })))
+  app.post('/oauth2/form', setup.endpoint ?? (({ body }) => ({ body })))
   await app.listen({ host: '127.0.0.1', port: 0 })
   return { app, port: (app.server.address() as AddressInfo).port, logged }
 }

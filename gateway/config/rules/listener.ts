@@ -26,6 +26,25 @@ export function workerCount(workers: number | 'auto'): number {
   return workers === 'auto' ? availableParallelism() : workers
 }
 
+/** An event loop that is idle is late by a few milliseconds, and on a busy machine by some more. */
+const EVENT_LOOP_DELAY_MIN_MS = 50
+
+/** What no listener could serve with. */
+export function overloadProblems({ listen }: Pick<GatewayConfig, 'listen'>): ConfigProblem[] {
+  const { eventLoopDelayMs } = listen.overload
+  if (eventLoopDelayMs === 0 || eventLoopDelayMs >= EVENT_LOOP_DELAY_MIN_MS) return []
+  const problem = `must be 0 or at least ${EVENT_LOOP_DELAY_MIN_MS}: an event loop without much to do can be as late`
+  return [{ path: ['listen', 'overload', 'eventLoopDelayMs'], problem }]
+}
+
+/** With the default that depends on another key. */
+export function completeOverload({
+  overload,
+  maxConnections,
+}: GatewayConfig['listen']): GatewayConfig['listen']['overload'] {
+  return { ...overload, requestsInFlight: overload.requestsInFlight ?? maxConnections }
+}
+
 /** Two listeners cannot share an address; the admin listener would be public if it could. */
 export function listenerProblems({
   listen,

@@ -57,7 +57,7 @@ export const GatewaySchema = Type.Object(
       Type.Union([Type.Integer({ minimum: 1, maximum: WORKERS_MAX }), Type.Literal('auto')], {
         default: 1,
         description:
-          'Processes that serve, for machines without a process manager; auto: one for each core. More than one needs redis or postgres. `listen.maxConnections`, `limits`, `upstreams[].connections` and, unless on redis, `rateLimit` count in each of them by itself.',
+          'Processes that serve, for machines without a process manager; auto: one for each core. More than one needs redis or postgres. `listen.maxConnections`, `listen.overload`, `limits`, `upstreams[].connections` and, unless on redis, `rateLimit` count in each of them by itself.',
       }),
     ),
     allowedHosts: strings("Host values besides publicUrl's; others get 421."),
@@ -168,8 +168,10 @@ export interface GatewayConfig {
   readonly plugin: PluginConfig
   readonly store: StoreConfig
   readonly listen: Readonly<
-    Omit<ListenInput, 'timeouts' | 'tls' | 'http2'> & {
+    Omit<ListenInput, 'timeouts' | 'tls' | 'http2' | 'overload'> & {
       timeouts: Filled<ListenInput['timeouts']>
+      /** 0: no limit. */
+      overload: Filled<ListenInput['overload']>
       http2: Http2Limits | false
       tls?: CertificateFiles | undefined
     }

@@ -48,6 +48,35 @@ export const ListenSchema = Type.Object(
           'Open at a time, of all clients; what connects beyond is closed at once. Each needs a file descriptor, as do those to upstreams: see `ulimit -n`. Of each worker.',
       }),
     ),
+    overload: Type.Optional(
+      Type.Object(
+        {
+          eventLoopDelayMs: Type.Optional(
+            Type.Integer({
+              minimum: 0,
+              maximum: 60_000,
+              default: 1000,
+              description:
+                'So late the event loop may be, twice in a row; from then on each of its turns takes requests for half of that time and refuses the rest, until it has kept half of it for a second. At least 50; 0: however late.',
+            }),
+          ),
+          requestsInFlight: Type.Optional(
+            Type.Integer({
+              minimum: 0,
+              maximum: 1_000_000,
+              description:
+                'At a time, of all clients, those that wait for an upstream too; event streams, WebSockets, and bodies on their way to an endpoint do not count. Default: as many as maxConnections, which HTTP/2 alone can exceed; 0: any number.',
+            }),
+          ),
+        },
+        {
+          ...closed,
+          default: {},
+          description:
+            'When a new request is refused with 503 and Retry-After, so that those under way are served in time. Judged by each worker for itself.',
+        },
+      ),
+    ),
     minUploadBytesPerSecond: Type.Optional(
       Type.Integer({
         minimum: 0,

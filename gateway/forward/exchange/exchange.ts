@@ -39,12 +39,15 @@ export class Exchange implements RequestOwner, ResponseOwner, OpenStream {
   #upload: Upload | null = null
   /** Among the open streams. */
   #isOpen = false
+  /** Counted as one of the requests under way; a stream is none. */
+  #isInFlight = true
 
   /** @param fields of the upstream request, as a flat list, but for its Host. */
   constructor(route: UpstreamRoute, access: Access, request: ClientRequest, fields: string[]) {
     this.session = access instanceof PublicRoute ? undefined : access
     this.#route = route
     route.underWay++
+    request.context.load.inFlight++
     this.#request = request
     this.#upstream = new UpstreamRequest(route, request, fields, this)
     this.#response = new ClientResponse(request.response, this, route.idleMs)
@@ -105,7 +108,10 @@ export class Exchange implements RequestOwner, ResponseOwner, OpenStream {
     const { fields, contentLength, isEventStream } = head
     // Nothing follows, whatever length is announced (RFC 9112 §6.3).
     const isWhole = contentLength === 0 || status === 204 || status === 304 || clientRequest.method === 'HEAD'
-    if (isEventStream && !isWhole && !this.#upstream.becomeStream()) return
+    if (isEventStream && !isWhole) {
+      if (!this.#upstream.becomeStream()) return
+      this.#leaveFlight()
+    }
     fields.push('x-request-id', id)
     for (const name in answerFields) fields.push(name, answerFields[name]!)
     if (this.#upload?.complete === false) fields.push('connection', 'close')
@@ -223,11 +229,17 @@ export class Exchange implements RequestOwner, ResponseOwner, OpenStream {
     } else this.#request.refuse(refusal)
   }
 
+  #leaveFlight(): void {
+    if (this.#isInFlight) this.#request.context.load.inFlight--
+    this.#isInFlight = false
+  }
+
   /** The one end of every exchange. False if it is over already. @param abort breaks off what is still under way. */
   #settle(abort: boolean): boolean {
     if (this.isOver) return false
     this.isOver = true
     this.#route.underWay--
+    this.#leaveFlight()
     if (this.#isOpen) this.#route.streams.delete(this)
     this.#response.stopWaiting()
     this.#upload?.destroy()

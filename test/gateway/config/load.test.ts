@@ -67,6 +67,7 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
       port: 3000,
       http2: false,
       maxConnections: 10_000,
+      overload: { eventLoopDelayMs: 1000, requestsInFlight: 10_000 },
       minUploadBytesPerSecond: 1024,
       timeouts: { headersMs: 15_000, requestMs: 0, keepAliveMs: 72_000 },
     },
