@@ -11,7 +11,7 @@ let reload = () => {
 process.on('SIGHUP', () => reload())
 
 const [{ runCommand }, { standardLogSink }] = await Promise.all([
-  import('./command.ts'),
+  import('./command/command.ts'),
   import('./operations/log-sink.ts'),
 ])
 const outcome = await runCommand(process.argv.slice(2), process.env, process)

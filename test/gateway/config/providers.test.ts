@@ -3,10 +3,10 @@ import { dirname, join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
 import { createServices } from '../../../gateway/app.ts'
+import { banner } from '../../../gateway/command/banner.ts'
 import { gatewayConfig } from '../../../gateway/config/load.ts'
 import { printConfig } from '../../../gateway/config/print.ts'
 import type { GatewayInput } from '../../../gateway/config/schemas/gateway.ts'
-import { banner } from '../../../gateway/operations/banner.ts'
 import { file, load, minimal, problemsOf, secret } from '../../support/gateway-config.ts'
 
 const { provider: _, ...rest } = minimal()

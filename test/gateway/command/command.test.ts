@@ -8,11 +8,11 @@ import { connect } from 'node:tls'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { stringify } from 'yaml'
-import { runCommand, type Started } from '../../gateway/command.ts'
-import type { GatewayInput } from '../../gateway/config/schemas/gateway.ts'
-import { startAdmin } from '../../gateway/operations/admin.ts'
-import { loggerOptions, readable } from '../../gateway/operations/log.ts'
-import { selfSigned } from '../support/certificate.ts'
+import { runCommand, type Started } from '../../../gateway/command/command.ts'
+import type { GatewayInput } from '../../../gateway/config/schemas/gateway.ts'
+import { startAdmin } from '../../../gateway/operations/admin.ts'
+import { loggerOptions, readable } from '../../../gateway/operations/log.ts'
+import { selfSigned } from '../../support/certificate.ts'
 import {
   Command,
   configFile,
@@ -22,8 +22,8 @@ import {
   serve,
   slowServer,
   values,
-} from '../support/gateway-command.ts'
-import { until } from '../support/wait.ts'
+} from '../../support/gateway-command.ts'
+import { until } from '../../support/wait.ts'
 
 t.test('wrong usage exits with 2 and says what is wrong (design, Gateway configuration)', async (t) => {
   const cases: [string[], RegExp][] = [

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { runCommand } from '../../../gateway/command.ts'
+import { runCommand } from '../../../gateway/command/command.ts'
 import { GUIDES } from '../../../plugin/options/provider/guides.ts'
 import { PRESET_NAMES } from '../../../plugin/options/provider/presets/presets.ts'
 import { newP8 } from '../../support/providers/apple.ts'
