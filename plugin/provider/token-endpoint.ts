@@ -43,12 +43,12 @@ export function createTokenEndpoint(options: {
       })
       try {
         const tokens = read(response, response.refresh_token !== undefined)
-        const idToken = readIdToken(response.id_token)
+        const idToken = isOpenIdConnect() ? readIdToken(response.id_token) : undefined
         if (idToken === undefined && isIdTokenRequired(login)) {
           throw new ProviderError('provider_id_token_invalid', 'token', { cause: new Error('there is none') })
         }
         warnOfMissingRefreshToken(tokens)
-        if (idToken === undefined || !isOpenIdConnect()) return tokens
+        if (idToken === undefined) return tokens
         const { accessToken } = tokens
         return {
           ...tokens,

@@ -174,6 +174,9 @@ function tenantProblems(provider: ResolvedProvider): ConfigProblem[] {
   } else if (tenants.length > 0 && !metadataIssuer(provider).includes(TENANT_PLACEHOLDER)) {
     report('tenants', 'is for an issuer of several tenants, with /common or /organizations in its path')
   }
+  if (tenants.length > 0 && provider.idToken === 'ignore') {
+    report('idToken', 'is ignore, but which tenant somebody is of is told by the id_token alone')
+  }
   for (const [index, tenant] of tenants.entries()) {
     if (tenant === '*' ? tenants.length === 1 : isTenant(tenant)) continue
     const problem = tenant === '*' ? 'stands alone' : "must be a tenant's id (a GUID, not a domain)"

@@ -21,11 +21,11 @@ export function presetProblems(provider: ResolvedProvider): { key: string; probl
   return problems
 }
 
-/** Whoever writes another issuer, or whatever else has the blank, need not fill it in. */
+/** Whoever writes another issuer, or whatever else of the preset has the blank, need not fill it in. */
 function isMissing(provider: ResolvedProvider, { options }: Preset, key: string): boolean {
   if (provider[key as keyof ResolvedProvider] !== undefined) return false
   return (BLANKS as readonly string[]).includes(key)
-    ? hasBlank(provider, key as Blank)
+    ? Object.keys(options).some((one) => hasBlank(provider[one as keyof ResolvedProvider], key as Blank))
     : provider.issuer === options.issuer
 }
 

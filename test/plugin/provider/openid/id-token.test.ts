@@ -302,6 +302,11 @@ t.test('id_token', async (t) => {
     t.notHas(await mock.provider.redeemCode(exchange), { claims: {} })
     mock.post('/token', REFRESH).reply(200, { ...TOKENS, id_token: 'nonsense' }, JSON_TYPE)
     t.notHas(await mock.provider.refresh({ refreshToken: 'r1', subject: 'alice' }), { idToken: 'nonsense' })
+    const id_token = await sign({ ...claimsAt(mock.clock.ms), auth_time: 1 })
+    mock.post('/token', EXCHANGE).reply(200, { ...TOKENS, id_token }, JSON_TYPE)
+    mock.post('/revoke', REVOKE).reply(200, '')
+    const proved = mock.provider.redeemCode({ ...exchange, maxAge: 60 })
+    await refused(t, proved, { reason: 'provider_id_token_invalid' }, 'max_age can be proved by nothing else')
   })
 
   t.test(

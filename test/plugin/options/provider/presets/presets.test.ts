@@ -148,6 +148,11 @@ t.test('a value that is no part of an address is refused in words (M-01)', async
   )
 })
 
+t.test('entra: an id_token that is not read would let every tenant in (F-14, M-01)', async (t) => {
+  const options = withPreset({ preset: 'entra', clientSecret, tenants, idToken: 'ignore' })
+  oneProblem(t, options, 'provider.idToken', 'is ignore, but which tenant')
+})
+
 t.test('LinkedIn: its pkce: none does not open the way for id_tokens without a nonce (M-01)', async (t) => {
   const options = withPreset({ preset: 'linkedin', clientSecret, idToken: 'check', nonce: false })
   t.match(problemsOf(options), [/^provider\.nonce: is false and pkce is none/, /^provider\.jwksUri: /])
