@@ -60,10 +60,16 @@ export function readResponse(
   return body
 }
 
+const CLIENT_WORDS = /"error"\s*:\s*"(?:invalid_client|incorrect_client_credentials|bad_client_secret)"/
+const CLIENT_WORDS_OF_401 =
+  /"error"\s*:\s*"(?:invalid_client|incorrect_client_credentials|bad_client_secret|unauthorized_client|access_denied)"/
+
 /** True if it is our client authentication that has been refused (RFC 6749 §5.2, and the spellings of GitHub and Slack). */
 export function refusesClient({ status, text }: ProviderResponse): boolean {
   if (status >= 500) return false
-  return /"error"\s*:\s*"(?:invalid_client|incorrect_client_credentials|bad_client_secret)"/.test(text)
+  // Auth0 and Keycloak have words for it that mean something else under another status.
+  const words = status === 401 ? CLIENT_WORDS_OF_401 : CLIENT_WORDS
+  return words.test(text)
 }
 
 function refusal(

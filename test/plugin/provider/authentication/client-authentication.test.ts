@@ -37,12 +37,21 @@ t.test('client authentication', async (t) => {
   })
 
   t.test('a secret that is rotated in the middle of a request is sent in its place (F-06)', async (t) => {
-    const secrets = ['old', 'new', 'new', 'new']
-    const { provider, post } = await readyProvider(t, { clientSecret: () => secrets.shift()! })
     const refusal = { error: 'invalid_client' }
-    post('/token', { ...EXCHANGE, client_secret: 'old' }).reply(401, refusal, JSON_TYPE)
-    post('/token', { ...EXCHANGE, client_secret: 'new' }).reply(200, TOKENS, JSON_TYPE)
-    t.match(await provider.redeemCode(exchange), { accessToken: 'at' })
+    for (const [status, error] of [
+      [401, 'invalid_client'],
+      [200, 'incorrect_client_credentials'],
+      [401, 'access_denied'],
+      [401, 'unauthorized_client'],
+    ] as const) {
+      const both = ['old', 'new']
+      const { provider, post } = await readyProvider(t, { clientSecret: () => both.shift()! })
+      post('/token', { ...EXCHANGE, client_secret: 'old' }).reply(status, { error }, JSON_TYPE)
+      post('/token', { ...EXCHANGE, client_secret: 'new' }).reply(200, TOKENS, JSON_TYPE)
+      t.match(await provider.redeemCode(exchange), { accessToken: 'at' }, error)
+    }
+    const secrets = ['new', 'new']
+    const { provider, post } = await readyProvider(t, { clientSecret: () => secrets.shift()! })
 
     // The same secret again would be refused again, and a code must not be sent twice for nothing.
     post('/token', { ...EXCHANGE, client_secret: 'new' }).reply(401, refusal, JSON_TYPE)

@@ -44,7 +44,7 @@ t.test('the commonest mistakes lead to an option of ours and a place at the prov
   for (const [words, more, expected] of [
     [['redirect_uri_mismatch'], google, [CALLBACK, 'authorized redirect URI', 'Google Cloud console']],
     [['invalid_client'], google, ['provider.clientId', 'clientSecret', 'Google Cloud console']],
-    [['7000215', 'invalid_client'], { preset: 'entra' }, ['clientSecret', 'Certificates & secrets']],
+    [['7000215', 'invalid_client'], { preset: 'entra' }, ['clientSecret', 'Microsoft Entra admin center']],
     [['invalid_client'], { preset: 'apple', clientAuthentication: 'apple' }, ['teamId', '.p8', 'clock']],
     [['invalid_client'], { clientAuthentication: 'none' }, ['needs a secret']],
     [['invalid_client'], { clientAuthentication: 'private_key_jwt' }, ['privateKey', 'clock']],
