@@ -18,6 +18,7 @@ export {
   formatPath,
   formatProblem,
 } from './options/config-error.ts'
+export type { Login, LoginDecision, OnLogin } from './options/login.ts'
 export { nearestOf } from './options/nearest.ts'
 export { schemaProblems } from './options/problems.ts'
 export { resolveOptions } from './options/resolve.ts'

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { decorate } from './api/decorate.ts'
+import { bringsSecurityScheme } from './api/openapi.ts'
 import { authorizeRoute } from './endpoints/authorize/authorize.ts'
 import { callbackRoute } from './endpoints/callback.ts'
 import { introspectRoute } from './endpoints/introspect.ts'
@@ -100,7 +101,7 @@ export async function plugin(app: FastifyInstance, input: PkceOptions, before?: 
 
   async function discovery(scope: FastifyInstance): Promise<void> {
     cors.install(scope)
-    jwksRoute(scope, prefix)
+    jwksRoute(scope, prefix, bringsSecurityScheme(options))
     metadataRoutes(scope, services)
   }
 }

@@ -1,9 +1,11 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Services } from '../endpoints/services.ts'
 import type { Cors } from '../http/cors.ts'
+import { isOwnRoute } from '../http/route.ts'
 import type { Authenticate } from '../session/authenticate.ts'
 import type { Session } from '../session/session.ts'
 import { endSession, sessionsOf } from './management.ts'
+import { describeSecurity } from './openapi.ts'
 import type { Pkce } from './pkce.ts'
 
 /** By `app.pkce`, which the scopes below the app inherit. */
@@ -22,6 +24,7 @@ export function decorate(
   authenticate: Authenticate,
 ): void {
   const sessions = new WeakMap<FastifyRequest, Session>()
+  const requiredScopes = new WeakMap<object, readonly string[]>()
   const { options, audit, providers, sessions: resolver } = services
 
   app.decorateRequest('pkceSession', {
@@ -36,11 +39,16 @@ export function decorate(
     issuer: options.publicUrl,
     events: audit.events,
     authenticate,
-    requireSession: ({ scopes = [] } = {}) =>
-      async function requireSession(request, reply) {
+    requireSession({ scopes = [] } = {}) {
+      async function requireSession(request: FastifyRequest, reply: FastifyReply) {
+        // As a hook of the whole app it runs before these, too, and nobody could ever log in.
+        if (isOwnRoute(request)) return
         reply.header('cache-control', 'no-store')
         sessions.set(request, await authenticate(request, scopes))
-      },
+      }
+      requiredScopes.set(requireSession, scopes)
+      return requireSession
+    },
     onSessionEnd: (session, listener) => resolver.endings.watch(session, listener),
     preflightHeaders: (request, methods) => cors.preflightHeaders(request, methods),
     corsHeaders: (origin, session) => cors.headers(origin, session && options.clients.get(session.clientId)),
@@ -64,5 +72,6 @@ export function decorate(
     },
   }
   app.decorate('pkce', pkce)
+  describeSecurity(app, (hook) => requiredScopes.get(hook))
   registered.set(pkce, services)
 }

@@ -20,10 +20,11 @@ export function metadataRoutes(scope: FastifyInstance, { options }: Services): v
 }
 
 /** The keys that we sign with: none yet. Clients that require the address find a valid set (RFC 7517 §5). */
-export function jwksRoute(scope: FastifyInstance, prefix: string): void {
+export function jwksRoute(scope: FastifyInstance, prefix: string, config: object): void {
   jsonRoute(scope, ['GET'], {
     url: `${prefix}/jwks`,
     schema: jwksSchema,
+    config,
     handler: async () => ({ keys: [] }),
   })
 }

@@ -110,6 +110,7 @@ const ALARMS = new Set<AuditEventName>([
   'code.mismatch',
   'code.verifier_mismatch',
   'refresh.reuse',
+  'login.denied',
   'session.unreadable',
   'client.auth_failed',
   'store.unavailable',

@@ -96,6 +96,8 @@ const Active = record({
   activatedAt: time,
   subject: text,
   claims: Type.Record(text, Type.Unknown()),
+  /** The team's (`onLogin`): no refresh renews them. */
+  ownClaims: Type.Optional(Type.Record(text, Type.Unknown())),
   scope,
   code: Type.Optional(UsedCode),
   accessTokens: Type.Array(AccessToken),

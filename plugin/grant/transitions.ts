@@ -52,6 +52,7 @@ export function activate(
     | 'activatedAt'
     | 'subject'
     | 'claims'
+    | 'ownClaims'
     | 'scope'
     | 'expiresAt'
     | 'sealed'
@@ -149,6 +150,8 @@ export type EndReason =
   | 'authorization_failed'
   | 'code_mismatch'
   | 'exchange_failed'
+  | 'login_denied'
+  | 'login_undecided'
 
 /** Any grant → `ended`, for good: every hash and sealed text is gone with it. */
 export function end(grant: Grant, reason: EndReason, now: number): EndedGrant {

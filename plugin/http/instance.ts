@@ -11,6 +11,15 @@ const LOOSE_ROUTER = ['ignoreTrailingSlash', 'ignoreDuplicateSlashes', 'useSemic
  * @throws ConfigError
  */
 export function assertTrustworthy(app: FastifyInstance): void {
+  if (app.hasDecorator('pkce')) {
+    throw new ConfigError([
+      {
+        path: ['fastify'],
+        problem:
+          'has fastify-pkce already: register it once, on the root instance. For several identity providers write providers: { google: …, apple: … }',
+      },
+    ])
+  }
   const problems: ConfigProblem[] = []
   const { routerOptions, caseSensitive } = app.initialConfig
   const router: Record<string, unknown> = { ...app.initialConfig, ...routerOptions }

@@ -12,10 +12,19 @@ import { OAuthError } from '../oauth/errors.ts'
 import { assertFormMediaType, type FormParameters, parseForm } from '../oauth/form.ts'
 import { rawQuery } from './query.ts'
 
+const OWN_ROUTE: unique symbol = Symbol('fastify-pkce.own-route')
+
+/** True for a route of the plugin itself. An app cannot make one of its own look so. */
+export function isOwnRoute({ routeOptions }: FastifyRequest): boolean {
+  return routeOptions.config?.[OWN_ROUTE] === true
+}
+
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** The form of this route's error responses; JSON unless it says `page`. */
     pkceErrors?: 'page'
+    /** A route of the plugin, which decides by itself whom it asks for what. */
+    [OWN_ROUTE]?: true
   }
 }
 
@@ -23,6 +32,8 @@ interface Endpoint {
   readonly url: string
   readonly schema: FastifySchema & { readonly operationId: string }
   readonly handler: RouteHandlerMethod
+  /** For other plugins of the app. */
+  readonly config?: object
 }
 
 /** A route that a browser visits, by GET or with a form: its errors are pages. */
@@ -88,6 +99,7 @@ function route(
     scope.route({
       ...more,
       ...endpoint,
+      config: { ...more.config, ...endpoint.config, [OWN_ROUTE]: true },
       schema: schemaFor(endpoint, method, index),
       method,
       exposeHeadRoute: false,
@@ -97,7 +109,7 @@ function route(
     method: scope.supportedMethods.filter((method) => !methods.includes(method)),
     url: endpoint.url,
     schema: { hide: true } as FastifySchema,
-    ...(more.config && { config: more.config }),
+    config: { ...more.config, [OWN_ROUTE]: true },
     // Before the limiter and any body: nothing about such a request can matter.
     onRequest: (_request, _reply, done) =>
       done(new OAuthError('method_not_allowed', { headers: { allow: methods.join(', ') } })),

@@ -183,6 +183,10 @@ const responses = {
   provider_id_token_invalid: BAD_GATEWAY,
   provider_subject_mismatch: BAD_GATEWAY,
 
+  // The team's own word (`onLogin`)
+  login_denied: { status: 400, error: 'access_denied', description: 'The login is not allowed.' },
+  login_undecided: { status: 502, error: 'server_error', description: 'The login could not be decided.' },
+
   // Store
   store_unavailable: UNAVAILABLE,
   commit_failed: UNAVAILABLE,
@@ -257,6 +261,8 @@ export class OAuthError extends Error {
     const retryLater = response.status === 503 || response.status === 429
     this.headers = { ...(retryLater && { 'retry-after': '5' }), ...options.headers }
     this.#redirectTo = options.redirectTo
+    // A refusal is no fault of the code: where it was thrown would fill the log of an app, whose serializers are its own.
+    if (this.statusCode < 500) this.stack = `${this.name}: ${this.message}`
   }
 
   /** The same, for a request that cannot succeed when it is repeated: without `Retry-After` (C-17). */

@@ -1,4 +1,5 @@
 import { memoryStore, memoryStoreProblem } from '../stores/memory.ts'
+import type { Store } from '../stores/store.ts'
 import { ConfigError } from './config-error.ts'
 import { providersOf } from './provider/named.ts'
 import type { ResolvedOptions } from './resolved.ts'
@@ -11,15 +12,19 @@ import { validateOptions } from './validate.ts'
  *
  * @returns complete, frozen options. @throws ConfigError that lists every problem at once; then no store was made.
  */
-export function resolveOptions({ store: given, ...plain }: PkceOptions): ResolvedOptions {
+export function resolveOptions({ store: given, onLogin, ...plain }: PkceOptions): ResolvedOptions {
   const storeProblem = given ? undefined : memoryStoreProblem()
   // Where the memory store is refused, a lasting one must take its place, and that one needs secrets.
-  const storeKind = storeProblem ? undefined : (given?.name ?? 'memory')
+  const storeKind = storeProblem ? undefined : isStore(given) ? given.name : 'memory'
   const { options, problems, warnings } = validateOptions(plain, storeKind)
-  if (!options || storeProblem) {
-    const ofStore = storeProblem ? [{ path: ['store'], problem: storeProblem }] : []
-    throw new ConfigError([...problems, ...ofStore])
-  }
+  const problemsOfLive = [
+    ...(storeProblem ? [{ path: ['store'], problem: storeProblem }] : []),
+    ...(given !== undefined && !isStore(given) ? [{ path: ['store'], problem: NO_STORE }] : []),
+    ...(onLogin !== undefined && typeof onLogin !== 'function'
+      ? [{ path: ['onLogin'], problem: 'must be a function' }]
+      : []),
+  ]
+  if (!options || problemsOfLive.length > 0) throw new ConfigError([...problems, ...problemsOfLive])
   const { publicUrl, routePrefix, clients, resourceServers, secrets } = options
   return Object.freeze({
     publicUrl,
@@ -40,7 +45,17 @@ export function resolveOptions({ store: given, ...plain }: PkceOptions): Resolve
     rateLimit: freezeData(options.rateLimit),
     log: freezeData(options.log),
     warnings,
+    onLogin,
   })
+}
+
+const NO_STORE =
+  "must be a store, not a description of one: memoryStore() from 'fastify-pkce', redisStore({ client: app.redis }) from " +
+  "'fastify-pkce/redis', or postgresStore({ pool }) from 'fastify-pkce/postgres'"
+
+function isStore(given: unknown): given is Store {
+  const { read, replace, watch } = (given ?? {}) as Partial<Store>
+  return [read, replace, watch].every((method) => typeof method === 'function')
 }
 
 /** Freezes plain data to its leaves. @returns the same object. */

@@ -1,6 +1,7 @@
 import type { Static } from 'typebox'
 import type { RegisteredClient, ResourceServer } from '../oauth/client.ts'
 import type { Store } from '../stores/store.ts'
+import type { OnLogin } from './login.ts'
 import type { ProviderName } from './provider/named.ts'
 import type { Blank } from './provider/presets/preset.ts'
 import type { OptionsSchema, ProviderSchema, ProviderSecret, ProviderSecrets } from './schema.ts'
@@ -65,6 +66,7 @@ export interface ResolvedOptions {
   readonly limits: Readonly<Required<NonNullable<Options['limits']>>>
   readonly log: Readonly<Required<NonNullable<Options['log']>>>
   readonly rateLimit: { readonly authorize: RateLimitGroup; readonly token: RateLimitGroup } | false
+  readonly onLogin: OnLogin | undefined
   /** What an operator should hear at start: every option that weakens security, and a few besides. */
   readonly warnings: readonly string[]
 }

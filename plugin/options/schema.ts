@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox'
 import type { Store } from '../stores/store.ts'
+import type { OnLogin } from './login.ts'
 import { closed, milliseconds, seconds, strings } from './parts.ts'
 import type { PresetName } from './provider/presets/presets.ts'
 import { ProviderSchema } from './provider/schema.ts'
@@ -234,6 +235,8 @@ export type ProviderOptions = Omit<PlainProvider, ProviderSecret | 'preset' | 'i
 export type PkceOptions = Omit<PlainOptions, 'provider' | 'providers'> & {
   /** Default: `memoryStore()`. */
   store?: Store
+  /** Called once for each login, before anything is issued. */
+  onLogin?: OnLogin
 } & (
     | { provider: ProviderOptions; providers?: undefined }
     | { provider?: undefined; providers: Record<string, ProviderOptions> }

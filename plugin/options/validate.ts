@@ -19,7 +19,7 @@ import { lifetimeProblems, publicUrlProblem, resourceServerProblems, secretProbl
 import { OptionsSchema, type PkceOptions, PROVIDER_SECRETS, type ProviderSecret } from './schema.ts'
 
 /** The options without what is alive. */
-export type PlainOptions = Omit<PkceOptions, 'store'>
+export type PlainOptions = Omit<PkceOptions, 'store' | 'onLogin'>
 
 /** The options with every default, but for those that follow from others. */
 export type CompleteOptions = Required<
@@ -53,7 +53,7 @@ export type ValidatedOptions =
  */
 export function validateOptions(given: PlainOptions, storeKind: string | undefined): ValidatedOptions {
   const data = plainData(given)
-  const problems = schemaProblems(OptionsSchema, data)
+  const problems = schemaProblems(OptionsSchema, data).map(withRoutePrefix)
   // The rules read fields that exist and have the right type; an unknown key breaks nothing.
   const known = problems.length === 0 ? data : Value.Clean(OptionsSchema, structuredClone(data))
   const broken = problems.length === 0 ? [] : schemaProblems(OptionsSchema, known)
@@ -104,6 +104,14 @@ export function validateOptions(given: PlainOptions, storeKind: string | undefin
     if (!Array.isArray(items)) return new Map()
     return new Map([...items.entries()].filter(([index]) => isSound(key, index)))
   }
+}
+
+/** Fastify's own option, which a plugin for the whole app has no use for. */
+function withRoutePrefix(one: ConfigProblem): ConfigProblem {
+  if (one.path.length !== 1 || one.path[0] !== 'prefix') return one
+  const problem =
+    'is not for this plugin, whose issuer has no path: write routePrefix, where its routes live (/oauth2)'
+  return { ...one, problem }
 }
 
 function named(client: RegisteredClient): RegisteredClient {

@@ -59,10 +59,10 @@ export function createAuthenticate(
   function requireScopes(session: Session, request: ProtectedRequest, scopes: readonly string[]): Session {
     for (const scope of scopes) {
       if (session.scope.includes(scope)) continue
-      const { grantId: id, clientId, subject } = session
+      const { grantId: id, clientId, issuer: provider, subject } = session
       audit.record('forward.denied', {
         request,
-        grant: { id, clientId, subject },
+        grant: { id, clientId, provider, subject },
         reason: 'scope_insufficient',
       })
       throw challenged(new OAuthError('scope_insufficient'), scopes)

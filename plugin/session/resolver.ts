@@ -126,7 +126,7 @@ export class SessionResolver {
       issuer: grant.provider,
       subject: grant.subject,
       scope: stillAllowed(token.scope, client.scopes),
-      claims: Object.freeze({ ...grant.claims, sub: grant.subject }),
+      claims: Object.freeze({ ...grant.claims, ...grant.ownClaims, sub: grant.subject }),
       expiresAt: token.expiresAt,
       tokenHash: hash,
       providerAuthorization: `${authorizationScheme(provider.tokenType)} ${relayed ?? provider.accessToken}`,

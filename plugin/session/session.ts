@@ -30,7 +30,7 @@ export class Session {
   readonly subject: string
   /** Granted scopes of ours. */
   readonly scope: readonly string[]
-  /** The client's allow-listed claims, `sub` included. */
+  /** The client's allow-listed claims, those of `onLogin`, and `sub`. */
   readonly claims: Claims
   /** Milliseconds since the epoch, by the store's clock. */
   readonly expiresAt: number

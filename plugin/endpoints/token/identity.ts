@@ -9,6 +9,8 @@ export interface Identity {
   readonly subject: string
   /** The client's allow-listed claims; the rest is forgotten (E-06). */
   readonly claims: Record<string, unknown>
+  /** All that the provider has told. */
+  readonly known: Claims
 }
 
 /**
@@ -36,6 +38,7 @@ export async function identify(
   return {
     subject: typeof claims.sub === 'string' ? claims.sub : subjectOfItsOwn(grant.id),
     claims: selectClaims(client, { ...user, ...claims }),
+    known: { ...user, ...claims },
   }
 }
 

@@ -58,7 +58,7 @@ function problemsOf(app: FastifyInstance): string[] {
 }
 
 t.test('an instance whose trustProxy cannot be found is refused, whatever else it says (J-08)', async (t) => {
-  const unknown = { initialConfig: {}, prefix: '' } as FastifyInstance
+  const unknown = { initialConfig: {}, prefix: '', hasDecorator: () => false } as unknown as FastifyInstance
   t.match(problemsOf(unknown), [/^fastify\.trustProxy: cannot be judged.*npm ls fastify/])
   const emptied = { ...unknown, [Symbol('fastify.options')]: undefined } as FastifyInstance
   t.match(problemsOf(emptied), [/^fastify\.trustProxy: cannot be judged/])

@@ -7,7 +7,6 @@ t.test('unknown keys are errors, at every depth', async (t) => {
   for (const [options, path] of [
     [{ ...least(), publicURL: 'x' }, 'publicURL'],
     [{ ...least(), allowPlainPkce: true }, 'allowPlainPkce'],
-    [{ ...least(), prefix: '/x' }, 'prefix'],
     [withProvider({ client_id: 'x' }), 'provider.client_id'],
     [withProvider({ timeouts: { totalSeconds: 1 } }), 'provider.timeouts.totalSeconds'],
     [withClient({ redirectUri: 'x' }), 'clients[0].redirectUri'],

@@ -67,7 +67,7 @@ for (const [what, resolve, reason] of refusals) {
     const isKnown = reason === 'scope_insufficient'
     const known = isKnown ? { clientId: 'app', grant: correlationId('grant') } : {}
     t.same(lines, [['info', { ...fields, ...known }, 'forward.denied']])
-    const who = isKnown ? { grantId: 'grant', subject: 'alice' } : {}
+    const who = isKnown ? { grantId: 'grant', issuer: 'https://login.example.com', subject: 'alice' } : {}
     const { time, ...told } = events[0]!
     t.type(time, 'string')
     t.same(told, { ...fields, ...known, ...who })

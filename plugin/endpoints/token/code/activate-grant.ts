@@ -4,13 +4,13 @@ import { subjectIndex } from '../../../grant/indexes.ts'
 import { accessTokenOf } from '../../../grant/relayed-tokens.ts'
 import { activate } from '../../../grant/transitions.ts'
 import { OAuthError, ProviderError } from '../../../oauth/errors.ts'
-import { stillAllowed } from '../../../oauth/scope.ts'
 import { type TokenResponse, tokenResponse } from '../../../oauth/token.ts'
 import type { ProviderTokens } from '../../../provider/provider.ts'
 import { type Handle, hashCredential, issueHandle } from '../../../secrets/handles.ts'
-import { type Identity, narrowByProvider, warnOfLostScopes } from '../identity.ts'
+import { type Identity, warnOfLostScopes } from '../identity.ts'
 import { shareToken } from '../share-token.ts'
 import type { TokenRequest } from '../token-request.ts'
+import type { DecidedLogin } from './decide-login.ts'
 
 /**
  * `redeeming` → `active`, by one swap: every handle and sealed token, and only then the 200 (C-18). What the
@@ -27,11 +27,11 @@ export async function activateGrant(
     readonly dataKey: Buffer
     readonly tokens: ProviderTokens
     readonly identity: Identity
-  },
+  } & DecidedLogin,
 ): Promise<TokenResponse> {
   const { options, grants, seals, credentials, providers } = request.services
   const { client } = request
-  const { codeSecret, dataKey, tokens, identity } = step
+  const { codeSecret, dataKey, tokens, identity, scope, ownClaims } = step
   const { grant } = redeeming
   const { id } = grant
   const provider = providers.of(grant)
@@ -44,7 +44,7 @@ export async function activateGrant(
   const expiresAt = isRenewable ? sessionExpiresAt : Math.min(sessionExpiresAt, providerExpiresAt)
   const terms = {
     now,
-    scope: narrowByProvider(stillAllowed(grant.scope, client.scopes), client, tokens),
+    scope,
     providerExpiresAt,
     grantExpiresAt: expiresAt,
   }
@@ -66,8 +66,9 @@ export async function activateGrant(
       : undefined
   const next = activate(grant, {
     activatedAt: now,
-    ...identity,
-    scope: [...terms.scope],
+    ...{ subject: identity.subject, claims: identity.claims },
+    ...(ownClaims && { ownClaims }),
+    scope: [...scope],
     expiresAt,
     sealed: seals.sealProviderSecrets(grant, dataKey, secrets),
     providerExpiresAt,

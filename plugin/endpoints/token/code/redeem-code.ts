@@ -2,12 +2,14 @@ import type { AuthorizedGrant, RedeemingGrant, TokenExchangeSecrets } from '../.
 import { isActive, type StoredGrant } from '../../../grant/grants.ts'
 import { redeem } from '../../../grant/transitions.ts'
 import { OAuthError, ProviderError } from '../../../oauth/errors.ts'
+import { stillAllowed } from '../../../oauth/scope.ts'
 import type { TokenResponse } from '../../../oauth/token.ts'
 import type { ProviderTokens } from '../../../provider/provider.ts'
 import { type Handle, parseHandle } from '../../../secrets/handles.ts'
-import { type Identity, identify } from '../identity.ts'
+import { type Identity, identify, narrowByProvider } from '../identity.ts'
 import type { TokenRequest } from '../token-request.ts'
 import { activateGrant, repeatAnswer } from './activate-grant.ts'
+import { decideLogin } from './decide-login.ts'
 import { type PresentedCode, proveCode, refuseDuplicate } from './prove-code.ts'
 
 /** How long a repetition waits for the request that was first (C-25), and how long it trusts in hearing of its end. */
@@ -60,8 +62,11 @@ async function redeemAuthorized(
   const redeeming = await grants.replace(authorized, redeem(grant))
   if (!redeeming) return null
 
-  const { tokens, identity } = await redeemAtProvider(request, presented, secrets, { authorized, redeeming })
-  return activateGrant(request, redeeming, { codeSecret: handle.secret, dataKey, tokens, identity })
+  const login = await redeemAtProvider(request, presented, secrets, { authorized, redeeming })
+  const { client } = request
+  const scope = narrowByProvider(stillAllowed(grant.scope, client.scopes), client, login.tokens)
+  const decided = await decideLogin(request, redeeming, scope, login)
+  return activateGrant(request, redeeming, { codeSecret: handle.secret, dataKey, ...login, ...decided })
 }
 
 function isAuthorized(stored: StoredGrant): stored is StoredGrant<AuthorizedGrant> {
