@@ -78,6 +78,8 @@ const refusals = {
 
 /** Why the gateway answers itself. Safe to send. */
 export type Refusal = keyof typeof refusals
+/** All of them. */
+export const refusalReasons = Object.keys(refusals) as readonly Refusal[]
 
 /** What a client is told. @see Refusal */
 export function answerFor(refusal: Refusal): Refused {

@@ -219,6 +219,8 @@ const responses = {
 
 /** What happened, for the log and the audit trail. Never sent to a client. */
 export type Reason = keyof typeof responses
+/** All of them, in the order of a login. */
+export const reasons = Object.keys(responses) as readonly Reason[]
 
 /** Where an authorization endpoint's error goes: to an app whose redirect URI has been proved (RFC 6749 §4.1.2.1). */
 export interface AuthorizationErrorTarget {

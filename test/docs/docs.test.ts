@@ -5,6 +5,7 @@ import t from 'tap'
 import { stringify } from 'yaml'
 import { loadConfig } from '../../gateway/config/load.ts'
 import { selfSigned } from '../support/certificate.ts'
+import { errorsPage } from '../support/errors-page.ts'
 import { minimal } from '../support/gateway-config.ts'
 import { optionsPage } from '../support/options-page.ts'
 
@@ -18,6 +19,10 @@ const blocks = (language: string, page = readme) =>
 
 t.test('docs/options.md is what the schemas say (npm run docs writes it)', async (t) => {
   t.equal(read('docs/options.md'), optionsPage())
+})
+
+t.test('docs/errors.md is what the tables of reasons say (npm run docs writes it)', async (t) => {
+  t.equal(read('docs/errors.md'), errorsPage())
 })
 
 t.test('every option says why it is there', async (t) => {

@@ -1,0 +1,143 @@
+import { writeFileSync } from 'node:fs'
+import { answerFor, type Refusal, refusalReasons } from '../../gateway/http/refusals.ts'
+import { OAuthError, type Reason, reasons } from '../../plugin/oauth/errors.ts'
+
+/** docs/errors.md: every reason, what the client is told, and what it means to an operator. */
+
+const MEANINGS: Readonly<Record<Reason, string>> = {
+  method_not_allowed: 'An endpoint was asked with another method. HEAD is one: it would use up a state.',
+  media_type: 'The token, revocation or introspection endpoint was sent something else than a form.',
+  content_encoding: 'The body was compressed.',
+  body_timeout: 'The body did not arrive within ten seconds.',
+  body_too_large: 'A form was longer than 16 KiB.',
+  form_malformed: 'A query or form is no valid percent-encoding, or no UTF-8.',
+  parameter_repeated: 'A parameter came twice. A proxy or a library adds it a second time.',
+  parameters_too_many: 'More parameters than any client sends.',
+  parameter_invalid: 'A parameter that is needed is missing, or is not of its form.',
+  parameters_in_url: 'A POST had a query. Credentials do not belong into a URL.',
+  request_malformed: 'A hook of the app has refused the request.',
+  url_too_long: 'The URL was longer than 8 KiB.',
+  rate_limited: 'The limit of an address was reached: `rateLimit`. If all users share one, set `trustProxy`.',
+  overloaded: 'The instance sheds load: `listen.overload`, `limits.transactions`, or a hook of the app.',
+  client_unknown: 'No client has this `client_id`.',
+  client_disabled: '`clients[].enabled` is false.',
+  client_credentials_missing: 'The client is registered with a secret, and sent none.',
+  client_credentials_wrong: "The secret is not the client's.",
+  client_credentials_malformed: 'The Basic credentials cannot be read (RFC 6749 §2.3.1).',
+  client_method_not_registered: 'The secret came in another way than `clients[].authentication` says.',
+  client_methods_several: 'The secret came in two ways at once.',
+  authorize_client_unknown: 'No enabled client has this `client_id`.',
+  redirect_uri_mismatch: 'The redirect URI is not one of `clients[].redirectUris`, byte for byte.',
+  response_type_missing: 'There is no `response_type`.',
+  response_type_unsupported: 'Only `code` is supported.',
+  response_mode_unsupported: 'Only `query` is supported.',
+  challenge_missing: 'The app does not use PKCE.',
+  challenge_malformed: 'The challenge is not 43 characters of base64url.',
+  challenge_method_unsupported: 'The app asked for `plain`, or left the method out, which means plain.',
+  scope_not_allowed: 'A scope is not in `clients[].scopes`.',
+  state_malformed: 'The state has characters that are not visible ASCII.',
+  identity_provider_unknown:
+    '`identity_provider` is no name in `providers`, or not in `clients[].providers`.',
+  prompt_none: 'A silent login could ride on the consent given to another app.',
+  prefetch_refused: 'A browser guessed the next page. Nothing has happened.',
+  request_object_unsupported: '`request` is not supported.',
+  request_uri_unsupported: '`request_uri` is not supported.',
+  registration_unsupported: '`registration` and `claims` are not supported.',
+  transactions_per_address: 'More logins of one address are under way than `limits.transactionsPerAddress`.',
+  transactions_full: 'More logins are under way than `limits.transactions`.',
+  callback_malformed: 'The provider, or somebody else, sent a response that is none.',
+  state_unknown:
+    'The login is unknown here: older than `lifetimes.transactionSeconds`, or begun before a restart with the memory store.',
+  state_used: 'The callback was opened a second time, e.g. by a reload.',
+  transaction_sealed: 'The secret that the login began with is gone: keep old `secrets` in the list.',
+  browser_mismatch:
+    'Another browser came back than the one that began. An attack, or cookies that do not arrive: `publicUrl` must be what the browser sees.',
+  issuer_mismatch: 'The response names another provider, or came to the callback of another one.',
+  client_gone: 'The client, its redirect URI or its provider was removed during the login.',
+  grant_type_missing: 'There is no `grant_type`.',
+  grant_type_unsupported: 'Only `authorization_code` and `refresh_token` are supported.',
+  verifier_malformed: 'The `code_verifier` is not of its form (RFC 7636 §4.1).',
+  code_missing: 'There is no `code`.',
+  refresh_token_missing: 'There is no `refresh_token`.',
+  token_missing: 'There is no `token`.',
+  code_unknown: 'The code is none of ours, or is forgotten.',
+  code_client_mismatch: 'Another client presents the code. The login is over.',
+  code_redirect_uri_mismatch: 'The redirect URI is another than at the beginning. The login is over.',
+  code_expired: 'The code is older than `lifetimes.codeSeconds`.',
+  code_verifier_mismatch:
+    'The verifier does not fit the challenge: somebody has stolen the code, or the app mixes two logins up. The login is over.',
+  code_in_use: 'The code was sent twice. The other request goes on.',
+  code_busy: 'The code was sent twice, and the other request still runs.',
+  code_replayed: 'A used code was sent again: the session is ended.',
+  refresh_unknown: 'The refresh token is none of ours, or its session is over.',
+  refresh_client_mismatch: 'Another client presents the refresh token.',
+  refresh_expired:
+    'The session was not renewed for `lifetimes.refreshIdleSeconds`, or has reached `sessionSeconds`.',
+  refresh_reused: 'An older refresh token was used again: the session is ended.',
+  refresh_busy: 'Another request renews this session at the provider.',
+  refresh_overtaken: 'Another request was faster; try again with what it got.',
+  grant_ended: 'The session, or the login, is over.',
+  grant_unreadable:
+    'The record does not open: a secret is gone from `secrets`, or the store was tampered with.',
+  provider_not_ready: "The provider's metadata has not been read yet: see the log at start.",
+  provider_unavailable: 'The provider does not answer, or says to try later.',
+  provider_refused_grant: 'The provider refuses its code or its refresh token.',
+  provider_refused_client: 'The provider refuses us: the log line says what to look at.',
+  provider_answer_invalid: 'The response of the provider cannot be used; `cause` names the part.',
+  provider_id_token_invalid: 'The id_token fails a check; `cause` names it.',
+  provider_subject_mismatch: 'The provider gave the tokens of somebody else.',
+  login_denied: '`onLogin` has denied the login.',
+  login_undecided: '`onLogin` failed, or took more than five seconds.',
+  store_unavailable: 'The store cannot answer. Nobody was signed out.',
+  commit_failed: 'The store failed at the last step of a login. The app has to begin again.',
+  token_absent: 'The request has no access token.',
+  token_malformed: 'There is more than one `Authorization`, or it is no bearer token.',
+  token_in_query: 'The access token was in the URL.',
+  token_unknown: 'The access token is none of ours, or its session is over.',
+  token_expired: 'The access token has ended; the app has to refresh.',
+  token_client_disabled: 'The client of the session was disabled or removed.',
+  token_sealed: 'The record does not open with this token: a secret is gone from `secrets`.',
+  token_subject_mismatch: '`tokens: relay`: the provider gave one token to two people.',
+  scope_insufficient: 'The session lacks a scope that the route requires.',
+  internal: 'A defect, here or in a hook of the app: the log has the stack.',
+}
+
+const HEAD = `# Errors and reasons
+
+<!-- Made by \`npm run docs\` out of the tables of the code. -->
+
+A log line or an audit event has a \`reason\`. The client is told less: many reasons have one response on purpose, so that
+nobody learns which guess was right (RFC 6749 §10.10).
+
+## Logins and sessions
+
+| Reason | Response | What happened, and what to look at |
+|---|---|---|
+`
+
+const FORWARDING = `
+## Forwarding
+
+The gateway's own responses on forwarded routes are problem details (RFC 9457) with the reason as \`code\`. Responses of
+the upstream pass as they are.
+
+| Code | Status | Told to the client |
+|---|---|---|
+`
+
+/** docs/errors.md as it should be. */
+export function errorsPage(): string {
+  const oauth = reasons.map((reason) => {
+    const { statusCode, error } = new OAuthError(reason)
+    return `| <a id="${reason}"></a>\`${reason}\` | ${statusCode}${error === '' ? '' : ` \`${error}\``} | ${MEANINGS[reason]} |\n`
+  })
+  const forwarding = refusalReasons.map((refusal: Refusal) => {
+    const { status, detail } = answerFor(refusal)
+    return `| <a id="forwarding-${refusal}"></a>\`${refusal}\` | ${status} | ${detail} |\n`
+  })
+  return HEAD + oauth.join('') + FORWARDING + forwarding.join('')
+}
+
+if (process.argv[2] === '--write') {
+  writeFileSync(new URL('../../docs/errors.md', import.meta.url), errorsPage())
+}
