@@ -119,7 +119,8 @@ export async function composeGateway(
       sendsWholeBodies: !leftOut.includes('whole bodies'),
     })
     leaving?.addEventListener('abort', () => forwarding.leave())
-    await registerPlugin(app, { store, options })
+    if (store.redis) await app.register(fastifyRedis, { client: store.redis })
+    await app.register(pkce, options)
     return app
   } catch (error) {
     await close()
@@ -159,14 +160,4 @@ export function forwardingOptions(
     load,
     sessions: () => app.pkce,
   }
-}
-
-/** @param plugin `pkce`, or the same in the place of another. @throws ConfigError when the provider's metadata is wrong. */
-export async function registerPlugin(
-  app: FastifyInstance,
-  { store, options }: GatewayServices,
-  plugin: typeof pkce = pkce,
-): Promise<void> {
-  if (store.redis) await app.register(fastifyRedis, { client: store.redis })
-  await app.register(plugin, options)
 }

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance } from 'fastify'
 import { pkceInPlaceOf, providerPath, providersOf, unreadyProviders } from '../../plugin/api/internal.ts'
-import { ConfigError, type Session } from '../../plugin/index.ts'
-import { forwardingOptions, optionsOn, registerPlugin } from '../app.ts'
+import { ConfigError, pkce, type Session, StoreError } from '../../plugin/index.ts'
+import { forwardingOptions, optionsOn } from '../app.ts'
 import type { GatewayConfig } from '../config/schemas/gateway.ts'
 import type { Load } from '../forward/client-request.ts'
 import { createForwarding, type Forwarding } from '../forward/register.ts'
@@ -16,6 +16,9 @@ import type { GatewayStore } from '../operations/store.ts'
 const CHECK_MS = 250
 /** Each holds memory and connections: who reloads more often than streams end has the oldest told to move on. */
 const OLD_MAX = 4
+/** A store that is away when a reload comes, as while its password is rotated, is asked again for so long. */
+const STORE_AWAY_MS = 5000
+const ASK_AGAIN_MS = 100
 
 /** What one configuration has made behind the listener: endpoints, forwarding, and all that they hold in memory. */
 export interface Generation {
@@ -47,11 +50,11 @@ export async function makeGeneration(
   const app = behindListener(config, listenerLogging(config.log.level, logStream))
   try {
     const forwarding = createForwarding(app, forwardingOptions(app, config, load))
-    const services = { store, options: optionsOn(store, config) }
-    if (before === undefined) await registerPlugin(app, services)
+    const options = optionsOn(store, config)
+    if (before === undefined) await app.register(pkce, options)
     else {
       const isSame = sameProviders(before.config, config)
-      await registerPlugin(app, services, pkceInPlaceOf(before.app, isSame))
+      await app.register(pkceInPlaceOf(before.app, isSame), options)
       // At a start one waits for it. Here there is one that works.
       const unready = unreadyProviders(app).filter((issuer) => !isSame(issuer))
       if (unready.length > 0) throw unreachable(config, unready)
@@ -109,6 +112,25 @@ export class Generations {
 
   get current(): Generation {
     return this.#current
+  }
+
+  /**
+   * Makes what `replace` takes.
+   *
+   * @throws ConfigError as `makeGeneration`. @throws StoreError when the store is away for longer than a moment.
+   */
+  async makeNext(config: GatewayConfig, shared: Shared): Promise<Generation> {
+    const { signal } = this.#closing
+    const giveUpAt = performance.now() + STORE_AWAY_MS
+    for (;;) {
+      try {
+        return await makeGeneration(config, shared, this.#current)
+      } catch (error) {
+        const isAway = error instanceof StoreError && !signal.aborted
+        if (!isAway || performance.now() > giveUpAt) throw error
+        await sleep(ASK_AGAIN_MS, undefined, { ref: false })
+      }
+    }
   }
 
   replace(next: Generation): void {

@@ -81,7 +81,7 @@ export async function serveHere(config: GatewayConfig, logStream?: LogStream): P
       async prepare(next) {
         const { tls } = next.listen
         const secure = tls && readCertificate(tls)
-        const generation = await makeGeneration(next, shared, generations.current)
+        const generation = await generations.makeNext(next, shared)
         return {
           swap() {
             generations.replace(generation)

@@ -8,6 +8,7 @@ import type { GatewayInput } from '../../gateway/config/schemas/gateway.ts'
 import { startGatewayStack } from '../support/gateway-stack.ts'
 import { NativeApp } from '../support/native-app.ts'
 import { noRedis, startManagedRedis, startRedis } from '../support/redis-server.ts'
+import { reloadableGateway } from '../support/reloadable-gateway.ts'
 import { until } from '../support/wait.ts'
 
 const SESSIONS = 20
@@ -120,5 +121,42 @@ t.test(
     t.ok(tookMs < 3000)
     t.equal((await app.call(access_token)).status, 200)
     t.equal((await app.refresh(refresh_token)).status, 200)
+  },
+)
+
+t.test(
+  'a reload while Redis refuses us waits for it, and leaves the connection alone (Q-03, F-06)',
+  { skip: noRedis },
+  async (t) => {
+    // @fastify/redis, registered for each configuration, ended the client that all of them share: for good.
+    const redis = await startRedis(['--requirepass', 'first'])
+    t.teardown(() => redis.stop())
+    const file = join(t.testdir({}), 'url')
+    const write = (password: string) =>
+      writeFileSync(file, `redis://:${password}@127.0.0.1:${redis.port}\n`, { mode: 0o600 })
+    write('first')
+    const { app, reload } = await reloadableGateway(t, (config) => ({
+      ...config,
+      secrets: [randomBytes(32).toString('base64url')],
+      store: { type: 'redis', urlFile: file },
+    }))
+    const { access_token } = await app.login()
+
+    const admin = new Redis(redis.port, '127.0.0.1', { password: 'first' })
+    t.teardown(() => admin.disconnect())
+    await admin.config('SET', 'requirepass', 'second')
+    for (const type of ['normal', 'pubsub']) await admin.call('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes')
+    await until(async () => (await app.call(access_token)).status === 503)
+    const change = (codeSeconds: number) =>
+      reload((config) => ({ ...config, lifetimes: { ...config.lifetimes, codeSeconds } }))
+    t.match(await change(50), { problems: [/^redis store: /] }, 'away for longer than a moment')
+    t.equal((await app.call(access_token)).status, 503)
+
+    const waiting = change(51)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    write('second')
+    t.match(await waiting, { changes: [/lifetimes.codeSeconds/] })
+    await until(async () => (await app.call(access_token)).status === 200)
+    t.ok((await app.login()).access_token)
   },
 )

@@ -166,11 +166,16 @@ const signInAtProvider: GatewayStack['signIn'] = async (
   return new URL(redirectTo)
 }
 
-/** Two requests in all. The stub then answers for each code with that login's subject and nonce. */
+/**
+ * Two requests in all. The stub then answers for each code with that login's subject and nonce.
+ *
+ * @param life how long its tokens live.
+ */
 export function signInAtStub(
   stub: StubProvider,
   publicUrl: string,
   life: { readonly seconds: number },
+  ask = send,
 ): GatewayStack['signIn'] {
   const logins = new Map<string, { sub: string; nonce: string | null }>()
   let issued = 0
@@ -188,30 +193,37 @@ export function signInAtStub(
     })
   }
   return (authorizationUrl, username = 'alice') =>
-    signInByCode(publicUrl, authorizationUrl, (asked) => {
-      const code = `stub-code-${randomBytes(16).toString('hex')}`
-      logins.set(code, { sub: username, nonce: asked.get('nonce') })
-      return code
-    })
+    signInByCode(
+      publicUrl,
+      authorizationUrl,
+      (asked) => {
+        const code = `stub-code-${randomBytes(16).toString('hex')}`
+        logins.set(code, { sub: username, nonce: asked.get('nonce') })
+        return code
+      },
+      ask,
+    )
 }
 
 /**
  * A browser whose user is asked for nothing: from the authorization URL to the redirect URI, in two requests.
  *
  * @param issueCode the provider's code for the parameters of its authorization request.
+ * @param ask makes each request, e.g. again where it is told to.
  */
 export async function signInByCode(
   publicUrl: string,
   authorizationUrl: URL | string,
   issueCode: (asked: URLSearchParams) => string,
+  ask = send,
 ): Promise<URL> {
-  const begun = await send(authorizationUrl)
+  const begun = await ask(authorizationUrl)
   const location = begun.headers.get('location')
   if (location === null) throw new Error(`authorize: ${begun.status} ${begun.text}`)
   const asked = new URL(location).searchParams
   const cookie = begun.headers.getSetCookie().map((line) => line.split(';', 1)[0]!)
   const query = new URLSearchParams({ code: issueCode(asked), state: asked.get('state') ?? '' })
-  const answer = await send(`${publicUrl}/oauth2/callback?${query}`, {
+  const answer = await ask(`${publicUrl}/oauth2/callback?${query}`, {
     headers: { cookie: cookie.join('; ') },
   })
   const redirect = answer.headers.get('location') ?? /<a href="([^"]*)"/.exec(answer.text)?.[1]
