@@ -6,6 +6,7 @@ import { ALL_FEATURES, type NodeFeatures } from '../listener/assumptions.ts'
 import { afterPrevious, claimConnection } from '../listener/http1-connection.ts'
 import { continueWhenRead } from '../listener/http1-response.ts'
 import { acceptUpgrades } from '../listener/http1-upgrade.ts'
+import { Http2Response, whenStillOpen } from '../listener/http2-response.ts'
 import { OpenStreams } from './exchange/open-streams.ts'
 import { Intake, type IntakeOptions } from './intake.ts'
 import { Routes } from './routes.ts'
@@ -102,10 +103,14 @@ export function letIn(
       afterPrevious(request.socket, response, () => take(request, response))
     else current().take(request, response)
   }
-  server.on('request', take)
+  const enter = (request: IncomingMessage, response: ServerResponse) => {
+    if (response instanceof Http2Response) whenStillOpen(response, () => take(request, response))
+    else take(request, response)
+  }
+  server.on('request', enter)
   server.on('checkContinue', (request, response) => {
     continueWhenRead(request, response)
-    take(request, response)
+    enter(request, response)
   })
   acceptUpgrades(server, take, log)
 }

@@ -18,6 +18,16 @@ const CONNECTION_FIELDS = new Set([
 type Fields = Record<string, string | string[]>
 
 /**
+ * Calls `run` in the next turn of the event loop, unless the client has reset the stream until then: one that is reset
+ * with the bytes that open it costs nothing more (rapid reset, CVE-2023-44487; RFC 9113 §10.5).
+ */
+export function whenStillOpen({ stream }: Http2Response, run: () => void): void {
+  setImmediate(() => {
+    if (!stream.closed) run()
+  })
+}
+
+/**
  * The response to a request of HTTP/2, with what Node's class lacks of an HTTP/1.1 response.
  *
  * Where that one closes its connection, this one ends its stream, and the connection lives on.

@@ -1,8 +1,9 @@
 /** HTTP/2 to clients (`listen.http2`): the limits of HTTP/1.1 hold, whatever the client has acknowledged. */
 
 import t from 'tap'
-import { fieldBlock, fieldOf } from '../../support/http2.ts'
-import { get, setUp } from '../../support/http2-forwarder.ts'
+import { session } from '../../support/forwarder.ts'
+import { fieldBlock, fieldOf, frameBytes, RST_STREAM } from '../../support/http2.ts'
+import { CANCEL, get, setUp } from '../../support/http2-forwarder.ts'
 import { until } from '../../support/wait.ts'
 
 const fields = (count: number, value: string) =>
@@ -86,6 +87,30 @@ t.test('and opens none of them before it has acknowledged that limit (RFC 9113 Â
   t.match(await wire.fate(7), /^RST_STREAM/)
   await until(() => api.requests.length === 3)
 })
+
+t.test(
+  'a stream that is reset with the bytes that open it is never a request (CVE-2023-44487, H-34)',
+  async (t) => {
+    let resolved = 0
+    const resolve = () => {
+      resolved++
+      return session()
+    }
+    const { api, frames } = await setUp(t, {}, { resolve })
+    const wire = await frames()
+    // One write: what a flood sends, in as few packets as it can.
+    wire.socket.cork()
+    for (let stream = 1; stream < 101; stream += 2) {
+      wire.request(stream, stream % 4 === 1 ? get() : get(['expect', '100-continue']))
+      wire.socket.write(frameBytes(RST_STREAM, 0, stream, Buffer.from([0, 0, 0, CANCEL])))
+    }
+    wire.request(101, get())
+    wire.socket.uncork()
+    t.equal(await wire.fate(101), 'HEADERS', 'one that stays open is served')
+    t.equal(api.requests.length, 1)
+    t.equal(resolved, 1, 'nobody has looked for the sessions of the others')
+  },
+)
 
 t.test('a large header of an upstream arrives over HTTP/2 too (H-25)', async (t) => {
   const { api, client } = await setUp(t)
