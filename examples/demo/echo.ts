@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { close, listen } from './listening.ts'
 import { mask } from './mask.ts'
 
@@ -23,13 +23,17 @@ export interface EchoApi {
 export async function startEchoApi({ port = 0 }: { port?: number } = {}): Promise<EchoApi> {
   let requests = 0
   const listeners = new Set<(request: IncomingMessage) => void>()
-  const server = createServer(async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse) => {
+    const [path] = (request.url ?? '').split('?', 1)
+    const body = path === '/status' ? { status: 'ok', requests } : await echoOf(request)
+    response.setHeader('content-type', 'application/json')
+    response.end(`${JSON.stringify(body, null, 2)}\n`)
+  }
+  const server = createServer((request, response) => {
     requests += 1
     for (const listener of listeners) listener(request)
-    const [path] = (request.url ?? '').split('?', 1)
-    const answer = path === '/status' ? { status: 'ok', requests } : await echoOf(request)
-    response.setHeader('content-type', 'application/json')
-    response.end(`${JSON.stringify(answer, null, 2)}\n`)
+    // An upload that is broken off.
+    answer(request, response).catch(() => response.destroy())
   })
   const ownPort = await listen(server, port)
   return {
