@@ -18,6 +18,14 @@ import { memoryConnection } from './memory-connection.ts'
 const MAX_INVALID_FRAMES = 100
 
 /**
+ * Streams that a client may break off on one connection: so many at once, and so many more each second. nghttp2 has
+ * a limit, too (1000 and 33), and then ends the session; but Node notices neither that nor that the client has gone, and
+ * keeps the connection until it has been idle for long (Node 20.20.2). This limit is reached with it, or before.
+ */
+const RESETS_AT_ONCE = 500
+const RESETS_PER_SECOND = 30
+
+/**
  * A header that is larger than ours may be is read up to here, so that it can be answered with 431; the stream of one
  * that is larger still is reset. Until a client acknowledges our settings, Node reads up to 16 MiB of each, most of
  * it references to few bytes. The intake holds the limits that count (`RequestHeaders`).
@@ -40,7 +48,7 @@ const HTTP1_SETTINGS = [
  * A TLS server that speaks HTTP/2 with clients that ask for it (ALPN), and HTTP/1.1 with all others as ever: with
  * those alone WebSocket, for there is no RFC 8441.
  *
- * Node and nghttp2 bound the rest: resets (1000 at once, 33 a second), refused streams, CONTINUATION, SETTINGS and
+ * Node and nghttp2 bound the rest: refused streams, CONTINUATION, SETTINGS and
  * PING frames, memory. Source: RFC 9113 §10.5, requirements H-34.
  * @param options of the HTTP/1.1 server.
  * @param responseHeaderBytes what an upstream may send at most: any that a reload may bring.
@@ -104,6 +112,14 @@ export class Http2Sessions {
       closeSocket()
     }
     let streams = 0
+    let resets = 0
+    let countedAt = performance.now()
+    const countReset = () => {
+      const now = performance.now()
+      resets = Math.max(0, resets - ((now - countedAt) / 1000) * RESETS_PER_SECOND) + 1
+      countedAt = now
+      if (resets > RESETS_AT_ONCE) end()
+    }
     let idle: NodeJS.Timeout | undefined
     const setIdle = (idleMs: number) => {
       clearTimeout(idle)
@@ -114,6 +130,7 @@ export class Http2Sessions {
       streams++
       stream.once('close', () => {
         streams--
+        if (stream.aborted || stream.rstCode !== 0) countReset()
         setIdle(this.#draining ? LAST_CHANCE_MS : this.#keepAliveMs)
       })
     })

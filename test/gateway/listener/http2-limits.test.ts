@@ -112,6 +112,37 @@ t.test(
   },
 )
 
+t.test(
+  'who breaks off too many streams loses the connection, and no descriptor is kept (H-34)',
+  async (t) => {
+    // Node kept those that nghttp2 had ended, after the client had gone, too.
+    const { app, frames } = await setUp(t)
+    const open = () =>
+      new Promise<number>((resolve) => app.server.getConnections((_error, count) => resolve(count)))
+    const breakOff = async (streams: number, atOnce: number) => {
+      const wire = await frames()
+      for (let sent = 0; sent < streams && !wire.closed; sent += atOnce) {
+        wire.socket.cork()
+        for (let i = 0; i < atOnce; i++) {
+          const stream = 2 * (sent + i) + 1
+          wire.request(stream, get())
+          wire.socket.write(frameBytes(RST_STREAM, 0, stream, Buffer.from([0, 0, 0, CANCEL])))
+        }
+        wire.socket.uncork()
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+      return wire
+    }
+    for (const atOnce of [50, 1500]) {
+      await breakOff(1500, atOnce)
+      await until(async () => (await open()) === 0)
+    }
+    const wire = await breakOff(400, 50)
+    wire.request(801, get())
+    t.equal(await wire.fate(801), 'HEADERS', 'a client that has changed its mind often is served')
+  },
+)
+
 t.test('a large header of an upstream arrives over HTTP/2 too (H-25)', async (t) => {
   const { api, client } = await setUp(t)
   const { ask } = await client()
