@@ -6,7 +6,7 @@ import type { Instance } from '../support/instances.ts'
 export const INSPECTED = '--inspect=127.0.0.1:0'
 
 /** The JavaScript heap in use, in bytes, after a full collection. */
-export async function heapAfterCollection(instance: Instance): Promise<number> {
+export async function heapAfterCollection(instance: Pick<Instance, 'log'>): Promise<number> {
   const url = [...instance.log().matchAll(/Debugger listening on (ws:\S+)/g)].at(-1)?.[1]
   if (url === undefined) throw new Error('the instance was not started with an inspector')
   const inspector = new WebSocket(url)
