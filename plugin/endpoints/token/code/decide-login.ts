@@ -74,13 +74,13 @@ function checked(decision: { claims?: unknown; scopes?: unknown }, scope: readon
   if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) {
     throw new TypeError('onLogin: claims must be a plain object')
   }
-  const reserved = RESERVED.find((name) => Object.hasOwn(claims, name))
-  if (reserved) throw new TypeError(`onLogin: claims must not have ${reserved}: it is the provider's word`)
   const json = JSON.stringify(claims)
   if (Buffer.byteLength(json) > CLAIMS_BYTES_MAX) {
     throw new TypeError(`onLogin: claims must be at most ${CLAIMS_BYTES_MAX} bytes of JSON`)
   }
   const ownClaims = JSON.parse(json) as Record<string, unknown>
+  const reserved = RESERVED.find((name) => Object.hasOwn(ownClaims, name))
+  if (reserved) throw new TypeError(`onLogin: claims must not have ${reserved}: it is the provider's word`)
   return { scope: [...scopes], ...(Object.keys(ownClaims).length > 0 && { ownClaims }) }
 }
 
