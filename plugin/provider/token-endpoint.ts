@@ -12,6 +12,7 @@ import { IF_UNSENT, ONCE, type RetryRule } from './transport/retry.ts'
 
 const ACCESS_TOKEN = /^[\x21-\x7e]{1,16384}$/
 const REFRESH_TOKEN = /^[\x20-\x7e]{1,16384}$/
+const NO_ID_TOKEN = 'there is none: if the provider has no OpenID Connect, take openid out of provider.scope'
 
 /**
  * The provider's token endpoint: token exchange (RFC 6749 §4.1.3) and refresh (§6).
@@ -45,7 +46,7 @@ export function createTokenEndpoint(options: {
         const tokens = read(response, response.refresh_token !== undefined)
         const idToken = isOpenIdConnect() ? readIdToken(response.id_token) : undefined
         if (idToken === undefined && isIdTokenRequired(login)) {
-          throw new ProviderError('provider_id_token_invalid', 'token', { cause: new Error('there is none') })
+          throw new ProviderError('provider_id_token_invalid', 'token', { cause: new Error(NO_ID_TOKEN) })
         }
         warnOfMissingRefreshToken(tokens)
         if (idToken === undefined) return tokens

@@ -215,7 +215,8 @@ async function discover(provider: ResolvedProvider, calls: Calls): Promise<JsonO
     const problem = refused
       ? 'leads to a private address; if the provider is in your own network, set dangerouslyAllowPrivateNetwork'
       : 'there is no usable metadata at /.well-known/openid-configuration or ' +
-        `/.well-known/oauth-authorization-server (${causeOf(error)})`
+        `/.well-known/oauth-authorization-server (${causeOf(error)}); if the provider has none, ` +
+        'write its authorizationEndpoint and tokenEndpoint'
     throw new ConfigError([{ path: ['provider', 'issuer'], problem }])
   }
 }

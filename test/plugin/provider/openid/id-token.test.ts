@@ -293,7 +293,8 @@ t.test('id_token', async (t) => {
     }
     mock.post('/token', EXCHANGE).reply(200, TOKENS, JSON_TYPE)
     const without = mock.provider.redeemCode({ ...exchange, acrValues: 'phr' })
-    await refused(t, without, { reason: 'provider_id_token_invalid' }, 'no id_token at all')
+    const error = await refused(t, without, { reason: 'provider_id_token_invalid' }, 'no id_token at all')
+    t.match(error, { cause: { message: /take openid out of provider\.scope$/ } })
   })
 
   t.test('idToken: ignore -> whatever it says is not read, and none is asked for (F-17, M-01)', async (t) => {
