@@ -47,6 +47,17 @@ const TAIL = `
 With OpenID Connect Discovery its \`issuer\` is enough, next to \`clientId\` and \`clientSecret\`. Without it, see
 \`authorizationEndpoint\`, \`tokenEndpoint\`, \`userinfoEndpoint\` and \`subjectClaim\` in the [options](../options.md).
 
+One that you have built yourself, of a package for Node: these were asked themselves, on Node 20, 22 and 24. Each logs
+in, renews its sessions, and is told of an app that signs out where it can be told.
+
+| Package | Write besides \`issuer\`, \`clientId\` and the secret | Why |
+|---|---|---|
+| oidc-provider 9.13 | \`authorizationParams: { prompt: consent }\` | As it comes, a refresh token is given only where the user was asked. |
+| @better-auth/oauth-provider 1.7 | – | Its issuer ends in \`/api/auth\`. A redirect URI on \`http://127.0.0.1\` needs a client of \`application_type: native\`. |
+| oauth2-mock-server 8.2 | – | For tests alone: it refuses nobody. Set its issuer to \`http://127.0.0.1:PORT\`; by itself it is \`localhost\`. |
+| @node-oauth/oauth2-server 5.3 | \`authorizationEndpoint\`, \`tokenEndpoint\`, \`scope\` without \`openid\`; with a route of yours \`userinfoEndpoint\` and \`subjectClaim\` | It has no metadata, no OpenID Connect and no revocation. |
+| @openauthjs/openauth 0.4 | \`scope\` without \`openid\`, \`clientAuthentication: client_secret_post\`; with a route of yours also \`authorizationEndpoint\`, \`tokenEndpoint\`, \`userinfoEndpoint\` | It has no OpenID Connect and no revocation, and reads \`client_id\` in the form alone. Without that route its sessions have no user (\`sub\` is \`grant:…\`). Where a used refresh token comes again late, Node 20 fails in it: \`Array.fromAsync\`. |
+
 ## Several providers
 
 \`\`\`yaml

@@ -132,7 +132,9 @@ t.test('discovery', async (t) => {
     as.intercept({ path: '/.well-known/openid-configuration' }).reply(200, '<html>', {
       headers: { 'content-type': 'text/html' },
     })
-    t.match(await problemsOf(provider.start()), [/there is no usable metadata .*; if the provider has none, write its authorizationEndpoint and tokenEndpoint$/])
+    t.match(await problemsOf(provider.start()), [
+      /there is no usable metadata .*; if the provider has none, write its authorizationEndpoint and tokenEndpoint$/,
+    ])
   })
 
   t.test('explicit endpoints need no request, and keep to the same rules (F-01, F-02)', async (t) => {
