@@ -7,6 +7,7 @@ import * as arctic from 'arctic'
 import t, { type Test } from 'tap'
 import { PRESET_NAMES, type PresetName } from '../../../plugin/options/provider/presets/presets.ts'
 import { KEY_ID, p8, TEAM_ID } from '../../support/providers/apple.ts'
+import { authorizationResponse } from '../../support/providers/authorization-response.ts'
 import { PERSONAL } from '../../support/providers/microsoft.ts'
 import { CLIENT_ID, CLIENT_SECRET, startStub } from '../../support/providers/stub.ts'
 import { FACTS } from '../../support/providers/stubs.ts'
@@ -112,19 +113,6 @@ const CLIENTS: Readonly<Record<PresetName, () => Client>> = {
   discord: () => withChallenge(new arctic.Discord(...OURS), ['identify']),
 }
 
-/** A browser: to the redirect URI by a redirect, or by a form that is posted there. */
-async function visit(url: URL): Promise<URLSearchParams> {
-  const response = await fetch(url, { redirect: 'manual' })
-  const page = await response.text()
-  const location = response.headers.get('location')
-  if (location !== null) return new URL(location).searchParams
-  const fields = [...page.matchAll(/name="([^"]*)" value="([^"]*)"/g)]
-  if (fields.length === 0) throw new Error(`${response.status} ${page}`)
-  return new URLSearchParams(
-    fields.map(([, name = '', value = '']): [string, string] => [name, value.replaceAll('&quot;', '"')]),
-  )
-}
-
 /** An error under status 200, as Slack's, shows when the token is missed. */
 async function accessToken(tokens: Promise<arctic.OAuth2Tokens>): Promise<string> {
   return (await tokens).accessToken()
@@ -137,7 +125,7 @@ async function start(t: Test, preset: PresetName) {
   const state = arctic.generateState()
   const verifier = arctic.generateCodeVerifier()
   const login = async () => {
-    const parameters = await visit(client.begin(state, verifier))
+    const parameters = await authorizationResponse(client.begin(state, verifier))
     t.equal(parameters.get('state'), state)
     return parameters.get('code')!
   }
@@ -175,7 +163,7 @@ for (const preset of PRESET_NAMES) {
     if (facts.unregistered === undefined) await t.rejects(login(), /^400 /, 'an unregistered redirect URI')
     stub.redirectUri = REDIRECT_URI
     stub.consents = false
-    const refused = await visit(client.begin('state', verifier))
+    const refused = await authorizationResponse(client.begin('state', verifier))
     if (facts.cancel) t.equal(refused.get('error'), facts.cancel.error)
   })
 }

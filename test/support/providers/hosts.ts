@@ -40,12 +40,18 @@ tls.connect = ((options: tls.ConnectionOptions, ...rest: []) => {
   return connect({ ...options, host: '127.0.0.1', port: place.port, ca: place.ca }, ...rest)
 }) as typeof tls.connect
 
+/** Hosts that answer. */
+export interface Hosts {
+  /** They refuse connections from now on, until the returned function is called. */
+  leave(): () => Promise<void>
+}
+
 /** Answers to `hosts` until the test ends. */
 export async function startHosts(
   t: Test,
   hosts: readonly string[],
   answer: (request: HostRequest, response: ServerResponse) => unknown,
-): Promise<void> {
+): Promise<Hosts> {
   for (const host of hosts) if (!certificates.has(host)) certificates.set(host, selfSigned(host))
   const server = https.createServer(
     { SNICallback: (name, use) => use(null, tls.createSecureContext(certificates.get(name)!)) },
@@ -61,13 +67,25 @@ export async function startHosts(
       await answer({ method, host: headers.host ?? '', path, headers, query, form }, response)
     },
   )
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  for (const host of hosts) places.set(host, { port, ca: certificates.get(host)!.cert })
-  t.teardown(() => {
-    for (const host of hosts) places.delete(host)
+  const open = async () => {
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    for (const host of hosts) places.set(host, { port, ca: certificates.get(host)!.cert })
+  }
+  const close = () => {
     server.close()
     server.closeAllConnections()
+  }
+  await open()
+  t.teardown(() => {
+    for (const host of hosts) places.delete(host)
+    close()
   })
+  return {
+    leave() {
+      close()
+      return open
+    },
+  }
 }

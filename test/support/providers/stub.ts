@@ -26,6 +26,8 @@ export interface ProviderStub {
   endAll(): void
   /** Signs with a new key at once. */
   rotateKey(): Promise<void>
+  /** Its hosts refuse connections from now on, until the returned function is called. */
+  leave(): () => Promise<void>
 }
 
 const REFUSALS: Readonly<Record<Refusal, Answer>> = {
@@ -72,9 +74,10 @@ export async function startStub(t: Test, facts: Facts): Promise<ProviderStub> {
     rotateKey: async () => {
       key = await newKey()
     },
+    leave: () => hosts.leave(),
   }
-  const hosts = new Set(Object.values(endpoints).map((address) => new URL(address).host))
-  await startHosts(t, [...hosts], async (received, response) => {
+  const names = new Set(Object.values(endpoints).map((address) => new URL(address).host))
+  const hosts = await startHosts(t, [...names], async (received, response) => {
     const request = { ...received, path: facts.path?.(received.path) ?? received.path }
     requests.push(request)
     await answer(request, response)
