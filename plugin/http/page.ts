@@ -13,8 +13,8 @@ p{margin:0}
 a{display:block;margin-top:1.75rem;padding:.875rem 1rem;border-radius:.5rem;color:#fff;background:#1d4ed8;text-align:center;text-decoration:none;font-weight:600}
 a+a{margin-top:.75rem}
 a:hover{background:#1e40af}
-a:focus-visible{outline:3px solid #93c5fd;outline-offset:2px}
-@media(prefers-color-scheme:dark){body{color:#e6e8eb;background:#15171a}}
+a:focus-visible{outline:3px solid #1e3a8a;outline-offset:2px}
+@media(prefers-color-scheme:dark){body{color:#e6e8eb;background:#15171a}a:focus-visible{outline-color:#93c5fd}}
 `
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",

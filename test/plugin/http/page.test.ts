@@ -1,19 +1,18 @@
-import { existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import fastify from 'fastify'
-import { type BrowserContext, chromium, type Page } from 'playwright-core'
+import type { BrowserContext, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { login } from '../../../examples/demo/login.ts'
 import { type DemoProvider, startProvider } from '../../../examples/demo/provider.ts'
 import pkce from '../../../plugin/index.ts'
+import { launchChromium, withoutBrowser } from '../../support/chromium.ts'
 import { newPair } from '../../support/plugin-app.ts'
 
 /**
  * The two pages in a real browser, and a whole login through a real provider. `CHROMIUM_BIN` names another
  * browser; `PAGE_SCREENSHOTS` a folder for pictures of the pages.
  */
-const executablePath = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium'
 const screenshots = process.env.PAGE_SCREENSHOTS
 const NAME = '<b>Evil</b> & "Co"'
 const SCHEME_URI = "com.example.app:/call'back?tenant=a&x=%20"
@@ -126,27 +125,14 @@ async function picture(page: Page, name: string): Promise<void> {
   }
 }
 
-if (!existsSync(executablePath)) {
-  const skip = `NO BROWSER at ${executablePath}: install it (apt-get install chromium) or set CHROMIUM_BIN`
+if (withoutBrowser) {
+  const skip = `${withoutBrowser}: install it (apt-get install chromium) or set CHROMIUM_BIN`
   console.error(`test/plugin/http/page.test.ts: SKIPPED: ${skip}`)
   t.test('the pages in a real browser', { skip }, () => {})
 } else {
   t.test('the pages in a real browser', async (t) => {
     const { publicUrl, app } = await startStack(t)
-    const browser = await chromium.launch({
-      executablePath,
-      headless: true,
-      args: [
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-quic',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-      ],
-    })
-    t.teardown(() => browser.close())
+    const browser = await launchChromium(t)
 
     /** A private window, and what our pages in it say on the console. */
     async function privateWindow(t: Test): Promise<{ context: BrowserContext; page: Page; said: string[] }> {
