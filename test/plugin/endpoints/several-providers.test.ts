@@ -215,6 +215,51 @@ t.test(
   },
 )
 
+t.test(
+  'a form at a callback with a name: whose it is not, and what is none (B-01, B-04, M-04)',
+  async (t) => {
+    const { plugin, apple } = await setUp(t)
+    const begun = await begin(plugin, apple, { identity_provider: 'apple' })
+    const query = new URLSearchParams({ state: begun.state, code: 'provider-code' }).toString()
+    const { cookie } = begun
+    const post = (url: string, payload: string, type = 'application/x-www-form-urlencoded') =>
+      plugin.app.inject({ method: 'POST', url, payload, headers: { cookie, 'content-type': type } })
+    const path = '/oauth2/callback/apple'
+    for (const [what, response, status] of [
+      ['GET', await plugin.app.inject({ url: `${path}?${query}`, headers: { cookie } }), 405],
+      ['in the query', await post(`${path}?${query}`, ''), 400],
+      ['as text', await post(path, query, 'text/plain'), 400],
+      ['twice', await post(path, `${query}&state=${begun.state}`), 400],
+      ['to the callback of the one that redirects', await post('/oauth2/callback/google', query), 405],
+    ] as const) {
+      t.equal(response.statusCode, status, what)
+      t.equal(response.headers['set-cookie'], undefined, what)
+    }
+    t.match((await callback(plugin, 'apple', begun)).headers.location, 'code=', 'nothing of it was consumed')
+
+    for (const [what, cookieOf] of [
+      ['without the cookie', () => ''],
+      ["with another browser's cookie", ({ cookie }: Begun) => cookie],
+    ] as const) {
+      const [mine, others] = [
+        await begin(plugin, apple, { identity_provider: 'apple' }),
+        await begin(plugin, apple, { identity_provider: 'apple' }),
+      ]
+      const refused = await callback(plugin, 'apple', { ...mine, cookie: cookieOf(others) })
+      t.equal(refused.statusCode, 400, what)
+      t.match(plugin.events.at(-1), { event: 'callback.browser_mismatch', issuer: apple.issuer })
+      const [name] = mine.cookie.split('=')
+      t.match(
+        refused.headers['set-cookie'],
+        new RegExp(`^${name}=; Max-Age=0;.*Secure; SameSite=None`),
+        'cleared',
+      )
+      t.equal((await callback(plugin, 'apple', mine)).statusCode, 400, 'the login is over')
+    }
+    t.equal(apple.count('/token'), 0)
+  },
+)
+
 t.test('alice of one provider is not alice of the other (M-05)', async (t) => {
   const { plugin, google, apple } = await setUp(t)
   const [atGoogle, atApple] = [await login(plugin, google, 'google'), await login(plugin, apple, 'apple')]
