@@ -148,6 +148,15 @@ export async function startManagedRedis(t: Pick<Test, 'teardown'>) {
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
   }
+  // WAIT knows of the writes of its own connection alone.
+  const replicaHasAll = async () => {
+    const offsetOf = async (admin: Redis, name: string) =>
+      Number(new RegExp(`${name}:(\\d+)`).exec(await admin.info('replication'))?.[1])
+    const written = await offsetOf(admins[primary]!, 'master_repl_offset')
+    while ((await offsetOf(admins[1 - primary]!, 'slave_repl_offset')) < written) {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
   await replicaFollows()
   return {
     url: `redis://127.0.0.1:${name.port}`,
@@ -156,7 +165,7 @@ export async function startManagedRedis(t: Pick<Test, 'teardown'>) {
     primaryPort: () => servers[primary]!.port,
     /** The replica takes over once it has everything; the old primary follows it, and keeps its connections. */
     async failOver() {
-      await admins[primary]!.wait(1, 5000)
+      await replicaHasAll()
       primary = 1 - primary
       await admins[primary]!.replicaof('NO', 'ONE')
       name.moveTo(servers[primary]!.port)
