@@ -1,8 +1,14 @@
-import fastifyRedis from '@fastify/redis'
+import type { FastifyRedis } from '@fastify/redis'
 import type { FastifyInstance } from 'fastify'
-import { mapProviders, PROVIDER_SECRETS, type ProviderOptions, servicesOf } from '../plugin/api/internal.ts'
+import {
+  loadPackage,
+  mapProviders,
+  PROVIDER_SECRETS,
+  type ProviderOptions,
+  servicesOf,
+} from '../plugin/api/internal.ts'
 import { type PkceOptions, pkce, type Store } from '../plugin/index.ts'
-import type { GatewayConfig, ProviderConfig } from './config/schemas/gateway.ts'
+import type { GatewayConfig, ProviderConfig } from './config/schemas/config.ts'
 import { rereadSecret } from './config/secrets.ts'
 import type { Load } from './forward/client-request.ts'
 import { type ForwardingOptions, registerForwarding } from './forward/register.ts'
@@ -119,7 +125,10 @@ export async function composeGateway(
       sendsWholeBodies: !leftOut.includes('whole bodies'),
     })
     leaving?.addEventListener('abort', () => forwarding.leave())
-    if (store.redis) await app.register(fastifyRedis, { client: store.redis })
+    if (store.redis) {
+      const fastifyRedis = loadPackage<typeof import('@fastify/redis')>('@fastify/redis')
+      await app.register(fastifyRedis.default, { client: store.redis as FastifyRedis })
+    }
     await app.register(pkce, options)
     return app
   } catch (error) {

@@ -2,5 +2,5 @@
 export { ConfigError, type ConfigProblem } from '../plugin/index.ts'
 export { buildGateway, type FastPath, type GatewayOptions } from './app.ts'
 export { gatewayConfig, loadConfig } from './config/load.ts'
-export type { GatewayConfig, GatewayInput, Upstream } from './config/schemas/gateway.ts'
+export type { GatewayConfig, GatewayInput, Upstream } from './config/schemas/config.ts'
 export { type RunningGateway, StartError, startGateway } from './start.ts'

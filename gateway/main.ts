@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import closeWithGrace from 'close-with-grace'
 
 /** The process around the command: arguments, environment, streams, signals, exit status. */
 
@@ -10,10 +9,18 @@ let reload = () => {
 }
 process.on('SIGHUP', () => reload())
 
+const { loadPackage, missingPackages } = await import('../plugin/api/internal.ts')
+// At once, and not by the first line that needs one: whoever uses the plugin alone has neither.
+const missing = missingPackages('yaml', 'close-with-grace')
+if (missing !== undefined) {
+  process.stderr.write(`pkce-gateway: ${missing}\n`)
+  process.exit(1)
+}
 const [{ runCommand }, { standardLogSink }] = await Promise.all([
   import('./command/command.ts'),
   import('./operations/log-sink.ts'),
 ])
+const closeWithGrace = loadPackage<typeof import('close-with-grace')>('close-with-grace')
 const outcome = await runCommand(process.argv.slice(2), process.env, process)
 if (typeof outcome === 'number') process.exit(outcome)
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { LoadedConfig } from './config/load.ts'
-import type { GatewayConfig } from './config/schemas/gateway.ts'
+import type { GatewayConfig } from './config/schemas/config.ts'
 import { startAdmin } from './operations/admin.ts'
 import type { LogStream } from './operations/log-sink.ts'
 import { Reload, type ReloadOutcome } from './operations/reload.ts'

@@ -1,10 +1,11 @@
 /**
- * The public door: the plugin, the stores, the types of its options and sessions, and what checks and describes
- * those options, for programs that bring a configuration of their own, as the gateway does.
+ * The public door: the plugin, the stores, the types of its options and sessions, and what checks those options, for
+ * programs that bring a configuration of their own. Its types are plain interfaces; the schemas have a door of their
+ * own, `schemas.ts`.
  */
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { PkceOptions } from './options/schema.ts'
+import type { PkceOptions } from './options/types/options.ts'
 import { plugin } from './plugin.ts'
 
 export type { Pkce, SessionSummary } from './api/pkce.ts'
@@ -18,21 +19,19 @@ export {
   formatPath,
   formatProblem,
 } from './options/config-error.ts'
-export type { Login, LoginDecision, OnLogin } from './options/login.ts'
 export { nearestOf } from './options/nearest.ts'
-export { schemaProblems } from './options/problems.ts'
 export { resolveOptions } from './options/resolve.ts'
 export type { ResolvedOptions } from './options/resolved.ts'
-export {
-  ClientSchema,
-  OptionsSchema,
-  type PkceOptions,
-  type ProviderOptions,
-  ProviderSchema,
-  ResourceServerSchema,
-} from './options/schema.ts'
-export type { ProtectedRequest } from './session/authenticate.ts'
-export type { Session } from './session/session.ts'
+export type { Login, LoginDecision, OnLogin } from './options/types/login.ts'
+export type {
+  ClientOptions,
+  PkceOptions,
+  PresetName,
+  ProviderOptions,
+  ResourceServerOptions,
+  SecretSource,
+} from './options/types/options.ts'
+export type { ProtectedRequest, Session } from './session/session.ts'
 export { type MemoryStoreOptions, memoryStore } from './stores/memory.ts'
 export { type PostgresPool, type PostgresStoreOptions, postgresStore } from './stores/postgres/store.ts'
 export { type RedisClient, type RedisStoreOptions, redisStore } from './stores/redis/store.ts'

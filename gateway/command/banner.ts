@@ -1,5 +1,5 @@
 import { providersOf } from '../../plugin/api/internal.ts'
-import type { GatewayConfig, Upstream } from '../config/schemas/gateway.ts'
+import type { GatewayConfig, Upstream } from '../config/schemas/config.ts'
 
 /** What a person at a terminal wants to see once the gateway listens: the URLs, and who may call what. */
 export function banner(config: GatewayConfig, address: string, adminAddress: string): string {

@@ -6,7 +6,7 @@ import { CONFIG_VARIABLE, type Environment, readEnvironment } from '../config/en
 import { type CommandLine, readFlags, usage } from '../config/flags.ts'
 import { type LoadedConfig, loadConfig } from '../config/load.ts'
 import { printConfig } from '../config/print.ts'
-import type { GatewayConfig } from '../config/schemas/gateway.ts'
+import type { GatewayConfig } from '../config/schemas/config.ts'
 import { logLines } from '../operations/log.ts'
 import { createStore } from '../operations/store.ts'
 import { type RunningGateway, StartError, startGateway } from '../start.ts'

@@ -1,13 +1,5 @@
 import type { TSchema } from 'typebox'
 
-/** One value from the environment or a flag. */
-export interface Setting {
-  readonly path: readonly string[]
-  readonly value: unknown
-  /** The variable's or the flag's name. */
-  readonly source: string
-}
-
 /** The parts of a JSON schema that tell how a text stands for a value. */
 interface Shape {
   readonly type?: string

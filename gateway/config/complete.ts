@@ -1,6 +1,7 @@
 import Value from 'typebox/value'
 import { expandPreset, freezeData, mapProviders } from '../../plugin/api/internal.ts'
-import { type ConfigProblem, schemaProblems } from '../../plugin/index.ts'
+import { schemaProblems } from '../../plugin/api/schemas.ts'
+import type { ConfigProblem } from '../../plugin/index.ts'
 import { completeHttp2, http2Problems } from './rules/http2.ts'
 import {
   allowedHostProblems,
@@ -17,13 +18,8 @@ import { completeTls } from './rules/tls.ts'
 import { type UpstreamInput, upstreamProblems } from './rules/upstream.ts'
 import { completeUpstream, upstreamWarnings } from './rules/upstream-defaults.ts'
 import { completeTrust } from './rules/upstream-trust.ts'
-import {
-  type ExpandedInput,
-  type GatewayConfig,
-  type GatewayInput,
-  GatewaySchema,
-} from './schemas/gateway.ts'
-import type { DefaultedStore } from './schemas/store.ts'
+import type { DefaultedStore, ExpandedInput, GatewayConfig, GatewayInput } from './schemas/config.ts'
+import { GatewaySchema } from './schemas/gateway.ts'
 import { readSecrets } from './secrets.ts'
 
 type Path = ConfigProblem['path']

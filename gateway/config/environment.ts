@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox'
 import { type ConfigProblem, nearestOf } from '../../plugin/index.ts'
-import { coerceText, entriesOf, propertiesOf, type Setting } from './coerce.ts'
+import { coerceText, entriesOf, propertiesOf } from './coerce.ts'
 import { GatewaySchema } from './schemas/gateway.ts'
 
 const PREFIX = 'PKCE_GATEWAY_'
@@ -14,6 +14,14 @@ const SURROUNDINGS = /^[\uFEFF\r\n]+|[\r\n]+$/g
 
 /** The process's environment, or a part of it. */
 export type Environment = Readonly<Record<string, string | undefined>>
+
+/** One value from the environment or a flag. */
+export interface Setting {
+  readonly path: readonly string[]
+  readonly value: unknown
+  /** The variable's or the flag's name. */
+  readonly source: string
+}
 
 /** What the variables set, and what is wrong with their names and values. */
 export interface EnvironmentSettings {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
+import type { Document } from 'yaml'
+import { loadPackage, missingPackages } from '../../plugin/api/internal.ts'
 import { ConfigError, type ConfigProblem } from '../../plugin/index.ts'
 
 /** A configuration file: its values, and where each of them stands. */
@@ -23,6 +24,9 @@ const MAX_ALIASES = 100
  * which holds secrets, so that only its error codes are shown.
  */
 export function readConfigFile(name: string): ConfigFile {
+  const missing = missingPackages('yaml')
+  if (missing !== undefined) throw unusable(name, `cannot be read: ${missing}`)
+  const { isMap, LineCounter, parseDocument } = yaml()
   const lineCounter = new LineCounter()
   const document = parseDocument(readText(name), {
     lineCounter,
@@ -51,6 +55,14 @@ export function readConfigFile(name: string): ConfigFile {
     values: valuesOf(document, name) ?? {},
     position: (path) => position(offsetOf(document, path)),
   }
+}
+
+let loaded: typeof import('yaml') | undefined
+
+/** Only who has a file, or prints one, needs the package. */
+export function yaml(): typeof import('yaml') {
+  loaded ??= loadPackage<typeof import('yaml')>('yaml')
+  return loaded
 }
 
 const syntaxProblems: Record<string, string> = {
@@ -92,6 +104,7 @@ function valuesOf(document: Document, name: string): unknown {
 }
 
 function offsetOf(document: Document, path: readonly (string | number)[]): number {
+  const { isAlias, isMap, isScalar, isSeq } = yaml()
   let node: unknown = document.contents
   let offset = 0
   for (const key of path) {

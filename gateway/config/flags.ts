@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util'
 import type { TSchema } from 'typebox'
 import { ConfigError } from '../../plugin/index.ts'
-import { coerceText, propertiesOf, type Setting } from './coerce.ts'
+import { coerceText, propertiesOf } from './coerce.ts'
+import type { Setting } from './environment.ts'
 import { GatewaySchema } from './schemas/gateway.ts'
 
 interface Flag {

@@ -1,10 +1,9 @@
 import { ConfigError, type ConfigProblem } from '../../plugin/index.ts'
-import type { Setting } from './coerce.ts'
 import { completeConfig } from './complete.ts'
-import { type Environment, readEnvironment } from './environment.ts'
+import { type Environment, readEnvironment, type Setting } from './environment.ts'
 import { readConfigFile } from './file.ts'
 import { mergeConfig } from './merge.ts'
-import type { GatewayConfig, GatewayInput } from './schemas/gateway.ts'
+import type { GatewayConfig, GatewayInput } from './schemas/config.ts'
 
 /** Where a configuration comes from; each source overrides those above it. */
 export interface ConfigSources {

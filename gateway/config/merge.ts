@@ -1,7 +1,6 @@
 import { dirname } from 'node:path'
 import { type ConfigPlace, type ConfigProblem, formatPath } from '../../plugin/index.ts'
-import type { Setting } from './coerce.ts'
-import { variableName } from './environment.ts'
+import { type Setting, variableName } from './environment.ts'
 import type { ConfigFile } from './file.ts'
 
 type Path = ConfigProblem['path']

@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox'
-import { stringify } from 'yaml'
 import { entriesOf, propertiesOf } from './coerce.ts'
+import { yaml } from './file.ts'
 import { GatewaySchema } from './schemas/gateway.ts'
 
 const MASK = '***'
@@ -17,7 +17,7 @@ export const SECRET_KEYS: readonly string[] = [
 
 /** The effective configuration as YAML, in the schema's order, with every secret as `***`. */
 export function printConfig(effective: unknown): string {
-  return stringify(inOrder(GatewaySchema, masked(effective)), { lineWidth: 0 })
+  return yaml().stringify(inOrder(GatewaySchema, masked(effective)), { lineWidth: 0 })
 }
 
 function masked(value: unknown): unknown {

@@ -10,7 +10,7 @@ import {
   providerPath,
 } from '../../plugin/api/internal.ts'
 import { type ConfigProblem, formatPath } from '../../plugin/index.ts'
-import type { ExpandedInput, ProviderConfig } from './schemas/gateway.ts'
+import type { ExpandedInput, ProviderConfig } from './schemas/config.ts'
 
 type Path = ConfigProblem['path']
 type ProviderFile = `${ProviderSecret}File`

@@ -1,7 +1,7 @@
 import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { Pkce, Session } from '../../plugin/index.ts'
-import type { Upstream } from '../config/schemas/gateway.ts'
+import type { Upstream } from '../config/schemas/config.ts'
 import { ALL_FEATURES, type NodeFeatures } from '../listener/assumptions.ts'
 import { afterPrevious, claimConnection } from '../listener/http1-connection.ts'
 import { continueWhenRead } from '../listener/http1-response.ts'

@@ -7,7 +7,7 @@ import {
   type ServerHttp2Session,
 } from 'node:http2'
 import type { ServerOptions } from 'node:https'
-import type { Http2Limits } from '../config/schemas/listen.ts'
+import type { Http2Limits } from '../config/schemas/config.ts'
 import { MAX_HEADER_BYTES } from '../http/request-fields.ts'
 import { LAST_CHANCE_MS } from './http1-connection.ts'
 import { Http2Request } from './http2-request.ts'

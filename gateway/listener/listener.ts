@@ -10,7 +10,7 @@ import Fastify, {
   type FastifyServerOptions,
 } from 'fastify'
 import { readCertificate } from '../config/certificate.ts'
-import type { GatewayConfig } from '../config/schemas/gateway.ts'
+import type { GatewayConfig } from '../config/schemas/config.ts'
 import { RESPONSE_HEADER_BYTES_MAX } from '../config/schemas/upstream.ts'
 import type { Refusal } from '../http/refusals.ts'
 import { MAX_HEADER_BYTES } from '../http/request-fields.ts'

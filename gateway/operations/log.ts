@@ -4,7 +4,7 @@ import Fastify, {
   type FastifyServerOptions,
 } from 'fastify'
 import { logSerializers } from '../../plugin/index.ts'
-import type { GatewayConfig } from '../config/schemas/gateway.ts'
+import type { GatewayConfig } from '../config/schemas/config.ts'
 import type { ListenerLogging } from '../listener/listener.ts'
 import { type LogStream, standardLogSink } from './log-sink.ts'
 import { RequestLog } from './request-log.ts'

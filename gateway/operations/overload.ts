@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { GatewayConfig } from '../config/schemas/gateway.ts'
+import type { GatewayConfig } from '../config/schemas/config.ts'
 import type { Load } from '../forward/client-request.ts'
 
 /** How often it is looked how late the event loop is. */

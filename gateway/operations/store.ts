@@ -1,13 +1,13 @@
-import { memoryStore, postgresStore, redisStore, type Store } from '../../plugin/index.ts'
+import { memoryStore, postgresStore, type RedisClient, redisStore, type Store } from '../../plugin/index.ts'
 import {
   checkPostgres,
   createPostgresPool,
   migratePostgres,
   postgresUrlWithTls,
 } from '../../plugin/stores/postgres/index.ts'
-import { checkRedis, createRedisClient, type RedisClient } from '../../plugin/stores/redis/index.ts'
+import { checkRedis, createRedisClient } from '../../plugin/stores/redis/index.ts'
 import { readTrust } from '../config/certificate.ts'
-import type { StoreConfig } from '../config/schemas/store.ts'
+import type { StoreConfig } from '../config/schemas/config.ts'
 import { rereadSecret } from '../config/secrets.ts'
 
 /** A store, and what the gateway does around it. Nothing is connected before `prepare`. */

@@ -3,7 +3,7 @@
  * primary is gone, `node:cluster` ends it at once.
  */
 import { freezeData } from '../../plugin/api/internal.ts'
-import type { GatewayConfig } from '../config/schemas/gateway.ts'
+import type { GatewayConfig } from '../config/schemas/config.ts'
 import { CHECK_FAILED } from '../operations/admin.ts'
 import { standardLogSink } from '../operations/log-sink.ts'
 import type { Prepared } from '../operations/reload.ts'

@@ -1,5 +1,5 @@
 import { ConfigError, type ConfigProblem } from '../../plugin/index.ts'
-import type { GatewayConfig } from '../config/schemas/gateway.ts'
+import type { GatewayConfig } from '../config/schemas/config.ts'
 import type { Readiness } from '../operations/admin.ts'
 import { StartError } from '../operations/start-error.ts'
 

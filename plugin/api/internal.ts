@@ -4,7 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { PkceOptions } from '../options/schema.ts'
+import type { PkceOptions } from '../options/types/options.ts'
 import { plugin } from '../plugin.ts'
 import { servicesOf } from './decorate.ts'
 
@@ -18,7 +18,6 @@ export {
   atProvider,
   mapProviders,
   type ProviderName,
-  type ProviderSet,
   providerPath,
   providersOf,
 } from '../options/provider/named.ts'
@@ -30,10 +29,15 @@ export {
   type PresetOrIssuer,
   type ProviderOptions,
   type ProviderSecret,
-} from '../options/schema.ts'
+  type ProviderSet,
+} from '../options/types/options.ts'
 export { type PlainOptions, validateOptions } from '../options/validate.ts'
 export { type ResponseReceiver, UndiciHandler } from '../provider/transport/undici-handler.ts'
 export { randomHex } from '../secrets/random.ts'
+export {
+  loadPackage,
+  missingPackages,
+} from '../stores/optional-packages.ts'
 export { servicesOf } from './decorate.ts'
 
 /** Issuers of the providers whose metadata has not been accepted yet. */

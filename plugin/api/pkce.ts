@@ -1,8 +1,7 @@
 import type { onRequestHookHandler } from 'fastify'
 import type { AuditEvents } from '../grant/audit-events.ts'
 import type { CorsRequest } from '../http/cors.ts'
-import type { ProtectedRequest } from '../session/authenticate.ts'
-import type { Session } from '../session/session.ts'
+import type { ProtectedRequest, Session } from '../session/session.ts'
 
 /** What the plugin adds to the instance: `app.pkce`. */
 export interface Pkce {

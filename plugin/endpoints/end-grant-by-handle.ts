@@ -1,4 +1,4 @@
-import type { AuditedRequest } from '../grant/audit.ts'
+import type { AuditedRequest } from '../grant/audit-events.ts'
 import type { ActiveGrant } from '../grant/grant.ts'
 import type { StoredGrant } from '../grant/grants.ts'
 import type { Holder } from '../grant/seals.ts'

@@ -1,5 +1,34 @@
 import type { Reason } from '../oauth/errors.ts'
-import type { EndReason } from './transitions.ts'
+
+/** Why a grant ended. */
+export type EndReason =
+  | 'revoked'
+  | 'administrator'
+  | 'code_replayed'
+  | 'refresh_reused'
+  | 'provider_refused_grant'
+  | 'provider_subject_mismatch'
+  | 'authorization_failed'
+  | 'code_mismatch'
+  | 'exchange_failed'
+  | 'login_denied'
+  | 'login_undecided'
+
+/** Where lines of the log go: any logger of Fastify's is one. */
+export interface AuditLog {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  /** What is in each of its lines anyway. pino has it. */
+  bindings?(): object
+}
+
+/** What an event tells of its request: any `FastifyRequest` is one. */
+export interface AuditedRequest {
+  readonly id: string
+  /** Asked only when there is something to record. */
+  readonly ip: string
+  readonly log: AuditLog
+}
 
 /** The grant that an event is about: any stored one is one. `subject` once it is known. */
 export interface AuditedGrant {

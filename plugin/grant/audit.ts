@@ -2,23 +2,15 @@ import { hash } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { ResolvedOptions } from '../options/resolved.ts'
 import { deriveKey, expandKey } from '../secrets/hkdf.ts'
-import type { AuditEvent, AuditEventName, AuditEvents, AuditedGrant, AuditFacts } from './audit-events.ts'
-
-/** Where lines of the log go: any logger of Fastify's is one. */
-export interface AuditLog {
-  info(fields: object, message: string): void
-  warn(fields: object, message: string): void
-  /** What is in each of its lines anyway. pino has it. */
-  bindings?(): object
-}
-
-/** What an event tells of its request: any `FastifyRequest` is one. */
-export interface AuditedRequest {
-  readonly id: string
-  /** Asked only when there is something to record. */
-  readonly ip: string
-  readonly log: AuditLog
-}
+import type {
+  AuditEvent,
+  AuditEventName,
+  AuditEvents,
+  AuditedGrant,
+  AuditedRequest,
+  AuditFacts,
+  AuditLog,
+} from './audit-events.ts'
 
 type Listener = (event: AuditEvent) => unknown
 type LoggedSubject = (subject: string, issuer: string | undefined) => string | undefined

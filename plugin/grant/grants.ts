@@ -1,5 +1,6 @@
 import type { ResolvedOptions } from '../options/resolved.ts'
 import type { Store } from '../stores/store.ts'
+import type { EndReason } from './audit-events.ts'
 import {
   type ActiveGrant,
   type AuthorizingGrant,
@@ -9,7 +10,7 @@ import {
   type Grant,
 } from './grant.ts'
 import { subjectIndex } from './indexes.ts'
-import { type EndReason, end, timeToLiveMs } from './transitions.ts'
+import { end, timeToLiveMs } from './transitions.ts'
 
 /** A grant as read, with the version that the next compare-and-swap must still find. */
 export interface StoredGrant<T extends Grant = Grant> {

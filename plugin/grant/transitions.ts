@@ -1,3 +1,4 @@
+import type { EndReason } from './audit-events.ts'
 import type {
   AccessTokenRecord,
   ActiveGrant,
@@ -138,20 +139,6 @@ export function rotate(
     ...(isNew && { unpresented: accessToken.hash }),
   }
 }
-
-/** Why a grant ended. */
-export type EndReason =
-  | 'revoked'
-  | 'administrator'
-  | 'code_replayed'
-  | 'refresh_reused'
-  | 'provider_refused_grant'
-  | 'provider_subject_mismatch'
-  | 'authorization_failed'
-  | 'code_mismatch'
-  | 'exchange_failed'
-  | 'login_denied'
-  | 'login_undecided'
 
 /** Any grant → `ended`, for good: every hash and sealed text is gone with it. */
 export function end(grant: Grant, reason: EndReason, now: number): EndedGrant {

@@ -1,6 +1,8 @@
 import { OAuthError } from './errors.ts'
 import { parseForm } from './form.ts'
 
+/** Claims of a validated id_token, or of userinfo (OIDC Core §5.1). */
+export type Claims = Readonly<Record<string, unknown>>
 /** Claims, and never an identity (M-03). */
 export type UserClaims = Readonly<Partial<Record<'name' | 'email', string>>>
 

@@ -4,7 +4,7 @@ import { ConfigError } from './config-error.ts'
 import { providersOf } from './provider/named.ts'
 import type { ResolvedOptions } from './resolved.ts'
 import { decodeSecrets } from './rules.ts'
-import type { PkceOptions } from './schema.ts'
+import type { PkceOptions } from './types/options.ts'
 import { validateOptions } from './validate.ts'
 
 /**

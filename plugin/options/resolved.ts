@@ -1,21 +1,19 @@
-import type { Static } from 'typebox'
 import type { RegisteredClient, ResourceServer } from '../oauth/client.ts'
 import type { Store } from '../stores/store.ts'
-import type { OnLogin } from './login.ts'
 import type { ProviderName } from './provider/named.ts'
 import type { Blank } from './provider/presets/preset.ts'
-import type { OptionsSchema, ProviderSchema, ProviderSecret, ProviderSecrets } from './schema.ts'
+import type { OptionFields, ProviderFields } from './types/fields.ts'
+import type { OnLogin } from './types/login.ts'
+import type { ProviderSecret, ProviderSecrets } from './types/options.ts'
 
 /** A type with every option present that has a default; those without one stay optional. */
 type Complete<T, Bare extends keyof T = never> = Required<Omit<T, Bare>> & Pick<T, Bare>
-type Options = Static<typeof OptionsSchema>
-type Provider = Static<typeof ProviderSchema>
 
 /** The provider, complete. Explicit endpoints are optional: discovery stands in for them. */
 export type ResolvedProvider = Readonly<
   Omit<
     Complete<
-      Provider,
+      ProviderFields,
       | 'preset'
       | 'name'
       | Blank
@@ -32,7 +30,7 @@ export type ResolvedProvider = Readonly<
     >,
     'timeouts' | ProviderSecret
   > &
-    ProviderSecrets & { timeouts: Required<NonNullable<Provider['timeouts']>> }
+    ProviderSecrets & { timeouts: Required<NonNullable<ProviderFields['timeouts']>> }
 >
 
 /** A provider, and how its users get here. */
@@ -61,10 +59,10 @@ export interface ResolvedOptions {
   readonly resourceServers: ReadonlyMap<string, ResourceServer>
   readonly secrets: readonly Buffer[]
   readonly store: Store
-  readonly tokens: NonNullable<Options['tokens']>
-  readonly lifetimes: Readonly<Required<NonNullable<Options['lifetimes']>>>
-  readonly limits: Readonly<Required<NonNullable<Options['limits']>>>
-  readonly log: Readonly<Required<NonNullable<Options['log']>>>
+  readonly tokens: NonNullable<OptionFields['tokens']>
+  readonly lifetimes: Readonly<Required<NonNullable<OptionFields['lifetimes']>>>
+  readonly limits: Readonly<Required<NonNullable<OptionFields['limits']>>>
+  readonly log: Readonly<Required<NonNullable<OptionFields['log']>>>
   readonly rateLimit: { readonly authorize: RateLimitGroup; readonly token: RateLimitGroup } | false
   readonly onLogin: OnLogin | undefined
   /** What an operator should hear at start: every option that weakens security, and a few besides. */

@@ -1,8 +1,5 @@
-import Type, { type Static } from 'typebox'
-import type { Store } from '../stores/store.ts'
-import type { OnLogin } from './login.ts'
+import Type from 'typebox'
 import { closed, milliseconds, seconds, strings } from './parts.ts'
-import type { PresetName } from './provider/presets/presets.ts'
 import { ProviderSchema } from './provider/schema.ts'
 
 export { ProviderSchema } from './provider/schema.ts'
@@ -211,33 +208,3 @@ export const OptionsSchema = Type.Object(
   },
   closed,
 )
-
-/** A secret, or a function that is asked at each use, so that a rotated one needs no restart (F-06). */
-export type SecretSource = string | (() => string | Promise<string>)
-
-/** The provider's options that may be functions, and in the gateway files that are read again at each use. */
-export const PROVIDER_SECRETS = ['clientSecret', 'privateKey', 'ca', 'clientCert', 'clientKey'] as const
-export type ProviderSecret = (typeof PROVIDER_SECRETS)[number]
-export type ProviderSecrets = { [Key in ProviderSecret]?: SecretSource }
-
-type PlainOptions = Static<typeof OptionsSchema>
-type PlainProvider = Static<typeof ProviderSchema>
-
-/** A preset has an issuer. */
-export type PresetOrIssuer = { preset: PresetName; issuer?: string } | { preset?: PresetName; issuer: string }
-
-/** A provider as a team writes it: secrets may be functions. */
-export type ProviderOptions = Omit<PlainProvider, ProviderSecret | 'preset' | 'issuer'> &
-  ProviderSecrets &
-  PresetOrIssuer
-
-/** What a team writes: `OptionsSchema`, the store, and secrets that may be functions. */
-export type PkceOptions = Omit<PlainOptions, 'provider' | 'providers'> & {
-  /** Default: `memoryStore()`. */
-  store?: Store
-  /** Called once for each login, before anything is issued. */
-  onLogin?: OnLogin
-} & (
-    | { provider: ProviderOptions; providers?: undefined }
-    | { provider?: undefined; providers: Record<string, ProviderOptions> }
-  )

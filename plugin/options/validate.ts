@@ -7,7 +7,6 @@ import {
   atProvider,
   mapProviders,
   type ProviderName,
-  type ProviderSet,
   providerPath,
   providerSetProblems,
   providersOf,
@@ -16,14 +15,16 @@ import { expandPreset } from './provider/presets/presets.ts'
 import { providerProblems, providerWarnings } from './provider/rules.ts'
 import type { ResolvedOptions, ResolvedProvider } from './resolved.ts'
 import { lifetimeProblems, publicUrlProblem, resourceServerProblems, secretProblems } from './rules.ts'
-import { OptionsSchema, type PkceOptions, PROVIDER_SECRETS, type ProviderSecret } from './schema.ts'
+import { OptionsSchema } from './schema.ts'
+import type { OptionFields } from './types/fields.ts'
+import { type PkceOptions, PROVIDER_SECRETS, type ProviderSecret, type ProviderSet } from './types/options.ts'
 
 /** The options without what is alive. */
 export type PlainOptions = Omit<PkceOptions, 'store' | 'onLogin'>
 
 /** The options with every default, but for those that follow from others. */
 export type CompleteOptions = Required<
-  Omit<PlainOptions, 'provider' | 'providers' | 'clients' | 'lifetimes' | 'limits' | 'rateLimit' | 'log'>
+  Omit<OptionFields, 'provider' | 'providers' | 'clients' | 'lifetimes' | 'limits' | 'rateLimit' | 'log'>
 > &
   ProviderSet<ResolvedProvider> &
   Pick<ResolvedOptions, 'lifetimes' | 'limits' | 'rateLimit' | 'log'> & {
@@ -62,7 +63,9 @@ export function validateOptions(given: PlainOptions, storeKind: string | undefin
 
   const options = Value.Default(OptionsSchema, known) as CompleteOptions
   problems.push(...ruleProblems())
-  if (problems.length > 0) return { options: undefined, problems, warnings: [] }
+  if (problems.length > 0) {
+    return { options: undefined, problems: problems.map((one) => withUnset(one, given)), warnings: [] }
+  }
   const complete = {
     ...options,
     ...mapProviders(options, withFunctions),
@@ -82,6 +85,7 @@ export function validateOptions(given: PlainOptions, storeKind: string | undefin
       if (problem) found.push({ path: ['publicUrl'], problem })
     }
     found.push(...providerSetProblems(data as ProviderSet<{ issuer?: unknown }>))
+    for (const [name, provider] of providersOf<unknown>(given)) found.push(...unsetAuthority(provider, name))
     for (const [name, provider] of providersOf(options)) {
       if (!isSound(...providerPath(name))) continue
       const ofProvider = providerProblems(withFunctions(provider, name))
@@ -112,6 +116,27 @@ function withRoutePrefix(one: ConfigProblem): ConfigProblem {
   const problem =
     'is not for this plugin, whose issuer has no path: write routePrefix, where its routes live (/oauth2)'
   return { ...one, problem }
+}
+
+/** Without a value the key would widen whom we trust, and nothing would say so. */
+function unsetAuthority(provider: unknown, name: ProviderName): ConfigProblem[] {
+  if (!isUnset(provider, 'ca')) return []
+  const problem = 'must not be undefined: the public authorities would be trusted; leave the key out for them'
+  return [{ path: [...providerPath(name), 'ca'], problem }]
+}
+
+/** A secret is often a variable of the environment, and a variable that is not set is `undefined`. */
+function withUnset(one: ConfigProblem, given: unknown): ConfigProblem {
+  const parent = one.path
+    .slice(0, -1)
+    .reduce<unknown>((node, key) => (node as Record<string | number, unknown> | undefined)?.[key], given)
+  if (!isUnset(parent, one.path.at(-1)!)) return one
+  return { ...one, problem: `${one.problem}; it is undefined: is its environment variable set?` }
+}
+
+function isUnset(parent: unknown, key: string | number): boolean {
+  if (typeof parent !== 'object' || parent === null) return false
+  return Object.hasOwn(parent, key) && (parent as Record<string | number, unknown>)[key] === undefined
 }
 
 function named(client: RegisteredClient): RegisteredClient {

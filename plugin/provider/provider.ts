@@ -1,7 +1,10 @@
+import type { Claims } from '../oauth/callback.ts'
 import type { ProviderError } from '../oauth/errors.ts'
 import type { ProviderName } from '../options/provider/named.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
 import type { Metadata } from './metadata/endpoints.ts'
+
+export type { Claims } from '../oauth/callback.ts'
 
 /** What the endpoints know of the provider: the only door to it. */
 export interface Provider {
@@ -115,6 +118,3 @@ export interface ProviderRefresh {
   /** Of nobody else (D-14), and not verified. */
   readonly idToken?: string
 }
-
-/** Claims of a validated id_token, or of userinfo (OIDC Core §5.1). */
-export type Claims = Readonly<Record<string, unknown>>

@@ -1,15 +1,9 @@
-import type { Audit, AuditedRequest } from '../grant/audit.ts'
+import type { Audit } from '../grant/audit.ts'
 import { bearerToken, challenge } from '../oauth/bearer.ts'
 import { OAuthError, type Reason } from '../oauth/errors.ts'
 import { StoreError } from '../stores/store.ts'
 import type { SessionResolver } from './resolver.ts'
-import type { Session } from './session.ts'
-
-/** What the check looks at: any `FastifyRequest` is one. */
-export interface ProtectedRequest extends AuditedRequest {
-  /** As received: any `IncomingMessage` is one. */
-  readonly raw: { readonly rawHeaders: readonly string[]; readonly url?: string | undefined }
-}
+import type { ProtectedRequest, Session } from './session.ts'
 
 /** @see createAuthenticate */
 export type Authenticate = (

@@ -1,4 +1,11 @@
-import type { Claims } from '../provider/provider.ts'
+import type { AuditedRequest } from '../grant/audit-events.ts'
+import type { Claims } from '../oauth/callback.ts'
+
+/** What the check looks at: any `FastifyRequest` is one. */
+export interface ProtectedRequest extends AuditedRequest {
+  /** As received: any `IncomingMessage` is one. */
+  readonly raw: { readonly rawHeaders: readonly string[]; readonly url?: string | undefined }
+}
 
 /** What a session is made of. Times are milliseconds of the store's clock. */
 export interface SessionFields {

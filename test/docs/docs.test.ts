@@ -7,6 +7,7 @@ import { loadConfig } from '../../gateway/config/load.ts'
 import { selfSigned } from '../support/certificate.ts'
 import { errorsPage } from '../support/errors-page.ts'
 import { minimal } from '../support/gateway-config.ts'
+import { optionTypes, typesOf } from '../support/option-types.ts'
 import { optionsPage } from '../support/options-page.ts'
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
@@ -23,6 +24,10 @@ t.test('docs/options.md is what the schemas say (npm run docs writes it)', async
 
 t.test('docs/errors.md is what the tables of reasons say (npm run docs writes it)', async (t) => {
   t.equal(read('docs/errors.md'), errorsPage())
+})
+
+t.test('the types of the options are what the schemas say (npm run docs writes them, SC-11)', async (t) => {
+  for (const page of optionTypes) t.equal(read(page.path), typesOf(page), page.path)
 })
 
 t.test('every option says why it is there', async (t) => {

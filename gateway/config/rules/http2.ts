@@ -1,7 +1,7 @@
 import Value from 'typebox/value'
 import type { ConfigProblem } from '../../../plugin/index.ts'
-import type { GatewayInput } from '../schemas/gateway.ts'
-import { type Http2Limits, Http2Schema } from '../schemas/listen.ts'
+import type { GatewayInput, Http2Limits } from '../schemas/config.ts'
+import { Http2Schema } from '../schemas/listen.ts'
 
 /** Clients agree on HTTP/2 by TLS; nobody but proxies speaks it without (RFC 9113 §3.2, §3.3). */
 export function http2Problems({ listen }: Pick<GatewayInput, 'listen'>): ConfigProblem[] {

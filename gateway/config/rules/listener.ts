@@ -2,7 +2,7 @@ import cluster from 'node:cluster'
 import { isIP, isIPv4 } from 'node:net'
 import { availableParallelism } from 'node:os'
 import type { ConfigProblem } from '../../../plugin/index.ts'
-import type { GatewayConfig, GatewayInput } from '../schemas/gateway.ts'
+import type { GatewayConfig, GatewayInput } from '../schemas/config.ts'
 
 const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:[1-9][0-9]{0,4})?$/i
 const ANY_ADDRESS = ['0.0.0.0', '::']

@@ -5,7 +5,7 @@ import {
   validateOptions,
 } from '../../../plugin/api/internal.ts'
 import type { ConfigProblem } from '../../../plugin/index.ts'
-import type { ExpandedInput, PluginConfig } from '../schemas/gateway.ts'
+import type { ExpandedInput, PluginConfig } from '../schemas/config.ts'
 import type { ReadSecrets, SecretContext } from '../secrets.ts'
 
 type Path = ConfigProblem['path']

@@ -1,6 +1,6 @@
-import { storeProblem } from '../../../plugin/api/internal.ts'
+import { missingPackages, storeProblem } from '../../../plugin/api/internal.ts'
 import type { ConfigProblem } from '../../../plugin/index.ts'
-import type { DefaultedStore, StoreConfig } from '../schemas/store.ts'
+import type { DefaultedStore, StoreConfig } from '../schemas/config.ts'
 import type { ReadStore } from '../secrets.ts'
 import { completeTrustAt } from './upstream-trust.ts'
 
@@ -52,7 +52,8 @@ export function completeStore(
   problems.push(...trust.problems)
   if (type === 'redis') problems.push(...redisProblems(settings, secrets))
   const config = storeConfig()
-  const problem = config && storeProblem(config)
+  const problem =
+    config && (storeProblem(config) ?? (type === 'redis' ? missingPackages('@fastify/redis') : undefined))
   if (problem !== undefined) problems.push({ path: placeOfProblem(), problem })
   return { config: problems.length === 0 ? config : undefined, problems, warnings: trust.warnings }
 

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { ConfigError, type ConfigProblem } from '../../../plugin/index.ts'
 import { type CertificateFiles, readCertificate } from '../certificate.ts'
-import type { GatewayInput } from '../schemas/gateway.ts'
+import type { GatewayInput } from '../schemas/config.ts'
 
 type Path = ConfigProblem['path']
 

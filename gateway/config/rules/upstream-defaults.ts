@@ -1,7 +1,7 @@
 import Value from 'typebox/value'
 import type { TrustFiles } from '../certificate.ts'
-import type { Upstream } from '../schemas/gateway.ts'
-import { type WebSocketOptions, WebSocketSchema } from '../schemas/upstream.ts'
+import type { Upstream, WebSocketOptions } from '../schemas/config.ts'
+import { WebSocketSchema } from '../schemas/upstream.ts'
 import type { UpstreamInput } from './upstream.ts'
 
 /**

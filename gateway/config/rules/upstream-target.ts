@@ -1,6 +1,6 @@
 import { refuseTarget } from '../../http/request-target.ts'
 import { MAX_SOCKET_PATH_BYTES, type TargetAddress, targetAddress } from '../../http/target-address.ts'
-import type { Upstream } from '../schemas/gateway.ts'
+import type { Upstream } from '../schemas/config.ts'
 import { isHost } from './listener.ts'
 
 /** Takes what is wrong with an upstream, at a path below it. */

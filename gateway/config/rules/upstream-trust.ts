@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { ConfigError, type ConfigProblem } from '../../../plugin/index.ts'
 import { readTrust, type TrustFiles } from '../certificate.ts'
-import type { Upstream } from '../schemas/gateway.ts'
+import type { Upstream } from '../schemas/config.ts'
 import { certificateWarnings } from './tls.ts'
 
 type Path = ConfigProblem['path']

@@ -1,8 +1,7 @@
 import { isBindingCookie } from '../../../plugin/api/internal.ts'
 import type { ConfigProblem } from '../../../plugin/index.ts'
 import { isReservedField } from '../../http/request-fields.ts'
-import type { Upstream } from '../schemas/gateway.ts'
-import type { WebSocketOptions } from '../schemas/upstream.ts'
+import type { Upstream, WebSocketOptions } from '../schemas/config.ts'
 import { checkTargets, type Report } from './upstream-target.ts'
 
 /** An upstream with the schema's defaults. */

@@ -1,13 +1,23 @@
-import Type, { type Static } from 'typebox'
-import type { PresetOrIssuer, ProviderSet } from '../../../plugin/api/internal.ts'
-import { ClientSchema, OptionsSchema, ProviderSchema, ResourceServerSchema } from '../../../plugin/index.ts'
-import type { CertificateFiles } from '../certificate.ts'
-import { type Http2Limits, ListenSchema } from './listen.ts'
+import Type from 'typebox'
+import {
+  ClientSchema,
+  OptionsSchema,
+  ProviderSchema,
+  ResourceServerSchema,
+} from '../../../plugin/api/schemas.ts'
+import { ListenSchema } from './listen.ts'
 import { address, closed, milliseconds, secretFile, strings } from './parts.ts'
-import { type StoreConfig, StoreSchema } from './store.ts'
-import { type Upstream, UpstreamSchema } from './upstream.ts'
+import { StoreSchema } from './store.ts'
+import { UpstreamSchema } from './upstream.ts'
 
-export { type Upstream, UpstreamSchema } from './upstream.ts'
+export type {
+  ExpandedInput,
+  GatewayConfig,
+  GatewayInput,
+  PluginConfig,
+  ProviderConfig,
+  Upstream,
+} from './config.ts'
 
 /** Far beyond any machine's cores, and short of what a slip of the finger would fork. */
 const WORKERS_MAX = 256
@@ -126,66 +136,3 @@ export const GatewaySchema = Type.Object(
   },
   closed,
 )
-
-/** A provider as data, secrets as they were read or named by absolute file names. */
-export type ProviderConfig = Static<typeof Provider>
-
-/** With the options of presets in it. */
-export type ExpandedInput = Static<typeof GatewaySchema>
-type ProviderInput = Omit<ProviderConfig, 'preset' | 'issuer'> & PresetOrIssuer
-
-/** As written in the file, the environment and the flags. */
-export type GatewayInput = Omit<ExpandedInput, 'provider' | 'providers'> & {
-  provider?: ProviderInput
-  providers?: Record<string, ProviderInput>
-}
-
-/** An object whose own optional keys all have defaults. */
-type Filled<T> = Readonly<Required<NonNullable<T>>>
-type ListenInput = Filled<GatewayInput['listen']>
-
-/**
- * The plugin's options as data: `PkceOptions` without the store, secrets as they were read. The provider's secrets
- * that are read again at each use are named by absolute file names.
- */
-export type PluginConfig = Readonly<
-  Pick<
-    GatewayInput,
-    'publicUrl' | 'routePrefix' | 'secrets' | 'tokens' | 'lifetimes' | 'limits' | 'rateLimit'
-  > &
-    ProviderSet<ProviderConfig> & {
-      log: { subject: 'hash' | 'plain' | 'none' }
-      clients: Omit<GatewayInput['clients'][number], 'clientSecretFile'>[]
-      resourceServers: { clientId: string; clientSecret: string }[]
-    }
->
-
-/**
- * The complete, checked configuration that the gateway is built from: plain data, frozen to the bottom, which holds
- * secrets. Whatever lives is made from it (`createServices`), in this process or in another one.
- */
-export interface GatewayConfig {
-  readonly plugin: PluginConfig
-  readonly store: StoreConfig
-  readonly listen: Readonly<
-    Omit<ListenInput, 'timeouts' | 'tls' | 'http2' | 'overload'> & {
-      timeouts: Filled<ListenInput['timeouts']>
-      /** 0: no limit. */
-      overload: Filled<ListenInput['overload']>
-      http2: Http2Limits | false
-      tls?: CertificateFiles | undefined
-    }
-  >
-  readonly admin: Filled<GatewayInput['admin']>
-  /** Processes that serve; 1: this one. */
-  readonly workers: number
-  /** In lower case, besides publicUrl's own. */
-  readonly allowedHosts: readonly string[]
-  readonly trustProxy: readonly string[]
-  /** The longest prefix first. */
-  readonly upstreams: readonly Upstream[]
-  readonly log: Filled<GatewayInput['log']>
-  readonly shutdown: Filled<GatewayInput['shutdown']>
-  /** What the operator should hear at start, besides what the plugin says of its own options. */
-  readonly warnings: readonly string[]
-}

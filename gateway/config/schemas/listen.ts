@@ -1,4 +1,4 @@
-import Type, { type Static } from 'typebox'
+import Type from 'typebox'
 import { address, closed, milliseconds } from './parts.ts'
 
 /** What one connection of HTTP/2 may do. */
@@ -98,6 +98,3 @@ export const ListenSchema = Type.Object(
   },
   { ...closed, default: {} },
 )
-
-/** @see Http2Schema */
-export type Http2Limits = Readonly<Required<Static<typeof Http2Schema>>>

@@ -1,5 +1,4 @@
-import Type, { type Static } from 'typebox'
-import type { TrustFiles } from '../certificate.ts'
+import Type from 'typebox'
 import { closed, pemFile, secretFile } from './parts.ts'
 
 /** Where grants are kept. Which key belongs to which type is judged in `rules/store.ts`. */
@@ -57,36 +56,3 @@ export const StoreSchema = Type.Object(
   },
   { ...closed, default: {} },
 )
-
-/** As written in the file. */
-export type StoreSettings = Static<typeof StoreSchema>
-
-/** With the schema's defaults. */
-export type DefaultedStore = StoreSettings &
-  Required<Pick<StoreSettings, 'type' | 'maxRecords' | 'dangerouslyAllowInProduction'>>
-
-/** On a server: TLS, and the file of the URL, by absolute names. */
-interface ServerStoreConfig {
-  /** As it was read. Holds the password. */
-  readonly url: string
-  readonly urlFile?: string
-  readonly trust?: TrustFiles
-}
-
-/** What the store is made of. Holds the password of redis and postgres. */
-export type StoreConfig =
-  | {
-      readonly type: 'memory'
-      readonly maxRecords: number
-      readonly dangerouslyAllowInProduction: boolean
-    }
-  | (ServerStoreConfig & {
-      readonly type: 'redis'
-      readonly sentinelUsername?: string
-      readonly sentinelPassword?: string
-    })
-  | (ServerStoreConfig & {
-      readonly type: 'postgres'
-      readonly listenUrl?: string
-      readonly listenUrlFile?: string
-    })

@@ -1,4 +1,4 @@
-import Type, { type Static } from 'typebox'
+import Type from 'typebox'
 import { closed, milliseconds, pemFile, strings } from './parts.ts'
 
 /** What may be allowed to the header of an answer at most. */
@@ -171,30 +171,3 @@ export const UpstreamSchema = Type.Object(
   },
   closed,
 )
-
-type Declared = Static<typeof UpstreamSchema>
-type TrustKey = 'caFile' | 'clientCertFile' | 'clientKeyFile'
-type Input = Required<Omit<Declared, TrustKey>> & Pick<Declared, TrustKey>
-
-/** @see WebSocketSchema */
-export type WebSocketOptions = Readonly<Required<Static<typeof WebSocketSchema>>>
-
-/** One upstream, complete: every default filled, every rule of `rules/upstream.ts` kept. */
-export type Upstream = Readonly<
-  Omit<
-    Input,
-    'target' | 'cookies' | 'timeouts' | 'paths' | 'methods' | 'scopes' | 'identityHeaders' | 'websocket'
-  > & {
-    /** Origins or sockets, and the same path. */
-    target: string | readonly string[]
-    scopes: readonly string[]
-    /** HEAD is among them wherever GET is. */
-    methods: Readonly<Input['methods']>
-    /** Lower-case header name → claim. */
-    identityHeaders: Readonly<Record<string, string>>
-    cookies: Readonly<Record<'request' | 'response', readonly string[]>>
-    timeouts: Readonly<Required<Input['timeouts']>>
-    paths: Readonly<Required<Input['paths']>>
-    websocket: WebSocketOptions | false
-  }
->

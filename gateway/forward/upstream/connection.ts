@@ -1,6 +1,6 @@
 import { buildConnector, Client, type Dispatcher } from 'undici'
 import type { Trust } from '../../config/certificate.ts'
-import type { Upstream } from '../../config/schemas/gateway.ts'
+import type { Upstream } from '../../config/schemas/config.ts'
 import type { TargetAddress } from '../../http/target-address.ts'
 import { type AnswerHeads, followAnswers } from './answer-heads.ts'
 

@@ -1,4 +1,4 @@
-import type { Upstream } from '../../config/schemas/gateway.ts'
+import type { Upstream } from '../../config/schemas/config.ts'
 import { Connecting, Connection, type ConnectionSettings, type Holder } from './connection.ts'
 
 /** The configured limit that a request has met. */

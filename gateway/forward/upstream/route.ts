@@ -1,6 +1,6 @@
 import type { Session } from '../../../plugin/index.ts'
 import { readTrust } from '../../config/certificate.ts'
-import type { Upstream } from '../../config/schemas/gateway.ts'
+import type { Upstream } from '../../config/schemas/config.ts'
 import type { PathForms } from '../../http/request-target.ts'
 import { targetAddress } from '../../http/target-address.ts'
 import type { OpenStreams } from '../exchange/open-streams.ts'

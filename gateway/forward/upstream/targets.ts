@@ -1,4 +1,4 @@
-import type { Upstream } from '../../config/schemas/gateway.ts'
+import type { Upstream } from '../../config/schemas/config.ts'
 import type { TargetAddress } from '../../http/target-address.ts'
 import { type ConnectionLimits, Connections } from './connections.ts'
 

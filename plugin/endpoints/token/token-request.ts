@@ -1,5 +1,4 @@
-import type { AuditedRequest, AuditLog } from '../../grant/audit.ts'
-import type { AuditEventName, AuditFacts } from '../../grant/audit-events.ts'
+import type { AuditEventName, AuditedRequest, AuditFacts, AuditLog } from '../../grant/audit-events.ts'
 import type { RegisteredClient } from '../../oauth/client.ts'
 import { endGrantByHandle, type PresentedHandle } from '../end-grant-by-handle.ts'
 import type { Services } from '../services.ts'

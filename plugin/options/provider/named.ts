@@ -1,10 +1,5 @@
 import type { ConfigProblem } from '../config-error.ts'
-
-/** One provider at `provider`, or several with names at `providers` (M-04). */
-export interface ProviderSet<P> {
-  readonly provider?: P | undefined
-  readonly providers?: Readonly<Record<string, P>> | undefined
-}
+import type { ProviderSet } from '../types/options.ts'
 
 /** A provider's name among several; undefined where it is the only one. */
 export type ProviderName = string | undefined

@@ -1,4 +1,4 @@
-import type { SecretSource } from '../../options/schema.ts'
+import type { SecretSource } from '../../options/types/options.ts'
 
 /** The secret as it is now. @throws Error where there is none, or whatever the function throws. */
 export async function askSecret(source: SecretSource | undefined): Promise<string> {

@@ -41,8 +41,6 @@ const known: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its certificate is not trusted',
   CERT_HAS_EXPIRED: 'its certificate has expired',
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another host',
-  ERR_MODULE_NOT_FOUND: 'the package `pg` is not installed',
-  MODULE_NOT_FOUND: 'the package `pg` is not installed',
 }
 
 /** Somebody's mistake: waiting changes nothing. */
@@ -62,8 +60,6 @@ const mistakes = new Set([
   'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
   'CERT_HAS_EXPIRED',
   'ERR_TLS_CERT_ALTNAME_INVALID',
-  'ERR_MODULE_NOT_FOUND',
-  'MODULE_NOT_FOUND',
 ])
 
 /** The store will not serve, however long one waits. */

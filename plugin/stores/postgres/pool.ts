@@ -1,6 +1,5 @@
-import { createRequire } from 'node:module'
+import { loadPackage, missingPackages } from '../optional-packages.ts'
 import { StoreError } from '../store.ts'
-import { storeError } from './failure.ts'
 import type { PostgresPool } from './query.ts'
 
 /** Options of `createPostgresPool`. */
@@ -87,13 +86,7 @@ export function postgresUrlWithTls(url: string, files: PostgresTlsFiles = {}): s
 
 /** Why no pool can be made for `url`, or undefined: its form, or the package `pg` is not installed. */
 export function postgresPoolProblem(url: string): string | undefined {
-  if (!isPostgresUrl(url)) return WRONG_URL
-  try {
-    loadPg()
-    return undefined
-  } catch (error) {
-    return (error as StoreError).message
-  }
+  return isPostgresUrl(url) ? missingPackages('pg') : WRONG_URL
 }
 
 function isPostgresUrl(url: string): boolean {
@@ -102,9 +95,7 @@ function isPostgresUrl(url: string): boolean {
 
 /** An optional peer: only whoever uses this store needs it. */
 function loadPg(): typeof import('pg') {
-  try {
-    return createRequire(import.meta.url)('pg')
-  } catch (error) {
-    throw storeError('connect', error)
-  }
+  const missing = missingPackages('pg')
+  if (missing !== undefined) throw new StoreError('postgres', 'connect', missing)
+  return loadPackage('pg')
 }

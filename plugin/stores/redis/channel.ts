@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Cluster } from 'ioredis'
 import { Channel, type ChannelEvents } from '../channel.ts'
 import { within } from '../within.ts'
 import type { RedisClient, RedisCommands } from './commands.ts'
@@ -52,7 +51,7 @@ export function createRedisChannel(client: RedisClient, commands: RedisCommands,
     } finally {
       for (const part of parts) part.close()
       // Only a redirected command would tell the client otherwise that a master has changed.
-      if (client.isCluster && !ended.aborted) (client as Cluster).refreshSlotsCache()
+      if (client.isCluster && !ended.aborted) client.refreshSlotsCache?.()
     }
   }
 }

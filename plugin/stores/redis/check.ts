@@ -67,7 +67,7 @@ function checkEviction(info: Map<string, string>): string[] {
 }
 
 function checkDurability(info: Map<string, string>, client: RedisClient): string[] {
-  const isSentinel = !client.isCluster && 'sentinels' in client.options && Boolean(client.options.sentinels)
+  const isSentinel = !client.isCluster && Boolean((client as Redis).options.sentinels)
   return [
     ...(info.get('aof_enabled') === '0'
       ? [

@@ -1,5 +1,6 @@
-import { Cluster, Redis, type RedisOptions } from 'ioredis'
-import type { RedisClient } from './commands.ts'
+import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import { loadPackage, missingPackages } from '../optional-packages.ts'
+import { StoreError } from '../store.ts'
 import { isRefusedCredential } from './failure.ts'
 import { parseRedisUrl, type RedisPlace } from './url.ts'
 
@@ -49,9 +50,10 @@ const failFast = {
  * a connection that hangs is replaced, and the wait between attempts stays below a second. It connects at the
  * first use. Its errors are told by the calls that fail.
  *
- * @throws TypeError for a URL of another form; the message does not repeat it. Source: requirements G-11, G-16.
+ * @throws TypeError for a URL of another form; the message does not repeat it. @throws StoreError when the package
+ * `ioredis` is not installed. Source: requirements G-11, G-16.
  */
-export function createRedisClient(settings: RedisClientSettings): RedisClient {
+export function createRedisClient(settings: RedisClientSettings): Redis | Cluster {
   const place = parseRedisUrl(settings.url)
   const client = makeClient(settings, place)
   // ioredis prints errors that nobody listens to, address included.
@@ -60,8 +62,25 @@ export function createRedisClient(settings: RedisClientSettings): RedisClient {
   return client
 }
 
+/** Why no client can be made for `url`, or undefined: its form, or the package `ioredis` is not installed. */
+export function redisClientProblem(url: string): string | undefined {
+  try {
+    parseRedisUrl(url)
+  } catch (error) {
+    return (error as Error).message
+  }
+  return missingPackages('ioredis')
+}
+
+/** An optional peer: only whoever has no client of their own needs it here. */
+function loadIoredis(): typeof import('ioredis') {
+  const missing = missingPackages('ioredis')
+  if (missing !== undefined) throw new StoreError('redis', 'connect', missing)
+  return loadPackage('ioredis')
+}
+
 /** Before it connects again, a client that was refused learns what the URL is by now (requirements F-06). */
-function rereadUrl(client: RedisClient, kind: RedisPlace['kind'], readUrl: () => Promise<string>): void {
+function rereadUrl(client: Redis | Cluster, kind: RedisPlace['kind'], readUrl: () => Promise<string>): void {
   const read = async () => {
     const place = parseRedisUrl(await readUrl())
     if (place.kind !== kind) return
@@ -82,8 +101,9 @@ function addressOf({ hosts, path }: RedisPlace): Pick<RedisOptions, 'host' | 'po
   return { ...hosts[0], db: Number(path || 0) }
 }
 
-function makeClient(settings: RedisClientSettings, place: RedisPlace): RedisClient {
+function makeClient(settings: RedisClientSettings, place: RedisPlace): Redis | Cluster {
   const { kind, isTls, username, password, hosts, path } = place
+  const { Cluster, Redis } = loadIoredis()
   const { ca, cert, key, sentinelUsername, sentinelPassword } = settings
   const tls = {
     ...(ca !== undefined && { ca }),

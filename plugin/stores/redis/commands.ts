@@ -1,12 +1,26 @@
-import type { Cluster, Redis } from 'ioredis'
 import { ServerClock } from '../clock.ts'
 import { StoreError } from '../store.ts'
 import { isTimeout, persistently, within } from '../within.ts'
 import { describeFailure, isElsewhere, mayPass } from './failure.ts'
 import type { Script } from './scripts.ts'
 
-/** An ioredis client: a single server, Sentinel, or Cluster. */
-export type RedisClient = Redis | Cluster
+/**
+ * What the store needs of an ioredis client, of a single server, Sentinel, or Cluster: each fits as it is, and nobody
+ * else needs the types of ioredis.
+ */
+export interface RedisClient {
+  readonly isCluster: boolean
+  /** `ready`, `wait`, `connecting` and so on. */
+  readonly status: string
+  on(event: string, listener: (...args: unknown[]) => void): this
+  off(event: string, listener: (...args: unknown[]) => void): this
+  connect(): Promise<unknown>
+  disconnect(reconnect?: boolean): void
+  /** A Cluster's. */
+  refreshSlotsCache?(): void
+  eval(script: string, keys: number, ...keysAndArguments: string[]): Promise<unknown>
+  evalsha(sha1: string, keys: number, ...keysAndArguments: string[]): Promise<unknown>
+}
 
 /** A name that still leads to the old server is not asked more often. */
 const RECONNECT_EVERY_MS = 500
@@ -101,7 +115,7 @@ export class RedisCommands {
     if (client.status !== 'ready' || now < this.#reconnectedAt + RECONNECT_EVERY_MS) return
     this.#reconnectedAt = now
     // A Cluster has a connection to each node, and learns from the others who has taken the place of one.
-    if (client.isCluster) (client as Cluster).refreshSlotsCache()
+    if (client.isCluster) client.refreshSlotsCache?.()
     else client.disconnect(true)
   }
 

@@ -46,3 +46,39 @@ t.test('options are validated without a store: only its kind counts (G-05)', asy
     'which would be seen',
   )
 })
+
+t.test('a secret of a variable that is not set is refused by name, and says so (F-06)', async (t) => {
+  const { UNSET } = {} as Record<string, string | undefined>
+  const unset = 'it is undefined: is its environment variable set?'
+  const problems = problemsOf({
+    ...least(),
+    provider: { ...least().provider, clientSecret: UNSET },
+    clients: [{ ...least().clients[0], authentication: 'client_secret_basic', clientSecret: UNSET }],
+    resourceServers: [{ clientId: 'server', clientSecret: UNSET }],
+    secrets: [Buffer.alloc(32, 1).toString('base64url'), UNSET],
+  })
+  t.same(
+    problems.map((problem) => [problem.split(':')[0], problem.endsWith(unset)]),
+    [
+      ['resourceServers[0].clientSecret', true],
+      ['secrets[1]', true],
+      ['provider.clientSecret', true],
+      ['clients[0].clientSecret', true],
+    ],
+  )
+  const named = { ...least(), provider: undefined, providers: { one: least().provider } }
+  const { clientSecret, ...rest } = named.providers.one
+  t.equal(problemsOf(named).length, 0, 'not the key whose value is undefined where nothing is wrong')
+  t.match(problemsOf({ ...named, providers: { one: { ...rest, clientSecret: UNSET } } }), [
+    /^providers\.one\.clientSecret: .*; it is undefined/,
+  ])
+  t.notMatch(problemsOf({ ...named, providers: { one: rest } })[0], 'undefined', 'a key that is not there')
+})
+
+t.test('provider.ca: undefined does not mean the public authorities (SC-06)', async (t) => {
+  t.match(problemsOf({ ...least(), provider: { ...least().provider, ca: undefined } }), [
+    /^provider\.ca: must not be undefined/,
+  ])
+  const none = { ...least().provider, privateKey: undefined, clientCert: undefined, clientKey: undefined }
+  t.same(problemsOf({ ...least(), provider: none }), [], 'where no secret is needed, none need be there')
+})

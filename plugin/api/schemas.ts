@@ -1,0 +1,6 @@
+/**
+ * The door to the schemas of the options, for programs that make a configuration or a form of them, as the gateway
+ * does. Only this door's types need typebox.
+ */
+export { schemaProblems } from '../options/problems.ts'
+export { ClientSchema, OptionsSchema, ProviderSchema, ResourceServerSchema } from '../options/schema.ts'

@@ -1,0 +1,293 @@
+/**
+ * Written by `npm run docs`, from the schemas: change those. The options as data, in types that a compiler reads in
+ * no time.
+ */
+
+/** A registered app. */
+export interface ClientFields {
+  /** Printable ASCII. */
+  clientId: string
+  /** Shown on the page; default: the clientId. */
+  name?: string
+  /** False refuses it everywhere, live sessions included. Default: `true`. */
+  enabled?: boolean
+  /** Native apps: none. Default: `"none"`. */
+  authentication?: 'none' | 'client_secret_basic' | 'client_secret_post'
+  /** Of a confidential app. */
+  clientSecret?: string
+  /**
+   * Compared byte for byte; http on 127.0.0.1, [::1] or localhost (not recommended) matches any port (RFC
+   * 8252 §7.3).
+   */
+  redirectUris: string[]
+  /** Our scopes that this client may have. Default: `[]`. */
+  scopes?: string[]
+  /** Those of `scopes` that are passed on to the provider, whose answer narrows them. Default: `[]`. */
+  providerScopes?: string[]
+  /** Claims that userinfo and identity headers may show, besides sub. Default: `[]`. */
+  claims?: string[]
+  /** Default: page for private-use schemes and loopback, none for https. */
+  interaction?: 'page' | 'none' | 'prompt'
+  /**
+   * Authorization parameters of the app that the provider gets: prompt, login_hint, ui_locales, max_age,
+   * acr_values. Default: `[]`.
+   */
+  passThrough?: string[]
+  /** Exact origins of browser clients (CORS). Default: `[]`. */
+  allowedOrigins?: string[]
+  /**
+   * Names of `providers` where its users may sign in; default: all of them. If there are several, the app
+   * says which by `identity_provider`, or the person chooses on a page. Default: `[]`.
+   */
+  providers?: string[]
+  /**
+   * Within `duplicateSeconds` the same code, proved again, gets the same answer, until one of its tokens has
+   * been used. RFC 6749 §4.1.2 says to refuse it. Default: `false`.
+   */
+  repeatableExchange?: boolean
+}
+
+/** A resource server that may introspect (RFC 7662 §2.1). */
+export interface ResourceServerFields {
+  /** Its name at the introspection endpoint. */
+  clientId: string
+  /** By client_secret_basic or client_secret_post. */
+  clientSecret: string
+}
+
+/** The identity provider, and how we are registered there. */
+export interface ProviderFields {
+  /**
+   * A provider whose options are known: they stand behind those that are written here. --print-config shows
+   * them.
+   */
+  preset?:
+    | 'google'
+    | 'apple'
+    | 'entra'
+    | 'microsoft-personal'
+    | 'auth0'
+    | 'okta'
+    | 'keycloak'
+    | 'cognito'
+    | 'github'
+    | 'github-app'
+    | 'gitlab'
+    | 'facebook'
+    | 'linkedin'
+    | 'slack'
+    | 'discord'
+  /** Where there are several: what a person chooses by. Default: the preset's, or the name in `providers`. */
+  name?: string
+  /** For presets auth0, okta, keycloak, cognito, gitlab: your host there. */
+  domain?: string
+  /** For preset keycloak: the realm. */
+  realm?: string
+  /** For preset cognito: the region. */
+  region?: string
+  /** For preset cognito: the user pool. */
+  userPoolId?: string
+  /** For preset okta: the authorization server, there `default`. */
+  authorizationServer?: string
+  /**
+   * Issuer URL, compared as a string with metadata, responses and id_tokens (RFC 8414 §3.3). A preset has its
+   * own.
+   */
+  issuer: string
+  /**
+   * With an issuer of several tenants (Entra ID: /common or /organizations): the ids of those whose users may
+   * sign in, or * alone for every tenant.
+   */
+  tenants?: string[]
+  /** Our client_id at the provider. */
+  clientId: string
+  /** For client_secret_basic and client_secret_post. */
+  clientSecret?: string
+  /**
+   * For private_key_jwt: a private JWK as JSON (its alg and kid are used), or a PKCS#8 PEM. For apple: the
+   * .p8 file's content.
+   */
+  privateKey?: string
+  /** For apple: the team that the key belongs to. */
+  teamId?: string
+  /** For apple: the id of the key. */
+  keyId?: string
+  /**
+   * Exactly one method, no fallback. apple: a client_secret that is signed with the .p8 key; tls_client_auth:
+   * clientCert (RFC 8705). Default: `"client_secret_basic"`.
+   */
+  clientAuthentication?:
+    | 'client_secret_basic'
+    | 'client_secret_post'
+    | 'private_key_jwt'
+    | 'apple'
+    | 'tls_client_auth'
+    | 'none'
+  /** PEM. Certificates of the authorities that vouch for the provider, in place of the public ones. */
+  ca?: string
+  /** PEM. Certificate of our TLS connections to the provider, then the intermediate ones. */
+  clientCert?: string
+  /** PEM. Its private key. */
+  clientKey?: string
+  /** Sent to the provider, always and alone. Default: `"openid offline_access"`. */
+  scope?: string
+  /**
+   * own: our own pair; relay: the app's challenge and proved verifier; none: for providers without PKCE.
+   * Default: `"own"`.
+   */
+  pkce?: 'own' | 'relay' | 'none'
+  /**
+   * Pushed authorization requests (RFC 9126): auto: where metadata names an endpoint; always: not without.
+   * Default: `"auto"`.
+   */
+  par?: 'auto' | 'always' | 'never'
+  /**
+   * How the provider's answer comes back; form_post: by POST alone, which Apple wants for name and email. Its
+   * `user` then gives those claims where nothing signed has them. Default: `"query"`.
+   */
+  responseMode?: 'query' | 'form_post'
+  /**
+   * False: for providers that leave it out of their id_tokens. Then PKCE alone binds the code. Default:
+   * `true`.
+   */
+  nonce?: boolean
+  /**
+   * ignore: an id_token is not read, although scope has openid, and userinfoEndpoint says who signs in. For
+   * LinkedIn, whose id_token nothing can bind to its login. Default: `"check"`.
+   */
+  idToken?: 'check' | 'ignore'
+  /**
+   * Without OpenID: the claim of userinfoEndpoint that says who signs in, text or a whole number, e.g.
+   * GitHub's id. Default: `"sub"`.
+   */
+  subjectClaim?: string
+  /**
+   * Audiences besides our clientId that an id_token may name, e.g. a project. Where azp is our clientId, all
+   * may be. Default: `[]`.
+   */
+  trustedAudiences?: string[]
+  /** By how much the provider's clock and ours may differ, where an id_token is dated. Default: `60`. */
+  clockToleranceSeconds?: number
+  /**
+   * Life of an access token without expires_in; never: as long as the session. Without this option: 300 s,
+   * and never where no refresh token came with it.
+   */
+  defaultTokenSeconds?: number | 'never'
+  /** Extra authorization request parameters; none that we set. */
+  authorizationParams?: Record<string, string>
+  timeouts?: {
+    /** TCP and TLS. Default: `3000`. */
+    connectMs?: number
+    /** Until the answer begins. Default: `5000`. */
+    headersMs?: number
+    /** Between two pieces of the answer. Default: `5000`. */
+    bodyMs?: number
+    /** The whole call. Default: `10000`. */
+    totalMs?: number
+  }
+  /** host:port of provider endpoints outside the issuer's own host. Default: `[]`. */
+  allowedHosts?: string[]
+  /** Lets a provider on http or on a private address be used. Default: `false`. */
+  dangerouslyAllowPrivateNetwork?: boolean
+  /** Explicit endpoints instead of discovery. */
+  authorizationEndpoint?: string
+  /** Required with authorizationEndpoint. */
+  tokenEndpoint?: string
+  /** Without it, nothing is revoked at the provider. */
+  revocationEndpoint?: string
+  /** Asked once per login for claims that the id_token lacks. */
+  userinfoEndpoint?: string
+  /** Required with authorizationEndpoint when scope has openid. */
+  jwksUri?: string
+}
+
+/** How long things last. */
+export interface LifetimeFields {
+  /** From authorize to callback. Default: `600`. */
+  transactionSeconds?: number
+  /** From callback to token; at most 60 (B-10). Default: `60`. */
+  codeSeconds?: number
+  /** Never beyond the provider token's own life. Default: `600`. */
+  accessTokenSeconds?: number
+  /**
+   * After a token exchange, how long a proved repetition of its code is taken for the app itself, and ends
+   * nothing; 0: off. Default: `15`.
+   */
+  duplicateSeconds?: number
+  /**
+   * How long the predecessor gets the same successor again although its access token has been used; unused
+   * ones have no limit. Default: `15`.
+   */
+  refreshGraceSeconds?: number
+  /** A grant not refreshed for so long has ended. Default: `2592000`. */
+  refreshIdleSeconds?: number
+  /** Absolute life of a grant. Default: `7776000`. */
+  sessionSeconds?: number
+  /** How long a used code is remembered, to tell a replay. Default: `3600`. */
+  tombstoneSeconds?: number
+}
+
+/** How many logins may be under way. */
+export interface LimitFields {
+  /** Outstanding logins of one address (v6: /64); more: 429. Default: `100`. */
+  transactionsPerAddress?: number
+  /** Outstanding logins in all; more: 503. Default: `100000`. */
+  transactions?: number
+}
+
+/** Requests of one address. */
+export interface RateLimitFields {
+  /** Covers callback. */
+  authorize?: {
+    /** Requests of one address in a window. Default: `30`. */
+    max?: number
+    /** Length of the window. Default: `60000`. */
+    windowMs?: number
+  }
+  /** Covers revoke, introspect, userinfo. */
+  token?: {
+    /** Requests of one address in a window. Default: `60`. */
+    max?: number
+    /** Length of the window. Default: `60000`. */
+    windowMs?: number
+  }
+}
+
+/** What log lines tell. */
+export interface LogFields {
+  /**
+   * How log lines name the user. hash: 8 hexadecimal digits, the same in all lines until the first of
+   * `secrets` changes; plain: `sub` as the provider has it; none: not at all. Default: `"hash"`.
+   */
+  subject?: 'hash' | 'plain' | 'none'
+}
+
+/** Everything but the store. */
+export interface OptionFields {
+  /** Our issuer: an https origin without path, or http with a loopback literal. */
+  publicUrl: string
+  /** Where the routes live. Default: `"/oauth2"`. */
+  routePrefix?: string
+  provider?: ProviderFields
+  /**
+   * In place of `provider`, several with names: each has a callback of its own,
+   * `<routePrefix>/callback/<name>`.
+   */
+  providers?: Record<string, ProviderFields>
+  /** The registered apps. */
+  clients: ClientFields[]
+  /** Who may introspect. Default: `[]`. */
+  resourceServers?: ResourceServerFields[]
+  /**
+   * At least 32 random bytes each, base64url: the first seals, all open. Required unless the store is memory.
+   * Default: `[]`.
+   */
+  secrets?: string[]
+  /** opaque: our handles; relay: the provider's access token and our refresh handle. Default: `"opaque"`. */
+  tokens?: 'opaque' | 'relay'
+  lifetimes?: LifetimeFields
+  limits?: LimitFields
+  /** By address (v6: /64). false: off, with a warning. */
+  rateLimit?: RateLimitFields | false
+  log?: LogFields
+}
