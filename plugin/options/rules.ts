@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { RegisteredClient, ResourceServer } from '../oauth/client.ts'
 import { memoryStoreProblem } from '../stores/memory.ts'
 import { postgresPoolProblem } from '../stores/postgres/pool.ts'
-import { redisClientProblem } from '../stores/redis/client.ts'
+import { parseRedisUrl } from '../stores/redis/url.ts'
 import type { ConfigProblem } from './config-error.ts'
 import type { ResolvedOptions } from './resolved.ts'
 
@@ -110,5 +110,11 @@ export type StoreDescription =
  */
 export function storeProblem(store: StoreDescription): string | undefined {
   if (store.type === 'memory') return memoryStoreProblem(store)
-  return store.type === 'postgres' ? postgresPoolProblem(store.url) : redisClientProblem(store.url)
+  if (store.type === 'postgres') return postgresPoolProblem(store.url)
+  try {
+    parseRedisUrl(store.url)
+    return undefined
+  } catch (error) {
+    return (error as Error).message
+  }
 }

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 
 /** Packages that only some need, as they are installed: the majors of `peerDependencies`. */
-const OPTIONAL_PACKAGES = {
+export const OPTIONAL_PACKAGES = {
   pg: 'pg@8',
   ioredis: 'ioredis@6',
   '@fastify/redis': '@fastify/redis@9',

@@ -1,5 +1,10 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
+import {
+  missingPackages,
+  OPTIONAL_PACKAGES,
+  type OptionalPackage,
+} from '../../plugin/stores/optional-packages.ts'
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 
@@ -11,6 +16,7 @@ const manifest = JSON.parse(read('package.json')) as {
   engines: { node: string }
   dependencies: Record<string, string>
   peerDependencies: Record<string, string>
+  peerDependenciesMeta: Record<string, { optional?: boolean }>
 }
 const lock = JSON.parse(read('package-lock.json')) as Lock
 const benchmarks = JSON.parse(read('benchmarks/package-lock.json')) as Lock
@@ -80,6 +86,23 @@ t.test('runtime dependencies are the named ones, and no other proxy is among the
     [],
   )
 })
+
+t.test(
+  'what a message says to install is of the major that is asked for, and optional (SC-10)',
+  async (t) => {
+    for (const [name, command] of Object.entries(OPTIONAL_PACKAGES)) {
+      const major = /^\^(\d+)\./.exec(manifest.peerDependencies[name]!)?.[1]
+      t.equal(command, `${name}@${major}`)
+      t.same(manifest.peerDependenciesMeta[name], { optional: true })
+      t.notOk(name in manifest.dependencies)
+    }
+    t.equal(
+      missingPackages(...(Object.keys(OPTIONAL_PACKAGES) as OptionalPackage[])),
+      undefined,
+      'all of them are here',
+    )
+  },
+)
 
 t.test(
   'the supported versions of Node are stated, and undici is of the major that runs on them (SC-04, P-14)',

@@ -132,7 +132,9 @@ export function typesOf({ interfaces, imports }: Page): string {
     })
     .join('')
   const others = [...names.values()].filter((name) => !interfaces.some((one) => one.name === name))
-  const used = others.filter((name) => new RegExp(`\\b${name}\\b`).test(declarations)).sort()
+  const used = others
+    .filter((name) => new RegExp(`\\b${name}\\b`).test(declarations))
+    .sort((a, b) => (a < b ? -1 : 1))
   const list = used.map((name) => `  ${name},\n`).join('')
   const importLine = imports === undefined ? '' : `import type {\n${list}} from '${imports}'\n`
   return HEAD + importLine + declarations

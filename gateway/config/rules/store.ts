@@ -52,8 +52,7 @@ export function completeStore(
   problems.push(...trust.problems)
   if (type === 'redis') problems.push(...redisProblems(settings, secrets))
   const config = storeConfig()
-  const problem =
-    config && (storeProblem(config) ?? (type === 'redis' ? missingPackages('@fastify/redis') : undefined))
+  const problem = config && (storeProblem(config) ?? missing())
   if (problem !== undefined) problems.push({ path: placeOfProblem(), problem })
   return { config: problems.length === 0 ? config : undefined, problems, warnings: trust.warnings }
 
@@ -77,6 +76,11 @@ export function completeStore(
       ...(sentinelUsername !== undefined && { sentinelUsername }),
       ...(sentinelPassword !== undefined && { sentinelPassword }),
     }
+  }
+
+  /** Of PostgreSQL it is a problem of the pool. */
+  function missing(): string | undefined {
+    return type === 'redis' ? missingPackages('ioredis', '@fastify/redis') : undefined
   }
 
   function placeOfProblem(): ConfigProblem['path'] {

@@ -62,16 +62,6 @@ export function createRedisClient(settings: RedisClientSettings): Redis | Cluste
   return client
 }
 
-/** Why no client can be made for `url`, or undefined: its form, or the package `ioredis` is not installed. */
-export function redisClientProblem(url: string): string | undefined {
-  try {
-    parseRedisUrl(url)
-  } catch (error) {
-    return (error as Error).message
-  }
-  return missingPackages('ioredis')
-}
-
 /** An optional peer: only whoever has no client of their own needs it here. */
 function loadIoredis(): typeof import('ioredis') {
   const missing = missingPackages('ioredis')
