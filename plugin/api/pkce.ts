@@ -77,12 +77,19 @@ export interface SessionSummary {
   readonly expiresAt: number
 }
 
+/** What is declared in Fastify's name counts there before what is imported here, and @fastify/session has a `Session`. */
+type PkceSession = Session
+
 declare module 'fastify' {
   interface FastifyInstance {
     pkce: Pkce
   }
   interface FastifyRequest {
-    /** Set by `requireSession`; reading it on a route without that hook throws. */
-    readonly pkceSession: Session
+    /**
+     * Set by `requireSession`; reading it on a route without that hook throws. Fastify has one type for the requests
+     * of all routes, and `undefined` in it would have to be asked for on those that do have the hook: a forgotten hook
+     * is an error then, and nobody's session.
+     */
+    readonly pkceSession: PkceSession
   }
 }
