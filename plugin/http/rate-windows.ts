@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { LruMap } from 'toad-cache'
 import type { Store } from '../stores/store.ts'
 import { within } from '../stores/within.ts'
 
@@ -25,7 +25,7 @@ const SHARED_TIMEOUT_MS = 100
  * the last, and a burst is refused as a whole instead of above the limit.
  */
 export class RateWindows {
-  readonly #windows = new LRUCache<string, Window>({ max: ADDRESSES_MAX })
+  readonly #windows = new LruMap<Window>(ADDRESSES_MAX)
   readonly #name: string
   readonly #shared: SharedCounter | undefined
   readonly #now: () => number

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { type CacheEntry, LruMap } from 'toad-cache'
 import type { Session } from './session.ts'
 
 /** Sessions held at most; the least recently used go first, and cost one read when they come back. */
@@ -29,15 +29,12 @@ export class SessionCache {
   readonly #loads = new Map<string, Load>()
   /** Closed until the first `onResume`. */
   #open = false
-  readonly #entries: LRUCache<string, Entry>
+  readonly #entries: LruMap<Entry>
 
   /** @param now the store's clock, in milliseconds. */
   constructor(now: () => number, max = SESSIONS_MAX) {
     this.#now = now
-    this.#entries = new LRUCache({
-      max,
-      dispose: ({ grantIds }, hash) => this.#unlink(grantIds, hash),
-    })
+    this.#entries = new LruMap(max)
   }
 
   /** The live session behind the hash, or undefined: then the store decides. */
@@ -69,14 +66,21 @@ export class SessionCache {
 
   /** Drops one session: its token has got another grant. */
   forget(hash: string): void {
+    const entry = this.#entries.get(hash)
+    if (entry === undefined) return
     this.#entries.delete(hash)
+    for (const grantId of entry.grantIds) {
+      const hashes = this.#byGrant.get(grantId)
+      hashes?.delete(hash)
+      if (hashes?.size === 0) this.#byGrant.delete(grantId)
+    }
   }
 
   onChange(grantId: string): void {
     const load = this.#loads.get(grantId)
     if (load) load.changed = true
     this.#loads.delete(grantId)
-    for (const hash of [...(this.#byGrant.get(grantId) ?? [])]) this.#entries.delete(hash)
+    for (const hash of [...(this.#byGrant.get(grantId) ?? [])]) this.forget(hash)
   }
 
   onGap(): void {
@@ -93,18 +97,13 @@ export class SessionCache {
 
   #put(hash: string, session: Session, grantIds: readonly string[]): void {
     const validUntil = Math.min(session.expiresAt, this.#now() + AGE_MAX_MS)
+    this.forget(hash)
+    // It would go without a word, and leave its grants behind.
+    if (this.#entries.size === this.#entries.max) this.forget((this.#entries.first as CacheEntry<Entry>).key)
     this.#entries.set(hash, { session, grantIds, validUntil })
     for (const grantId of grantIds) {
       const hashes = this.#byGrant.get(grantId) ?? new Set()
       this.#byGrant.set(grantId, hashes.add(hash))
-    }
-  }
-
-  #unlink(grantIds: readonly string[], hash: string): void {
-    for (const grantId of grantIds) {
-      const hashes = this.#byGrant.get(grantId)
-      hashes?.delete(hash)
-      if (hashes?.size === 0) this.#byGrant.delete(grantId)
     }
   }
 }
