@@ -37,17 +37,18 @@ export async function decideLogin(
 ): Promise<DecidedLogin> {
   const { onLogin } = request.services.options
   if (!onLogin) return { scope }
-  let decision: LoginDecision
+  let denied: string
   try {
     const signal = AbortSignal.timeout(DECIDE_MS)
     const login = describe(request, redeeming.grant, scope, identity)
-    decision = await within(DECIDE_MS, (async () => onLogin({ ...login, signal }))())
+    const decision: LoginDecision = await within(DECIDE_MS, (async () => onLogin({ ...login, signal }))())
     if (!decision || !('deny' in decision)) return checked(decision ?? {}, scope)
+    denied = String(decision.deny).slice(0, 256)
   } catch (error) {
     request.log.warn({ err: error }, 'onLogin failed: the login is refused')
     return refuse(request, redeeming, tokens, 'login_undecided')
   }
-  request.log.info({ denied: String(decision.deny).slice(0, 256) }, 'onLogin has denied a login')
+  request.log.info({ denied }, 'onLogin has denied a login')
   return refuse(request, redeeming, tokens, 'login_denied')
 }
 
@@ -71,17 +72,21 @@ function checked(decision: { claims?: unknown; scopes?: unknown }, scope: readon
   if (!Array.isArray(scopes) || scopes.some((one) => !scope.includes(one as string))) {
     throw new TypeError('onLogin: scopes must be some of those that it was given')
   }
-  if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) {
-    throw new TypeError('onLogin: claims must be a plain object')
-  }
-  const json = JSON.stringify(claims)
+  const json = JSON.stringify(claims) ?? 'null'
   if (Buffer.byteLength(json) > CLAIMS_BYTES_MAX) {
     throw new TypeError(`onLogin: claims must be at most ${CLAIMS_BYTES_MAX} bytes of JSON`)
   }
-  const ownClaims = JSON.parse(json) as Record<string, unknown>
+  // What is kept is judged: a toJSON of the team's own may have made something else of it.
+  const ownClaims: unknown = JSON.parse(json)
+  if (typeof ownClaims !== 'object' || ownClaims === null || Array.isArray(ownClaims)) {
+    throw new TypeError('onLogin: claims must be a plain object')
+  }
   const reserved = RESERVED.find((name) => Object.hasOwn(ownClaims, name))
   if (reserved) throw new TypeError(`onLogin: claims must not have ${reserved}: it is the provider's word`)
-  return { scope: [...scopes], ...(Object.keys(ownClaims).length > 0 && { ownClaims }) }
+  return {
+    scope: [...scopes],
+    ...(Object.keys(ownClaims).length > 0 && { ownClaims: ownClaims as Record<string, unknown> }),
+  }
 }
 
 async function refuse(
