@@ -18,7 +18,7 @@ if (missing !== undefined) {
 }
 const [{ runCommand }, { standardLogSink }] = await Promise.all([
   import('./command/command.ts'),
-  import('./operations/log-sink.ts'),
+  import('./operations/log/log-sink.ts'),
 ])
 const closeWithGrace = loadPackage<typeof import('close-with-grace')>('close-with-grace')
 const outcome = await runCommand(process.argv.slice(2), process.env, process)

@@ -8,8 +8,8 @@ import type { GatewayConfig } from '../config/schemas/config.ts'
 import type { Load } from '../forward/client-request.ts'
 import { createForwarding, type Forwarding } from '../forward/register.ts'
 import { behindListener } from '../listener/listener.ts'
-import { listenerLogging } from '../operations/log.ts'
-import type { LogStream } from '../operations/log-sink.ts'
+import { listenerLogging } from '../operations/log/log.ts'
+import type { LogStream } from '../operations/log/log-sink.ts'
 import type { GatewayStore } from '../operations/store.ts'
 
 /** How often it is looked whether the last request of an old generation has ended. */

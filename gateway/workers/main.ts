@@ -4,9 +4,9 @@
  */
 import { freezeData } from '../../plugin/api/internal.ts'
 import type { GatewayConfig } from '../config/schemas/config.ts'
-import { CHECK_FAILED } from '../operations/admin.ts'
-import { standardLogSink } from '../operations/log-sink.ts'
-import type { Prepared } from '../operations/reload.ts'
+import { CHECK_FAILED } from '../operations/admin/listener.ts'
+import { standardLogSink } from '../operations/log/log-sink.ts'
+import type { Prepared } from '../operations/reload/reload.ts'
 import { type Listening, type Service, serveHere } from '../serve/serve.ts'
 import { failureOf, type ToPrimary, type ToWorker } from './messages.ts'
 

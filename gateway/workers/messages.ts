@@ -1,6 +1,6 @@
 import { ConfigError, type ConfigProblem } from '../../plugin/index.ts'
 import type { GatewayConfig } from '../config/schemas/config.ts'
-import type { Readiness } from '../operations/admin.ts'
+import type { Readiness } from '../operations/admin/listener.ts'
 import { StartError } from '../operations/start-error.ts'
 
 /** All that the primary tells a worker. */

@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import cluster, { type Worker } from 'node:cluster'
 import { EventEmitter, once } from 'node:events'
 import type { GatewayConfig } from '../config/schemas/config.ts'
-import type { Readiness } from '../operations/admin.ts'
+import type { Readiness } from '../operations/admin/listener.ts'
 import { StartError } from '../operations/start-error.ts'
 import { errorOf, type ToPrimary, type ToWorker } from './messages.ts'
 

@@ -10,8 +10,8 @@ import t, { type Test } from 'tap'
 import { stringify } from 'yaml'
 import { runCommand, type Started } from '../../../gateway/command/command.ts'
 import type { GatewayInput } from '../../../gateway/config/schemas/gateway.ts'
-import { startAdmin } from '../../../gateway/operations/admin.ts'
-import { loggerOptions, readable } from '../../../gateway/operations/log.ts'
+import { startAdmin } from '../../../gateway/operations/admin/listener.ts'
+import { loggerOptions, readable } from '../../../gateway/operations/log/log.ts'
 import { selfSigned } from '../../support/certificate.ts'
 import {
   Command,

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { ConfigError, formatProblem } from '../../plugin/index.ts'
-import type { LoadedConfig } from '../config/load.ts'
-import type { GatewayConfig, StoreConfig } from '../config/schemas/config.ts'
+import { ConfigError, formatProblem } from '../../../plugin/index.ts'
+import type { LoadedConfig } from '../../config/load.ts'
+import type { GatewayConfig, StoreConfig } from '../../config/schemas/config.ts'
 import { changesBetween } from './changes.ts'
 
 /** Another configuration, made ready. One of the two is called, once. */

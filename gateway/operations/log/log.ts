@@ -3,9 +3,9 @@ import Fastify, {
   type FastifyLoggerOptions,
   type FastifyServerOptions,
 } from 'fastify'
-import { logSerializers } from '../../plugin/index.ts'
-import type { GatewayConfig } from '../config/schemas/config.ts'
-import type { ListenerLogging } from '../listener/listener.ts'
+import { logSerializers } from '../../../plugin/index.ts'
+import type { GatewayConfig } from '../../config/schemas/config.ts'
+import type { ListenerLogging } from '../../listener/listener.ts'
 import { type LogStream, standardLogSink } from './log-sink.ts'
 import { RequestLog } from './request-log.ts'
 

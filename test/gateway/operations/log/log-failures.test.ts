@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
-import { compiledGateway } from '../../support/compiled-gateway.ts'
-import { configFile, publicHost, send, serve, values } from '../../support/gateway-command.ts'
-import { freePort } from '../../support/gateway-stack.ts'
-import { noRedis, startRedis } from '../../support/redis-server.ts'
-import { until } from '../../support/wait.ts'
+import { compiledGateway } from '../../../support/compiled-gateway.ts'
+import { configFile, publicHost, send, serve, values } from '../../../support/gateway-command.ts'
+import { freePort } from '../../../support/gateway-stack.ts'
+import { noRedis, startRedis } from '../../../support/redis-server.ts'
+import { until } from '../../../support/wait.ts'
 
 t.setTimeout(120_000)
 

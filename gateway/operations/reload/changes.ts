@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import { SECRET_KEYS } from '../config/print.ts'
-import type { GatewayConfig } from '../config/schemas/config.ts'
+import { SECRET_KEYS } from '../../config/print.ts'
+import type { GatewayConfig } from '../../config/schemas/config.ts'
 
 const TEXT_MAX = 200
 

@@ -1,8 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { correlationId } from '../../plugin/api/internal.ts'
-import type { Session } from '../../plugin/index.ts'
-import type { GatewayConfig } from '../config/schemas/config.ts'
-import type { AccessLog, RequestRecord } from '../forward/exchange/request-record.ts'
+import { correlationId } from '../../../plugin/api/internal.ts'
+import type { Session } from '../../../plugin/index.ts'
+import type { GatewayConfig } from '../../config/schemas/config.ts'
+import type { AccessLog, RequestRecord } from '../../forward/exchange/request-record.ts'
 
 /** Who is calling, as far as the log may say it. */
 interface LoggedSession {

@@ -1,6 +1,6 @@
 import { mock } from 'node:test'
 import t from 'tap'
-import { LogSink } from '../../../gateway/operations/log-sink.ts'
+import { LogSink } from '../../../../gateway/operations/log/log-sink.ts'
 
 /** A sink on something that takes, refuses or holds up what is written. */
 function setUp() {
