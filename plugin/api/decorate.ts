@@ -53,7 +53,7 @@ export function decorate(
     preflightHeaders: (request, methods) => cors.preflightHeaders(request, methods),
     corsHeaders: (origin, session) => cors.headers(origin, session && options.clients.get(session.clientId)),
     endSession: (target) => endSession(services, target),
-    sessionsOf: (subject, issuer) => sessionsOf(services, subject, issuer),
+    sessionsOf: (of, issuer) => sessionsOf(services, of, issuer),
     async readiness() {
       const problemOf = (call: Promise<unknown>) =>
         call.then(

@@ -9,7 +9,7 @@ import { plugin } from '../plugin.ts'
 import { servicesOf } from './decorate.ts'
 
 export { isBindingCookie } from '../endpoints/authorize/browser-binding.ts'
-export { correlationId } from '../grant/audit.ts'
+export { correlationId } from '../grant/indexes.ts'
 export { warnOfUntrustedProxy, withoutPort } from '../http/address.ts'
 export { loggedPath } from '../http/log.ts'
 export { isPublicAddress } from '../options/provider/addresses.ts'

@@ -1,6 +1,6 @@
 import type { Services } from '../endpoints/services.ts'
 import { isActive, type StoredGrant } from '../grant/grants.ts'
-import { subjectIndex } from '../grant/indexes.ts'
+import { correlationId, correlationIndex, subjectIndex } from '../grant/indexes.ts'
 import type { SessionSummary } from './pkce.ts'
 
 /**
@@ -9,13 +9,15 @@ import type { SessionSummary } from './pkce.ts'
  */
 export async function endSession(
   services: Services,
-  target: { grantId: string } | { subject: string; issuer?: string },
+  target: { grantId: string } | { grant: string } | { subject: string; issuer?: string },
 ): Promise<number> {
   const { grants, audit } = services
   const found =
     'grantId' in target
       ? [await grants.read(target.grantId)]
-      : await grantsOf(services, target.subject, target.issuer)
+      : 'grant' in target
+        ? await theOneCalled(services, target.grant)
+        : await grantsOf(services, target.subject, target.issuer)
   let count = 0
   for (const stored of found) {
     const ended = stored && (await grants.end(stored, 'administrator'))
@@ -26,15 +28,16 @@ export async function endSession(
   return count
 }
 
-/** The live grants of a subject at a provider. */
+/** The live grants of a subject at a provider, or those that a line of the log can mean. */
 export async function sessionsOf(
   services: Services,
-  subject: string,
+  of: string | { grant: string },
   issuer?: string,
 ): Promise<SessionSummary[]> {
-  const active = (await grantsOf(services, subject, issuer)).filter(isActive)
-  return active.map(({ grant }) => ({
+  const found = typeof of === 'string' ? grantsOf(services, of, issuer) : grantsCalled(services, of.grant)
+  return (await found).filter(isActive).map(({ grant }) => ({
     grantId: grant.id,
+    grant: correlationId(grant.id),
     clientId: grant.clientId,
     issuer: grant.provider,
     subject: grant.subject,
@@ -46,10 +49,11 @@ export async function sessionsOf(
 
 /** Those in the subject's index: live ones, and such as are about to be. */
 async function grantsOf(
-  { grants, providers }: Services,
+  services: Services,
   subject: string,
   issuer: string | undefined,
 ): Promise<StoredGrant[]> {
+  const { grants, providers } = services
   const issuers = providers.all.map((provider) => provider.issuer)
   const at = issuer ?? (issuers.length === 1 ? issuers[0]! : undefined)
   if (at === undefined || !issuers.includes(at)) {
@@ -57,6 +61,32 @@ async function grantsOf(
     throw new TypeError(`issuer ${which} (${issuers.join(', ')})`)
   }
   const ids = await grants.readIndex(subjectIndex(at, subject))
+  return readAll(services, ids)
+}
+
+/** Eight digits name one of four thousand million: with a million sessions, one of 4,000 has a namesake. */
+async function theOneCalled(services: Services, correlation: string): Promise<StoredGrant[]> {
+  const found = (await grantsCalled(services, correlation)).filter(({ grant }) => grant.status !== 'ended')
+  if (found.length <= 1) return found
+  const ids = found.map(({ grant }) => grant.id).join(', ')
+  throw new TypeError(
+    `grant ${correlation} is what the log calls ${found.length} sessions: end one by its grantId (${ids})`,
+  )
+}
+
+/** Those that a line of the log calls so. */
+async function grantsCalled(services: Services, correlation: string): Promise<StoredGrant[]> {
+  if (!/^[0-9a-f]{8}$/.test(correlation)) {
+    throw new TypeError('grant takes the 8 hexadecimal digits of a log line; an id goes in grantId')
+  }
+  const ids = await services.grants.readIndex(correlationIndex(correlation))
+  return readAll(
+    services,
+    ids.filter((id) => correlationId(id) === correlation),
+  )
+}
+
+async function readAll({ grants }: Services, ids: readonly string[]): Promise<StoredGrant[]> {
   const found = await Promise.all(ids.map((id) => grants.read(id)))
   return found.filter((stored) => stored !== null)
 }

@@ -46,15 +46,20 @@ export interface Pkce {
   /**
    * Ends one grant, or all of a subject's at a provider. Deletes the tokens held for it; the provider is not called, because
    * only a live handle opens them.
-   * @param target `issuer`: the provider's; may be left out where there is but one. Equal subjects of two providers
+   * @param target `grant`: the eight digits that the log and audit events call it by. `issuer`: the provider's; may be left out where there is but one. Equal subjects of two providers
    * are two people (requirements M-05).
    * @returns how many were ended by this call. @throws StoreError
-   * @throws TypeError where `issuer` is missing, or is no provider's.
+   * @throws TypeError where `issuer` is missing, or is no provider's; or where two live sessions have the same digits.
    */
-  endSession(target: { grantId: string } | { subject: string; issuer?: string }): Promise<number>
+  endSession(
+    target: { grantId: string } | { grant: string } | { subject: string; issuer?: string },
+  ): Promise<number>
 
-  /** The live grants of a subject at a provider. @param issuer as above. @throws StoreError, TypeError */
-  sessionsOf(subject: string, issuer?: string): Promise<SessionSummary[]>
+  /**
+   * The live grants of a subject at a provider, or those that a line of the log can mean by its `grant`.
+   * @param issuer as above. @throws StoreError, TypeError
+   */
+  sessionsOf(of: string | { grant: string }, issuer?: string): Promise<SessionSummary[]>
 
   /**
    * For a readiness probe: what would keep each part from working now. `null`: nothing. `forwarding` is what live
@@ -67,6 +72,8 @@ export interface Pkce {
 /** A live grant, as an administrator may see it. */
 export interface SessionSummary {
   readonly grantId: string
+  /** What the log calls it by: eight hexadecimal digits that open nothing. */
+  readonly grant: string
   readonly clientId: string
   readonly issuer: string
   readonly subject: string

@@ -4,7 +4,7 @@ import type { Services } from '../endpoints/services.ts'
 import { Credentials } from '../grant/credentials.ts'
 import type { ProviderSecrets, RedeemingGrant } from '../grant/grant.ts'
 import { Grants } from '../grant/grants.ts'
-import { relayedTokenIndex, subjectIndex } from '../grant/indexes.ts'
+import { indexesOf, relayedTokenIndex } from '../grant/indexes.ts'
 import { Seals } from '../grant/seals.ts'
 import { activate } from '../grant/transitions.ts'
 import type { RegisteredClient } from '../oauth/client.ts'
@@ -159,9 +159,9 @@ async function issueGrant(services: Issuing, options: TestSessionOptions): Promi
   const begun = { stateHash: codeHash, browserHash: codeHash, serverSecret: seals.serverSecret }
   await grants.create({ ...requested, ...begun, status: 'authorizing' })
   await Promise.all([
-    grants.addToIndex(subjectIndex(requested.provider, subject), owner.id, expiresAt),
+    grants.addToIndex(indexesOf(requested.provider, subject, owner.id), owner.id, expiresAt),
     services.options.tokens === 'relay' &&
-      grants.addToIndex(relayedTokenIndex(access.record.hash), owner.id, expiresAt),
+      grants.addToIndex([relayedTokenIndex(access.record.hash)], owner.id, expiresAt),
   ])
   await grants.replace({ grant: redeeming, version: 1 }, active)
   return { grantId: owner.id, accessToken: access.value }

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { correlationId } from '../grant/audit.ts'
 import type { AuthorizingGrant, Grant } from '../grant/grant.ts'
 import type { StoredGrant } from '../grant/grants.ts'
+import { correlationId } from '../grant/indexes.ts'
 import { deriveTransactionSecrets } from '../grant/transaction-secrets.ts'
 import { authorize, end } from '../grant/transitions.ts'
 import { rawQuery } from '../http/query.ts'

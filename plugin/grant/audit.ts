@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { ResolvedOptions } from '../options/resolved.ts'
 import { deriveKey, expandKey } from '../secrets/hkdf.ts'
@@ -11,6 +10,7 @@ import type {
   AuditFacts,
   AuditLog,
 } from './audit-events.ts'
+import { correlationId } from './indexes.ts'
 
 type Listener = (event: AuditEvent) => unknown
 type LoggedSubject = (subject: string, issuer: string | undefined) => string | undefined
@@ -108,11 +108,6 @@ const ALARMS = new Set<AuditEventName>([
   'store.unavailable',
   'provider.error',
 ])
-
-/** Eight characters that join the lines of one grant and open nothing (J-01). */
-export function correlationId(grantId: string): string {
-  return hash('sha256', `correlation\0${grantId}`, 'hex').slice(0, 8)
-}
 
 /**
  * How log lines name a subject: by 8 hexadecimal digits of an HMAC under a key of ours, because the hash of an address

@@ -9,7 +9,7 @@ import {
   encodeGrant,
   type Grant,
 } from './grant.ts'
-import { subjectIndex } from './indexes.ts'
+import { indexesOf } from './indexes.ts'
 import { end, timeToLiveMs } from './transitions.ts'
 
 /** A grant as read, with the version that the next compare-and-swap must still find. */
@@ -109,7 +109,7 @@ export class Grants {
     if (grant.status === 'active') {
       // The index may name grants that are over, so a failure here is not worth a failed logout.
       await this.#store
-        .removeFromIndex([subjectIndex(grant.provider, grant.subject)], grant.id)
+        .removeFromIndex(indexesOf(grant.provider, grant.subject, grant.id), grant.id)
         .catch(() => {})
     }
     return true
@@ -142,9 +142,9 @@ export class Grants {
     })
   }
 
-  /** Lists the grant under an index until `until`, by the store's clock. @throws StoreError */
-  addToIndex(index: string, grantId: string, until: number): Promise<void> {
-    return this.#store.addToIndex([index], grantId, Math.max(1, until - this.now()))
+  /** Lists the grant under each index until `until`, by the store's clock. @throws StoreError */
+  addToIndex(indexes: readonly string[], grantId: string, until: number): Promise<void> {
+    return this.#store.addToIndex(indexes, grantId, Math.max(1, until - this.now()))
   }
 
   /** Ids of grants that may be live. @throws StoreError */

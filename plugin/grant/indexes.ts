@@ -2,6 +2,24 @@ import { hash } from 'node:crypto'
 
 /** Names of the store's indexes: a type and a hash, so that no value of a request or a claim is part of a key (G-14). */
 
+/** Eight hexadecimal digits that join the lines of one grant in the log and open nothing (J-01). */
+export function correlationId(grantId: string): string {
+  return hash('sha256', `correlation\0${grantId}`, 'hex').slice(0, 8)
+}
+
+/**
+ * The grants whose correlation ids begin alike. There are 4,096 such indexes for all sessions together: one for each
+ * session would cost a key that hardly anybody ever asks for.
+ */
+export function correlationIndex(correlation: string): string {
+  return `correlation:${correlation.slice(0, 3)}`
+}
+
+/** All that a grant is listed under once its subject is known. */
+export function indexesOf(provider: string, subject: string, grantId: string): readonly string[] {
+  return [subjectIndex(provider, subject), correlationIndex(correlationId(grantId))]
+}
+
 /** The grants of a subject at a provider. */
 export function subjectIndex(provider: string, subject: string): string {
   return `subject:${hash('sha256', JSON.stringify([provider, subject]), 'base64url')}`

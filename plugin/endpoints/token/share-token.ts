@@ -21,7 +21,7 @@ export async function shareToken(
   token: AccessTokenRecord,
 ): Promise<void> {
   const index = relayedTokenIndex(token.hash)
-  await grants.addToIndex(index, grant.id, token.expiresAt)
+  await grants.addToIndex([index], grant.id, token.expiresAt)
   // A session that is kept here was made without this grant. From now on a new one is made with it.
   sessions.cache.forget(token.hash)
   if (!isIdentified(grant)) return

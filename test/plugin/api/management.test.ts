@@ -32,6 +32,62 @@ t.test('a grant is ended without a handle, by its id or by its subject (G-04)', 
     t.same(eventsOf(plugin).filter((event) => event === 'session.ended').length, 2)
   })
 
+  t.test(
+    'from a line of the log to the session: endSession({ grant }) takes its eight digits (J-04)',
+    async (t) => {
+      const plugin = await startPluginApp(t, { provider: { scope: 'openid' } })
+      const { pkce } = plugin.app
+      const [mine, other] = [await plugin.login(), await plugin.login()]
+      const line = plugin.events.find(({ event }) => event === 'session.activated')!
+      const grant = String(line.grant)
+      t.match(plugin.log(), `"grant":"${grant}"`)
+      const [called, ...more] = await pkce.sessionsOf({ grant })
+      t.same([called?.grant, more], [grant, []])
+      t.same(
+        (await pkce.sessionsOf('alice')).map((session) => session.grant === grant),
+        (await pkce.sessionsOf('alice')).map(({ grantId }) => grantId === called?.grantId),
+      )
+
+      t.equal(await pkce.endSession({ grant }), 1)
+      t.equal(await pkce.endSession({ grant }), 0, 'once')
+      t.equal((await plugin.call(mine.access_token)).statusCode, 401)
+      t.equal((await plugin.call(other.access_token)).statusCode, 200)
+      t.same(await pkce.sessionsOf({ grant }), [])
+      for (const wrong of [
+        '',
+        '1234567',
+        called!.grantId,
+        `${grant}\n`,
+        grant.toUpperCase().padEnd(9, 'A'),
+      ]) {
+        await t.rejects(pkce.endSession({ grant: wrong }), {
+          name: 'TypeError',
+          message: /8 hexadecimal digits/,
+        })
+      }
+    },
+  )
+
+  t.test('two sessions that the log calls alike: none is ended by guess', async (t) => {
+    const plugin = await startPluginApp(t, { provider: { scope: 'openid' } })
+    const { pkce } = plugin.app
+    await plugin.login()
+    const [{ grantId, grant }] = (await pkce.sessionsOf('alice')) as unknown as [
+      { grantId: string; grant: string },
+    ]
+    // The same record under its own id a second time in the answer: what a namesake looks like to the caller.
+    const { readIndex } = plugin.store
+    plugin.store.readIndex = async (index) => {
+      const ids = await readIndex.call(plugin.store, index)
+      return index.startsWith('correlation:') ? [...ids, ...ids] : ids
+    }
+    await t.rejects(pkce.endSession({ grant }), {
+      name: 'TypeError',
+      message: new RegExp(`2 sessions.*${grantId}`),
+    })
+    t.equal((await pkce.sessionsOf('alice')).length, 1)
+  })
+
   t.test('a subject is data: it cannot name another index (G-14)', async (t) => {
     const plugin = await startPluginApp(t, { provider: { scope: 'openid' } })
     plugin.provider.claims = { sub: 'a","b' }

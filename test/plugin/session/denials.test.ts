@@ -1,6 +1,7 @@
 import t from 'tap'
-import { Audit, correlationId } from '../../../plugin/grant/audit.ts'
+import { Audit } from '../../../plugin/grant/audit.ts'
 import type { AuditEvent } from '../../../plugin/grant/audit-events.ts'
+import { correlationId } from '../../../plugin/grant/indexes.ts'
 import { OAuthError, StoreError } from '../../../plugin/index.ts'
 import { createAuthenticate } from '../../../plugin/session/authenticate.ts'
 import { Session } from '../../../plugin/session/session.ts'

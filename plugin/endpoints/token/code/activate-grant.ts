@@ -1,6 +1,6 @@
 import type { ActiveGrant, ProviderSecrets, RedeemingGrant } from '../../../grant/grant.ts'
 import type { StoredGrant } from '../../../grant/grants.ts'
-import { subjectIndex } from '../../../grant/indexes.ts'
+import { indexesOf } from '../../../grant/indexes.ts'
 import { accessTokenOf } from '../../../grant/relayed-tokens.ts'
 import { activate } from '../../../grant/transitions.ts'
 import { OAuthError, ProviderError } from '../../../oauth/errors.ts'
@@ -82,7 +82,7 @@ export async function activateGrant(
   let active: StoredGrant<ActiveGrant> | null
   try {
     // The indexes first: a logout by subject meanwhile then finds the grant, active or about to be (G-10).
-    await grants.addToIndex(subjectIndex(grant.provider, identity.subject), id, expiresAt)
+    await grants.addToIndex(indexesOf(grant.provider, identity.subject, id), id, expiresAt)
     if (options.tokens === 'relay') await shareToken(request.services, next, access.record)
     active = await grants.replace(redeeming, next)
   } catch (cause) {
