@@ -1,20 +1,14 @@
-/** A Fastify app whose own route needs a finished login. Run: `node examples/protect-a-route.ts` (Node 22.18 or later). */
 import fastify from 'fastify'
 import pkce from 'fastify-pkce'
 
-const {
-  PUBLIC_URL = 'http://127.0.0.1:3000',
-  PROVIDER_ISSUER = 'http://127.0.0.1:4000',
-  CLIENT_SECRET = 'gateway-secret',
-} = process.env
-
 const app = fastify({ logger: true })
 await app.register(pkce, {
-  publicUrl: PUBLIC_URL,
+  publicUrl: 'https://api.example.com',
   provider: {
-    issuer: PROVIDER_ISSUER,
-    clientId: 'gateway',
-    clientSecret: CLIENT_SECRET,
+    issuer: 'https://login.example.com',
+    clientId: 'backend',
+    clientSecret: process.env.CLIENT_SECRET,
+    // Without it a provider by the book gives no refresh token (OIDC Core §11).
     authorizationParams: { prompt: 'consent' },
   },
   clients: [
@@ -29,4 +23,4 @@ await app.register(pkce, {
 app.get('/me', { onRequest: app.pkce.requireSession({ scopes: ['orders.read'] }) }, async (request) => ({
   subject: request.pkceSession.subject,
 }))
-await app.listen({ host: '127.0.0.1', port: Number(new URL(PUBLIC_URL).port) })
+await app.listen({ port: 3000 })

@@ -7,7 +7,7 @@ import {
   type ProviderOptions,
   servicesOf,
 } from '../plugin/api/internal.ts'
-import { type PkceOptions, pkce, type Store } from '../plugin/index.ts'
+import { type OnLogin, type PkceOptions, pkce, type Store } from '../plugin/index.ts'
 import type { GatewayConfig, ProviderConfig } from './config/schemas/config.ts'
 import { rereadSecret } from './config/secrets.ts'
 import type { Load } from './forward/client-request.ts'
@@ -31,6 +31,8 @@ export interface GatewayServices {
 export interface GatewayOptions {
   /** Used in place of the configured one, and left open. */
   readonly store?: Store
+  /** Called once for each login, before anything is issued: a configuration file has no functions. */
+  readonly onLogin?: OnLogin
   /** Where log lines go instead of stdout. */
   readonly logStream?: LogStream
   /**
@@ -84,7 +86,12 @@ export async function buildGateway(
 ): Promise<FastifyInstance> {
   const services = createServices(config, options.store)
   const warnings = await prepareStore(services.store)
-  const app = await composeGateway(config, services, options)
+  const { onLogin } = options
+  const app = await composeGateway(
+    config,
+    onLogin ? { ...services, options: { ...services.options, onLogin } } : services,
+    options,
+  )
   for (const warning of warnings) app.log.warn(warning)
   return app
 }
@@ -108,7 +115,7 @@ export async function prepareStore(store: GatewayStore): Promise<readonly string
 export async function composeGateway(
   config: GatewayConfig,
   { store, options }: GatewayServices,
-  { logStream, leaving, leftOut = [] }: Omit<GatewayOptions, 'store'> = {},
+  { logStream, leaving, leftOut = [] }: Omit<GatewayOptions, 'store' | 'onLogin'> = {},
 ): Promise<FastifyInstance> {
   let close = () => store.close()
   try {

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { helpFor } from '../oauth/errors.ts'
 import type { ResolvedOptions } from '../options/resolved.ts'
 import { deriveKey, expandKey } from '../secrets/hkdf.ts'
 import type {
@@ -62,7 +63,12 @@ export class Audit {
     } as AuditEvent)
   }
 
-  #write(event: AuditEventName, told: object, grant?: AuditedGrant, request?: AuditedRequest): void {
+  #write(
+    event: AuditEventName,
+    told: { readonly reason?: string | undefined },
+    grant?: AuditedGrant,
+    request?: AuditedRequest,
+  ): void {
     const log = request?.log ?? this.#log
     const subject =
       grant?.subject === undefined ? undefined : this.loggedSubject(grant.subject, grant.provider)
@@ -74,7 +80,8 @@ export class Audit {
       ...(request && !('requestId' in (log.bindings?.() ?? {})) && { requestId: request.id }),
       ...(request && { address: request.ip }),
     }
-    log[ALARMS.has(event) ? 'warn' : 'info'](line, event)
+    if (!ALARMS.has(event)) log.info(line, event)
+    else log.warn({ ...line, help: helpFor(told.reason) }, event)
   }
 
   #emit(event: AuditEvent): void {

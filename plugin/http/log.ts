@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { ProviderError } from '../oauth/errors.ts'
+import { helpFor, ProviderError } from '../oauth/errors.ts'
 import { StoreError } from '../stores/store.ts'
 
 /**
@@ -39,11 +39,13 @@ function serializeError(error: unknown): Record<string, unknown> {
     reason?: unknown
     statusCode?: unknown
   }
+  const help = helpFor(reason)
   return {
     type: error.name,
     message: error.message.slice(0, TEXT_MAX),
     ...(code !== undefined && { code }),
     ...(reason !== undefined && { reason }),
+    ...(help !== undefined && { help }),
     ...(statusCode !== undefined && { statusCode }),
     // Where it came from; the first line of a stack repeats the message.
     ...(Number(statusCode ?? 500) === 500 && { stack: error.stack }),

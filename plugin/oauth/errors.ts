@@ -222,6 +222,14 @@ export type Reason = keyof typeof responses
 /** All of them, in the order of a login. */
 export const reasons = Object.keys(responses) as readonly Reason[]
 
+/** Where a reason is explained, for whoever reads a log line. Undefined for what is none of ours. */
+export function helpFor(reason: unknown): string | undefined {
+  const isOurs = typeof reason === 'string' && Object.hasOwn(responses, reason)
+  return isOurs
+    ? `https://github.com/fastify-pkce/fastify-pkce/blob/main/docs/errors.md#${reason}`
+    : undefined
+}
+
 /** Where an authorization endpoint's error goes: to an app whose redirect URI has been proved (RFC 6749 §4.1.2.1). */
 export interface AuthorizationErrorTarget {
   readonly client: RegisteredClient

@@ -1,11 +1,12 @@
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import { stringify } from 'yaml'
 import { loadConfig } from '../../gateway/config/load.ts'
 import { selfSigned } from '../support/certificate.ts'
 import { errorsPage } from '../support/errors-page.ts'
+import { documents, withExamples } from '../support/examples-in-docs.ts'
 import { minimal } from '../support/gateway-config.ts'
 import { optionTypes, typesOf } from '../support/option-types.ts'
 import { optionsPage } from '../support/options-page.ts'
@@ -75,17 +76,12 @@ t.test('the upstreams of the routing guide are valid as they stand (H-08, H-13, 
   }
 })
 
-t.test("the README's plugin code is the example that runs, but for its addresses", async (t) => {
-  const plain = (code: string) =>
-    code
-      .replace(/^\/\*\*.*?\*\/\n/s, '')
-      .replace(/^const \{[^}]*\} = process\.env\n/m, '')
-      .replace(/publicUrl: .*?,\n/, '')
-      .replace(/provider: .*?(?=\n {2}clients:)/s, '')
-      .replace(/app\.listen\(.*\)/, '')
-      .replace(/\s+/g, '')
-      .replace(/,(?=[\]})])/g, '')
-  t.equal(plain(blocks('ts')[0]!), plain(read('examples/protect-a-route.ts')))
+t.test('the examples in the documents are those that run (npm run docs puts them in)', async (t) => {
+  for (const path of documents) {
+    t.equal(read(path), withExamples(path), path)
+    const shown = [...read(path).matchAll(/<!-- (examples\/[^ ]+) -->/g)]
+    t.ok(shown.length > 0)
+  }
 })
 
 t.test("the README's test of a route is one that runs", async (t) => {
@@ -103,8 +99,15 @@ t.test('the README names exactly one command to run and one to test', async (t) 
 })
 
 t.test('nothing in the documents points to a file that is not there', async (t) => {
-  for (const document of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md']) {
-    for (const [, path] of read(document).matchAll(/\]\((?!https?:)([^)#]+)\)/g))
-      t.ok(read(path!).length > 0, path!)
+  const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md']
+  for (const document of [
+    ...pages,
+    'docs/plugin.md',
+    'docs/logging.md',
+    'docs/stores.md',
+    'docs/routing.md',
+  ]) {
+    for (const [, path] of read(document).matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g))
+      t.ok(read(join(dirname(document), path!)).length > 0, path!)
   }
 })

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { composeGateway, createServices } from '../../gateway/app.ts'
 import { buildGateway, ConfigError, type GatewayInput, gatewayConfig } from '../../gateway/index.ts'
+import { testLogin, testProvider } from '../../plugin/api/testing.ts'
 import { memoryStore } from '../../plugin/index.ts'
 import { secret, serve, values } from '../support/gateway-command.ts'
 
@@ -20,6 +21,26 @@ t.test('a store that a program brings along is used, and left open', async (t) =
   const app = await buildGateway(gatewayConfig(input()), { store, logStream: quiet })
   await app.close()
   t.equal(await store.create('key', 'value', 1000), true)
+})
+
+t.test('a gateway that is built in code takes onLogin: a file has no functions', async (t) => {
+  const provider = await testProvider()
+  t.teardown(() => provider.close())
+  const asked: string[] = []
+  const app = await buildGateway(gatewayConfig(input({ provider: provider.options })), {
+    logStream: quiet,
+    onLogin({ subject }) {
+      asked.push(subject)
+      return subject === 'mallory' ? { deny: 'blocked' } : { claims: { userId: 7 } }
+    },
+  })
+  t.teardown(() => app.close())
+  await testLogin(app)
+  const [session] = await app.pkce.sessionsOf('alice')
+  t.ok(session)
+  provider.user = { sub: 'mallory' }
+  await t.rejects(testLogin(app), { message: /access_denied/ })
+  t.same(asked, ['alice', 'mallory'])
 })
 
 t.test('one configuration makes any number of gateways, each with a store of its own', async (t) => {

@@ -2,13 +2,13 @@
  * The package as others get it: packed from a clean clone, installed in an empty folder, and used by its names. In a
  * fresh clone `npm pack` made five files without code, and nobody had noticed.
  */
-import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import t, { type Test } from 'tap'
 import { gatewayAtProvider } from '../../../examples/demo/configuration.ts'
 import { login } from '../../../examples/demo/login.ts'
 import { startProvider } from '../../../examples/demo/provider.ts'
+import { type Addresses, startScript, withAddresses } from '../../support/example.ts'
 import { freePort } from '../../support/gateway-stack.ts'
 import { NativeApp } from '../../support/native-app.ts'
 import { emptyFolder, install, lend, makeProject, packClone, run, weigh } from '../../support/packed.ts'
@@ -17,6 +17,7 @@ import { emptyFolder, install, lend, makeProject, packClone, run, weigh } from '
 const EXTRA_PACKAGES_MAX = 11
 const EXTRA_BYTES_MAX = 10_000_000
 const INSTANTIATIONS_MAX = 3
+const CLIENT_SECRET = 'backend-secret'
 
 const { devDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
   devDependencies: Record<string, string>
@@ -85,24 +86,28 @@ t.test('who has the memory store carries nothing for the gateway, Redis or Postg
   t.ok(bytes <= EXTRA_BYTES_MAX, `${bytes} bytes`)
 })
 
-const ESM = readFileSync('examples/protect-a-route.ts', 'utf8')
+/** The README's, out of the package. */
+const ESM = /^```ts\n(.*?)^```$/ms.exec(readFileSync(installed('README.md'), 'utf8'))![1]!
 const COMMON_JS = `${ESM.replace(/^import fastify .*$/m, "const fastify = require('fastify')").replace(
   /^import pkce .*$/m,
   "const { pkce } = require('fastify-pkce')\nconst start = async () => {",
 )}\n}\nstart()\n`
 
 for (const [name, code] of Object.entries({ 'app.mjs': ESM, 'app.cjs': COMMON_JS })) {
-  t.test(`a login through the installed package, ${name} (SC-09)`, async (t) => {
-    writeFileSync(join(project, name), code)
-    await logInThrough(t, name)
-  })
+  t.test(
+    `the README's app out of the installed package gives a refresh token, ${name} (SC-09)`,
+    async (t) => {
+      await logInThrough(t, name, (addresses) => {
+        writeFileSync(join(project, name), withAddresses(code, addresses))
+      })
+    },
+  )
 }
 
 t.test(
   'the same in TypeScript, every declaration checked, secrets from the environment (SC-09, SC-11)',
   async (t) => {
     lend(project, '@types/node', 'undici-types')
-    writeFileSync(join(project, 'app.ts'), ESM.replace("CLIENT_SECRET = 'gateway-secret'", 'CLIENT_SECRET'))
     writeFileSync(
       join(project, 'tsconfig.json'),
       JSON.stringify({
@@ -113,8 +118,26 @@ t.test(
         files: ['app.ts'],
       }),
     )
-    await compile(resolve('node_modules/typescript'))
-    await logInThrough(t, 'app.js', { CLIENT_SECRET: 'gateway-secret' })
+    await logInThrough(t, 'app.js', async (addresses) => {
+      writeFileSync(join(project, 'app.ts'), withAddresses(ESM, addresses))
+      await compile(resolve('node_modules/typescript'))
+    })
+  },
+)
+
+t.test(
+  "a team's test of its routes, with inject and without a network, takes less than a second",
+  async (t) => {
+    for (const name of ['orders', 'orders.test']) {
+      const code = readFileSync(`build/examples/${name}.js`, 'utf8')
+      writeFileSync(join(project, `${name}.js`), code)
+    }
+    t.ok(readFileSync('examples/orders.test.ts', 'utf8').trimEnd().split('\n').length <= 32)
+    // No other process of Node's own test runner, whose start would be counted in.
+    const said = await run(project, process.execPath, '--test-reporter=tap', 'orders.test.js')
+    t.match(said, /^# pass 1$/m)
+    const milliseconds = Number(/duration_ms: ([\d.]+)/.exec(said)![1])
+    t.ok(milliseconds < 1000, `${milliseconds} ms`)
   },
 )
 
@@ -198,32 +221,23 @@ async function instantiations(compiler: string, name: string, resolution: string
   return Number(/^Instantiations: +(\d+)$/m.exec(printed)![1])
 }
 
-/** Starts the example in the project, and logs in as any app would. */
-async function logInThrough(t: Test, name: string, environment: Record<string, string> = {}): Promise<void> {
+/** Starts an app of the project, and logs in as any app would. @param write makes its file, for these addresses. */
+async function logInThrough(
+  t: Test,
+  name: string,
+  write: (addresses: Addresses) => void | Promise<void>,
+): Promise<void> {
   const publicUrl = `http://127.0.0.1:${await freePort()}`
-  const provider = await startProvider({ port: 0, clients: [gatewayAtProvider(publicUrl)] })
+  const backend = { ...gatewayAtProvider(publicUrl), client_id: 'backend', client_secret: CLIENT_SECRET }
+  const provider = await startProvider({ port: 0, clients: [backend] })
   t.teardown(() => provider.close())
-  const app = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, name], {
-    cwd: project,
-    env: { PATH: process.env.PATH, PUBLIC_URL: publicUrl, PROVIDER_ISSUER: provider.issuer, ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  t.teardown(() => app.kill('SIGTERM'))
-  let output = ''
-  await new Promise<void>((done, reject) => {
-    for (const stream of [app.stdout, app.stderr]) {
-      stream.on('data', (chunk) => {
-        output += String(chunk)
-        if (output.includes('Server listening')) done()
-      })
-    }
-    app.on('exit', (code) => reject(new Error(`it ended with ${code}:\n${output}`)))
-  })
-  t.notMatch(output, 'Warning')
+  await write({ publicUrl, issuer: provider.issuer })
+  await startScript(t, project, name, { CLIENT_SECRET })
   const signIn = async (url: URL) =>
     new URL((await login(url.href, { username: 'alice', password: 'password' })).redirectTo)
   const native = new NativeApp({ publicUrl, signIn })
   t.equal((await native.call(undefined, '/me')).status, 401)
   const tokens = await native.login()
+  t.type(tokens.refresh_token, 'string')
   t.same((await native.call(tokens.access_token, '/me')).json, { subject: 'alice' })
 }

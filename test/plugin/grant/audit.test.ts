@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { eventsOf, loggedIn } from '../../support/logged-in.ts'
 import { type PluginApp, startPluginApp } from '../../support/plugin-app.ts'
@@ -127,4 +128,25 @@ t.test('the request id has one name, once in a line (Q-01)', async (t) => {
   await app.login()
   t.notOk(app.log().split('\n').some(twice), 'nor where the app calls it so itself')
   t.match(lineOf(app, 'session.activated'), { requestId: String })
+})
+
+t.test('what somebody should look at says where its reason is explained', async (t) => {
+  const plugin = await loggedIn(t, openid)
+  const second = (await plugin.refresh(plugin.tokens.refresh_token)).json()
+  await plugin.app.inject({ url: '/resource', headers: { authorization: `Bearer ${second.access_token}` } })
+  plugin.store.advance(60)
+  await plugin.refresh((await plugin.refresh(second.refresh_token)).json().refresh_token)
+  await plugin.refresh(plugin.tokens.refresh_token)
+  plugin.store.fail()
+  await plugin.refresh(plugin.tokens.refresh_token)
+  const lines = plugin
+    .log()
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  const replay = lines.find(({ event }) => event === 'refresh.reuse')
+  t.match(replay.help, /\/docs\/errors\.md#refresh_reused$/)
+  const page = readFileSync(new URL('../../../docs/errors.md', import.meta.url), 'utf8')
+  t.ok(page.includes('<a id="refresh_reused"></a>'), 'the anchor is there')
+  t.notOk('help' in lines.find(({ event }) => event === 'session.activated'), 'no alarm, no link')
 })
