@@ -1,10 +1,13 @@
 #!/bin/sh
-# Installs what the tests run against and npm does not carry: Redis, and Chromium for the pages.
+# Installs what the tests run against and npm does not carry: Redis, Chromium for the pages, proxies to stand in front.
 # Where that is not possible, the tests that need them say what they skipped.
 set -u
 missing=""
 command -v "${REDIS_SERVER_BIN:-redis-server}" >/dev/null 2>&1 || missing="$missing redis-server"
 command -v "${CHROMIUM_BIN:-chromium}" >/dev/null 2>&1 || missing="$missing chromium"
+for proxy in nginx caddy haproxy; do
+  command -v "$proxy" >/dev/null 2>&1 || missing="$missing $proxy"
+done
 command -v pgbouncer >/dev/null 2>&1 || missing="$missing pgbouncer"
 [ -z "$missing" ] && exit 0
 

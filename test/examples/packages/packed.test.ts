@@ -2,7 +2,8 @@
  * The package as others get it: packed from a clean clone, installed in an empty folder, and used by its names. In a
  * fresh clone `npm pack` made five files without code, and nobody had noticed.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import t, { type Test } from 'tap'
 import { gatewayAtProvider } from '../../../examples/demo/configuration.ts'
@@ -201,6 +202,61 @@ clients: [{ clientId: app, redirectUris: ["com.example.app:/callback"] }]
   )
   t.equal(await run(project, 'npx', 'pkce-gateway', '--config', 'gateway.yaml', '--config-test'), 'ok\n')
 })
+
+const isRoot = process.getuid?.() === 0
+
+t.test(
+  "the image's files, as nobody in particular on a file system that is read-only (Q-13)",
+  { skip: !isRoot && 'only root can make one' },
+  async (t) => {
+    // The steps of deploy/docker/Dockerfile, without an engine, and with this Node.
+    const image = makeProject(join(folder, 'image'))
+    const peers = (await run('.', process.execPath, 'deploy/docker/peers.mjs')).trim().split(' ')
+    t.ok(peers.some((peer) => /^ioredis@\d/.test(peer)) && !peers.some((peer) => peer.includes('undefined')))
+    await install(image, '--omit=dev', file, ...peers)
+    const [port, adminPort] = [await freePort(), await freePort()]
+    writeFileSync(
+      join(image, 'gateway.yaml'),
+      `publicUrl: http://127.0.0.1:${port}
+provider: { issuer: http://127.0.0.1:4, clientId: gateway, clientSecret: secret }
+clients: [{ clientId: app, redirectUris: ["com.example.app:/callback"] }]
+listen: { port: ${port} }
+admin: { port: ${adminPort} }
+`,
+    )
+    chmodSync(folder, 0o755)
+    const dockerfile = readFileSync('deploy/docker/Dockerfile', 'utf8')
+    const [entry] = JSON.parse(/^ENTRYPOINT (.*)$/m.exec(dockerfile)![1]!).slice(1) as [string]
+    const [uid, gid] = /^USER (\d+):(\d+)$/m.exec(dockerfile)!.slice(1) as [string, string]
+    const asInImage = `mount --make-rprivate / && mount -o remount,ro,bind / && exec setpriv --reuid ${uid} --regid ${gid} --clear-groups --no-new-privs "$@"`
+    const gateway = spawn(
+      '/usr/bin/env',
+      [
+        ...['-u', 'NODE_OPTIONS', 'unshare', '--mount', 'sh', '-c', asInImage, 'sh'],
+        ...[process.execPath, entry, '--config', 'gateway.yaml'],
+      ],
+      { cwd: image, stdio: ['ignore', 'pipe', 'pipe'] },
+    )
+    t.teardown(() => gateway.kill('SIGKILL'))
+    let output = ''
+    await new Promise<void>((ready, reject) => {
+      for (const stream of [gateway.stdout, gateway.stderr]) {
+        stream.on('data', (chunk) => {
+          output += String(chunk)
+          if (output.includes('gateway ready')) ready()
+        })
+      }
+      gateway.on('exit', (code) => reject(new Error(`it ended with ${code}:\n${output}`)))
+    })
+    t.equal((await fetch(`http://127.0.0.1:${adminPort}/healthz`)).status, 200)
+    t.equal((await fetch(`http://127.0.0.1:${port}/api`)).status, 404)
+    t.match(readFileSync(`/proc/${gateway.pid}/status`, 'utf8'), new RegExp(`^Uid:\\s${uid}\\s`, 'm'))
+    gateway.removeAllListeners('exit')
+    const ended = new Promise((resolve) => gateway.once('exit', resolve))
+    gateway.kill('SIGTERM')
+    t.equal(await ended, 0)
+  },
+)
 
 /** Checks the project, or one file of it, with a compiler of its own. @returns what it printed. */
 function compile(compiler: string, ...args: readonly string[]): Promise<string> {
