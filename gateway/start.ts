@@ -61,13 +61,20 @@ export async function startGateway(
     for (const warning of [...config.warnings, ...service.warnings]) log.warn(warning)
 
     const readiness = () => service.readiness()
-    const admin = await startAdmin({ ...config.admin, readiness, draining: () => draining }).catch(
-      explainedBy('admin', config.admin),
-    )
+    let isListening = false
+    const reload = new Reload({ load, prepare: (next) => service.prepare(next), log, running: config })
+    const admin = await startAdmin({
+      ...config.admin,
+      ...{ readiness, log },
+      draining: () => draining,
+      token: () => reload.running.admin.token,
+      sessions: (request) => service.sessions(request),
+      reload: async () => (draining || !isListening ? null : reload.run()),
+    }).catch(explainedBy('admin', config.admin))
     // Behind the service: readiness is answered, negatively, until the last request has ended.
     closers.unshift(() => admin.close())
     const { address } = await service.listen()
-    const reload = new Reload({ load, prepare: (next) => service.prepare(next), log, running: config })
+    isListening = true
     return {
       address,
       log,

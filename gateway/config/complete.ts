@@ -103,7 +103,11 @@ export function completeConfig(given: unknown, context: ConfigContext = {}): Com
       http2: completeHttp2(input.listen.http2),
       ...(tls?.files && { tls: tls.files }),
     },
-    admin: input.admin,
+    admin: {
+      host: input.admin.host,
+      port: input.admin.port,
+      ...(secrets.adminToken !== undefined && { token: secrets.adminToken }),
+    },
     workers: workerCount(input.workers),
     allowedHosts: input.allowedHosts.map((host) => host.toLowerCase()),
     trustProxy: input.trustProxy,

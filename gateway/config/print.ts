@@ -13,6 +13,7 @@ export const SECRET_KEYS: readonly string[] = [
   'url',
   'listenUrl',
   'sentinelPassword',
+  'token',
 ]
 
 /** The effective configuration as YAML, in the schema's order, with every secret as `***`. */

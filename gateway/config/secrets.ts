@@ -10,6 +10,7 @@ import {
   providerPath,
 } from '../../plugin/api/internal.ts'
 import { type ConfigProblem, formatPath } from '../../plugin/index.ts'
+import { adminTokenProblem } from './rules/listener.ts'
 import type { ExpandedInput, ProviderConfig } from './schemas/config.ts'
 
 type Path = ConfigProblem['path']
@@ -28,6 +29,8 @@ export interface ReadSecrets {
   readonly resourceServers: { clientId: string; clientSecret: string }[]
   readonly secrets: string[]
   readonly store: ReadStore
+  /** Of the Admin API. */
+  readonly adminToken: string | undefined
   readonly problems: readonly ConfigProblem[]
   readonly warnings: readonly string[]
 }
@@ -73,6 +76,7 @@ export function readSecrets(
     resourceServers: owners('resourceServers', input.resourceServers) as ReadSecrets['resourceServers'],
     secrets: areSound ? listed(list, secrets) : secrets,
     store: isSound('store') ? ofStore(input.store) : {},
+    adminToken: isSound('admin') ? ofAdmin(input.admin) : undefined,
     problems,
     warnings,
   }
@@ -107,6 +111,14 @@ export function readSecrets(
       if (content !== undefined) found[`${key}File`] = resolve(folderOf(path), store[`${key}File`]!)
     }
     return found
+  }
+
+  function ofAdmin({ tokenFile }: NonNullable<ExpandedInput['admin']>): string | undefined {
+    const path = ['admin', 'tokenFile']
+    const token = one(['admin', 'token'], read(path, tokenFile, false), undefined)
+    const problem = token && adminTokenProblem(token)
+    if (problem) problems.push({ path, problem })
+    return token
   }
 
   /** Read once: their secrets are compared, not sent. */

@@ -5,6 +5,7 @@ import { readCertificate } from '../config/certificate.ts'
 import type { GatewayConfig } from '../config/schemas/config.ts'
 import { letIn } from '../forward/register.ts'
 import type { Readiness } from '../operations/admin/listener.ts'
+import { manageSessions, type SessionOutcome, type SessionRequest } from '../operations/admin/sessions.ts'
 import { type WatchedCertificate, watchCertificate } from '../operations/certificate.ts'
 import type { LogStream } from '../operations/log/log-sink.ts'
 import { Overload } from '../operations/overload.ts'
@@ -19,6 +20,8 @@ export interface Service {
   /** What an operator should hear about the store. */
   readonly warnings: readonly string[]
   readiness(): Promise<Readiness>
+  /** Lists or ends sessions, on every instance (requirements S-01). Never rejects. */
+  sessions(request: SessionRequest): Promise<SessionOutcome>
   /** Opens the public listener. @throws StartError */
   listen(): Promise<Listening>
   /**
@@ -72,6 +75,7 @@ export async function serveHere(config: GatewayConfig, logStream?: LogStream): P
       log: listener.log,
       warnings,
       readiness: () => generations.current.app.pkce.readiness(),
+      sessions: (request) => manageSessions(generations.current.app, request),
       async listen() {
         const { host, port, tls } = config.listen
         const address = await listener.listen({ host, port }).catch(explainedBy('listen', config.listen))

@@ -33,6 +33,8 @@ async function obey(message: ToWorker): Promise<void> {
       return start(message.config).catch(fail)
     case 'readiness':
       return tell({ type: 'readiness', readiness: (await service?.readiness()) ?? CHECK_FAILED })
+    case 'sessions':
+      return sessions(message)
     case 'ping':
       return tell({ type: 'pong' })
     case 'prepare':
@@ -54,6 +56,11 @@ async function start(config: GatewayConfig): Promise<void> {
   service = await serveHere(freezeData(config))
   listening = await service.listen()
   tell({ type: 'listening', address: listening.address })
+}
+
+async function sessions({ id, request }: ToWorker & { type: 'sessions' }): Promise<void> {
+  const outcome = (await service?.sessions(request)) ?? { refused: 'unavailable', message: 'it is starting' }
+  tell({ type: 'sessions', id, outcome })
 }
 
 async function prepare(config: GatewayConfig): Promise<void> {

@@ -1,6 +1,7 @@
 import { ConfigError, type ConfigProblem } from '../../plugin/index.ts'
 import type { GatewayConfig } from '../config/schemas/config.ts'
 import type { Readiness } from '../operations/admin/listener.ts'
+import type { SessionOutcome, SessionRequest } from '../operations/admin/sessions.ts'
 import { StartError } from '../operations/start-error.ts'
 
 /** All that the primary tells a worker. */
@@ -9,6 +10,8 @@ export type ToWorker =
   | { readonly type: 'start'; readonly config: GatewayConfig }
   /** Asks for a `readiness`. */
   | { readonly type: 'readiness' }
+  /** Asks for a `sessions` with the same id. */
+  | { readonly type: 'sessions'; readonly id: number; readonly request: SessionRequest }
   /** Asks for a `pong`. */
   | { readonly type: 'ping' }
   /** Make another configuration ready: `prepared` or `refused` is the answer. Then: use it, or forget it. */
@@ -28,6 +31,7 @@ export type ToPrimary =
   /** Instead: it ends now. */
   | { readonly type: 'failed'; readonly failure: Failure }
   | { readonly type: 'readiness'; readonly readiness: Readiness }
+  | { readonly type: 'sessions'; readonly id: number; readonly outcome: SessionOutcome }
   | { readonly type: 'prepared' }
   | { readonly type: 'refused'; readonly failure: Failure }
   /** Its event loop turns. */

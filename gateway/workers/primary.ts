@@ -67,6 +67,15 @@ export async function serveByWorkers(first: GatewayConfig, logStream?: LogStream
       }
     },
 
+    /** By one of them: what it ends is ended in all. */
+    async sessions(request) {
+      for (const worker of listening()) {
+        const outcome = await worker.sessions(request).catch(() => undefined)
+        if (outcome) return outcome
+      }
+      return { refused: 'unavailable', message: 'no worker answers' }
+    },
+
     async listen() {
       try {
         const first = Array.from({ length: config.workers }, fork)

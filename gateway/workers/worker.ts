@@ -3,6 +3,7 @@ import cluster, { type Worker } from 'node:cluster'
 import { EventEmitter, once } from 'node:events'
 import type { GatewayConfig } from '../config/schemas/config.ts'
 import type { Readiness } from '../operations/admin/listener.ts'
+import type { SessionOutcome, SessionRequest } from '../operations/admin/sessions.ts'
 import { StartError } from '../operations/start-error.ts'
 import { errorOf, type ToPrimary, type ToWorker } from './messages.ts'
 
@@ -16,6 +17,9 @@ export interface WorkerEnd {
 
 /** More than the store has for its answer. */
 const READINESS_TIMEOUT_MS = 2000
+
+/** More than the store has for reading, or ending, all sessions of somebody. */
+const SESSIONS_TIMEOUT_MS = 10_000
 
 /** More than the store and the provider have for their answers. */
 const PREPARE_TIMEOUT_MS = 30_000
@@ -41,6 +45,7 @@ export class GatewayWorker {
   readonly #worker: Worker
   readonly #answers = new EventEmitter()
   #asked: Promise<Readiness> | undefined
+  #questions = 0
   #hears = false
   #listens = false
   #unanswered = 0
@@ -72,6 +77,8 @@ export class GatewayWorker {
             return reject(errorOf(message.failure))
           case 'readiness':
             return this.#answers.emit('readiness', message.readiness)
+          case 'sessions':
+            return this.#answers.emit(`sessions ${message.id}`, message.outcome)
           case 'prepared':
             return this.#answers.emit('prepared')
           case 'refused':
@@ -114,6 +121,17 @@ export class GatewayWorker {
     this.#tell({ type: 'readiness' })
     const [readiness] = await answer
     return readiness
+  }
+
+  /** Has it list or end sessions. @throws Error when it ends, or does not answer in time. */
+  async sessions(request: SessionRequest): Promise<SessionOutcome> {
+    const id = this.#questions++
+    const signal = AbortSignal.timeout(SESSIONS_TIMEOUT_MS)
+    const answer = once(this.#answers, `sessions ${id}`, { signal })
+    this.#tell({ type: 'sessions', id, request })
+    const ended = this.ended.then(() => Promise.reject(new Error('a worker ended')))
+    const [outcome] = await Promise.race([answer, ended])
+    return outcome
   }
 
   /** Makes another configuration ready: then `swap` or `discard`. @throws Error when it cannot, or does not in time. */

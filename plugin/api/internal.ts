@@ -7,11 +7,13 @@ import fp from 'fastify-plugin'
 import type { PkceOptions } from '../options/types/options.ts'
 import { plugin } from '../plugin.ts'
 import { servicesOf } from './decorate.ts'
+import { type SessionPage, type SessionQuery, sessionPage } from './management.ts'
 
 export { isBindingCookie } from '../endpoints/authorize/browser-binding.ts'
 export { correlationId } from '../grant/indexes.ts'
 export { warnOfUntrustedProxy, withoutPort } from '../http/address.ts'
 export { loggedPath } from '../http/log.ts'
+export { suggestion } from '../options/nearest.ts'
 export { isPublicAddress } from '../options/provider/addresses.ts'
 export { GUIDES } from '../options/provider/guides.ts'
 export {
@@ -39,11 +41,18 @@ export {
   missingPackages,
 } from '../stores/optional-packages.ts'
 export { servicesOf } from './decorate.ts'
+export { type SessionPage, type SessionQuery, TargetError } from './management.ts'
 
 /** Issuers of the providers whose metadata has not been accepted yet. */
 export function unreadyProviders(app: FastifyInstance): string[] {
   const all = servicesOf(app)?.providers.all ?? []
   return all.filter(({ ready }) => !ready).map(({ issuer }) => issuer)
+}
+
+/** A part of a subject's live sessions in an app that has loaded the plugin. @throws StoreError, TargetError */
+export async function sessionPageOf(app: FastifyInstance, query: SessionQuery): Promise<SessionPage> {
+  const services = servicesOf(app)
+  return services ? sessionPage(services, query) : { sessions: [] }
 }
 
 /**

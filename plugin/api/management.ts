@@ -1,7 +1,11 @@
 import type { Services } from '../endpoints/services.ts'
+import type { ActiveGrant } from '../grant/grant.ts'
 import { isActive, type StoredGrant } from '../grant/grants.ts'
 import { correlationId, correlationIndex, subjectIndex } from '../grant/indexes.ts'
 import type { SessionSummary } from './pkce.ts'
+
+/** It cannot be told which sessions are meant. The message says what to write. */
+export class TargetError extends TypeError {}
 
 /**
  * Ends one grant, or all of a subject's, without a handle: what is sealed is deleted unopened (G-04). A grant
@@ -35,7 +39,50 @@ export async function sessionsOf(
   issuer?: string,
 ): Promise<SessionSummary[]> {
   const found = typeof of === 'string' ? grantsOf(services, of, issuer) : grantsCalled(services, of.grant)
-  return (await found).filter(isActive).map(({ grant }) => ({
+  return (await found).filter(isActive).map(summaryOf)
+}
+
+/** Which part of the sessions is asked for. */
+export interface SessionQuery {
+  /** A subject, or what the log calls a session. */
+  readonly of: string | { readonly grant: string }
+  readonly issuer?: string | undefined
+  /** The `next` of the page before. */
+  readonly after?: string | undefined
+  readonly limit: number
+}
+
+/** Some of the sessions, the newest first. */
+export interface SessionPage {
+  readonly sessions: readonly SessionSummary[]
+  /** There may be more. */
+  readonly next?: string
+}
+
+/**
+ * As `sessionsOf`, in parts: however many there are, no more are read than are asked for.
+ *
+ * @throws StoreError. @throws TargetError. Source: requirements S-01.
+ */
+export async function sessionPage(
+  services: Services,
+  { of, issuer, after = '', limit }: SessionQuery,
+): Promise<SessionPage> {
+  const listed = typeof of === 'string' ? idsOf(services, of, issuer) : idsCalled(services, of.grant)
+  const ids = (await listed).filter((id) => id > after).sort((a, b) => (a < b ? -1 : 1))
+  const sessions: SessionSummary[] = []
+  let read = 0
+  while (read < ids.length && sessions.length < limit) {
+    const some = ids.slice(read, read + limit - sessions.length)
+    sessions.push(...(await readAll(services, some)).filter(isActive).map(summaryOf))
+    read += some.length
+  }
+  sessions.sort((a, b) => b.createdAt - a.createdAt)
+  return { sessions, ...(read < ids.length && { next: ids[read - 1]! }) }
+}
+
+function summaryOf({ grant }: StoredGrant<ActiveGrant>): SessionSummary {
+  return {
     grantId: grant.id,
     grant: correlationId(grant.id),
     clientId: grant.clientId,
@@ -44,7 +91,7 @@ export async function sessionsOf(
     scope: grant.scope,
     createdAt: grant.createdAt,
     expiresAt: grant.expiresAt,
-  }))
+  }
 }
 
 /** Those in the subject's index: live ones, and such as are about to be. */
@@ -53,15 +100,22 @@ async function grantsOf(
   subject: string,
   issuer: string | undefined,
 ): Promise<StoredGrant[]> {
-  const { grants, providers } = services
+  return readAll(services, await idsOf(services, subject, issuer))
+}
+
+/** The index may name grants that are over. */
+async function idsOf(
+  { grants, providers }: Services,
+  subject: string,
+  issuer: string | undefined,
+): Promise<string[]> {
   const issuers = providers.all.map((provider) => provider.issuer)
   const at = issuer ?? (issuers.length === 1 ? issuers[0]! : undefined)
   if (at === undefined || !issuers.includes(at)) {
     const which = at === undefined ? 'is required: there are several providers' : 'is no provider here'
-    throw new TypeError(`issuer ${which} (${issuers.join(', ')})`)
+    throw new TargetError(`issuer ${which} (${issuers.join(', ')})`)
   }
-  const ids = await grants.readIndex(subjectIndex(at, subject))
-  return readAll(services, ids)
+  return grants.readIndex(subjectIndex(at, subject))
 }
 
 /** Eight digits name one of four thousand million: with a million sessions, one of 4,000 has a namesake. */
@@ -69,21 +123,22 @@ async function theOneCalled(services: Services, correlation: string): Promise<St
   const found = (await grantsCalled(services, correlation)).filter(({ grant }) => grant.status !== 'ended')
   if (found.length <= 1) return found
   const ids = found.map(({ grant }) => grant.id).join(', ')
-  throw new TypeError(
+  throw new TargetError(
     `grant ${correlation} is what the log calls ${found.length} sessions: end one by its grantId (${ids})`,
   )
 }
 
 /** Those that a line of the log calls so. */
 async function grantsCalled(services: Services, correlation: string): Promise<StoredGrant[]> {
+  return readAll(services, await idsCalled(services, correlation))
+}
+
+async function idsCalled({ grants }: Services, correlation: string): Promise<string[]> {
   if (!/^[0-9a-f]{8}$/.test(correlation)) {
-    throw new TypeError('grant takes the 8 hexadecimal digits of a log line; an id goes in grantId')
+    throw new TargetError('grant takes the 8 hexadecimal digits of a log line; an id goes in grantId')
   }
-  const ids = await services.grants.readIndex(correlationIndex(correlation))
-  return readAll(
-    services,
-    ids.filter((id) => correlationId(id) === correlation),
-  )
+  const ids = await grants.readIndex(correlationIndex(correlation))
+  return ids.filter((id) => correlationId(id) === correlation)
 }
 
 async function readAll({ grants }: Services, ids: readonly string[]): Promise<StoredGrant[]> {

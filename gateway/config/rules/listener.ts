@@ -56,6 +56,20 @@ export function listenerProblems({
   return samePort && sameHost ? [{ path: ['admin', 'port'], problem: "must differ from listen's" }] : []
 }
 
+/** RFC 6750 §2.1: what can stand behind `Bearer`. */
+const BEARER_TOKEN = /^[A-Za-z0-9._~+/-]+=*$/
+/** Shorter ones can be guessed. */
+const TOKEN_LENGTH_MIN = 16
+
+/** What is wrong with the token of the Admin API. */
+export function adminTokenProblem(token: string): string | undefined {
+  const remedy = 'put one into the file that `pkce-gateway secret` prints'
+  if (!BEARER_TOKEN.test(token)) return `holds characters that no bearer token may have: ${remedy}`
+  return token.length < TOKEN_LENGTH_MIN
+    ? `has fewer than ${TOKEN_LENGTH_MIN} characters and can be guessed: ${remedy}`
+    : undefined
+}
+
 /**
  * Proxies are named by address: a name, a hop count or `true` lets anybody write the client's address
  * (requirements J-08).

@@ -122,7 +122,10 @@ export interface GatewayConfig {
       tls?: CertificateFiles | undefined
     }
   >
-  readonly admin: Filled<GatewayInput['admin']>
+  readonly admin: Readonly<Omit<Filled<GatewayInput['admin']>, 'tokenFile'>> & {
+    /** Read from `admin.tokenFile`: what requests to the Admin API must bring. */
+    readonly token?: string
+  }
   /** Processes that serve; 1: this one. */
   readonly workers: number
   /** In lower case, besides publicUrl's own. */

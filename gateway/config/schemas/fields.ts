@@ -254,12 +254,18 @@ export interface GatewayFields {
   /** Where the routes live. Default: `"/oauth2"`. */
   routePrefix?: string
   listen?: ListenFields
-  /** /healthz and /readyz, never on the public listener. */
+  /** /healthz, /readyz and the Admin API, never on the public listener. */
   admin?: {
     /** Address to listen on, or a name: then the first address that it has. Default: `"127.0.0.1"`. */
     host?: string
     /** 0: any free port. Default: `9090`. */
     port?: number
+    /**
+     * File that holds the bearer token of /sessions, /reload and /version, e.g. made by `pkce-gateway
+     * secret`. Without it they are refused, unless `host` is a loopback address. Read again at a reload.
+     * Relative to the configuration file, or else to the working directory.
+     */
+    tokenFile?: string
   }
   /**
    * Processes that serve, for machines without a process manager; auto: one for each core. More than one

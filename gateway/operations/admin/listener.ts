@@ -1,6 +1,13 @@
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { FastifyBaseLogger } from 'fastify'
+import type { ReloadOutcome } from '../reload/reload.ts'
+import { Access } from './access.ts'
+import { type Answer, refusal } from './answer.ts'
+import { endOneSession, endSessions, listSessions } from './session-routes.ts'
+import type { SessionOutcome, SessionRequest } from './sessions.ts'
+import { packageVersion } from './version.ts'
 
 /** What decides readiness, by part. `null`: nothing stands in the way. */
 export interface Readiness {
@@ -24,38 +31,55 @@ export interface AdminOptions {
   readonly readiness: () => Promise<Readiness>
   /** True from the first signal on: a load balancer must look elsewhere while requests in flight finish. */
   readonly draining: () => boolean
+  /** What `admin.tokenFile` holds now. */
+  readonly token: () => string | undefined
+  readonly sessions: (request: SessionRequest) => Promise<SessionOutcome>
+  /** Resolves to null while there is nothing to reload: at the start and at the end. */
+  readonly reload: () => Promise<ReloadOutcome | null>
+  readonly log: Pick<FastifyBaseLogger, 'warn' | 'error'>
 }
 
-/** The second listener, for supervisors and load balancers; never reachable through the public one. */
+/** The second listener, for supervisors, load balancers and operators; never reachable through the public one. */
 export interface AdminListener {
   /** E.g. `http://127.0.0.1:9090`. */
   readonly address: string
   close(): Promise<void>
 }
 
-interface Answer {
-  readonly status: number
-  readonly body: unknown
+/** What a path answers to, by method. HEAD is GET without a body (RFC 9110 §9.3.2). */
+interface Route {
+  /** True: everybody may ask, as probes do. */
+  readonly isOpen?: true
+  readonly takesQuery?: true
+  readonly GET?: Respond
+  readonly POST?: Respond
+  readonly DELETE?: Respond
 }
+type Respond = (query: string) => Promise<Answer>
+
+const NOT_FOUND: Answer = { status: 404, body: { status: 'not found' } }
+const METHODS = ['GET', 'POST', 'DELETE'] as const
 
 /**
- * Starts the admin listener, which answers GET and HEAD: `/healthz` (the process answers) and `/readyz` (200 `ready`:
- * a login can succeed now; 200 `degraded`: requests with a session can; 503 `not ready`).
+ * Starts the admin listener: `/healthz` (the process answers), `/readyz` (200 `ready`: a login can succeed now; 200
+ * `degraded`: requests with a session can; 503 `not ready`), and the Admin API, which not everybody may use (`Access`).
  *
- * Paths are exact; anything else, a query too, is 404 (requirements H-31, Q-06).
+ * Paths are exact; anything else, a query that nobody reads too, is 404 (requirements H-31, Q-06, S-01).
  * @throws the error of `listen`, e.g. EADDRINUSE.
  */
 export async function startAdmin(options: AdminOptions): Promise<AdminListener> {
-  const routes = new Map<string | undefined, () => Promise<Answer>>([
-    ['/healthz', async () => ({ status: 200, body: { status: 'ok' } })],
-    ['/readyz', () => readyz(options)],
-  ])
+  const routes = routesOf(options)
+  let access: Access
   const server = createServer({ headersTimeout: 5000, requestTimeout: 10_000 }, async (request, response) => {
-    // HEAD: Node leaves the body out (RFC 9110 §9.3.2).
-    const isRead = request.method === 'GET' || request.method === 'HEAD'
-    const route = isRead ? routes.get(request.url) : undefined
-    const { status, body } = route ? await route() : { status: 404, body: { status: 'not found' } }
-    response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+    const { status, body, headers } = await answer(request).catch((err: unknown): Answer => {
+      options.log.error({ err }, 'the admin listener failed')
+      return { status: 500, body: { status: 'failed' } }
+    })
+    response.writeHead(status, {
+      'content-type': 'application/json',
+      'cache-control': 'no-store',
+      ...headers,
+    })
     response.end(JSON.stringify(body))
     request.resume()
   })
@@ -63,6 +87,8 @@ export async function startAdmin(options: AdminOptions): Promise<AdminListener> 
   await once(server, 'listening')
 
   const { address, family, port } = server.address() as AddressInfo
+  const { host, token, log } = options
+  access = new Access({ address, host, token, log })
   return {
     address: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
     async close() {
@@ -72,6 +98,57 @@ export async function startAdmin(options: AdminOptions): Promise<AdminListener> 
       await closed
     },
   }
+
+  async function answer(request: IncomingMessage): Promise<Answer> {
+    const { url = '', method } = request
+    const [path = '', ...rest] = url.split('?')
+    const route = routes.get(path) ?? sessionRoute(path, options)
+    if (route === undefined || (rest.length > 0 && !route.takesQuery)) return NOT_FOUND
+    const known = METHODS.find((one) => one === (method === 'HEAD' ? 'GET' : method))
+    const respond = known && route[known]
+    if (respond === undefined) {
+      const allow = METHODS.filter((one) => route[one]).flatMap((one) =>
+        one === 'GET' ? [one, 'HEAD'] : [one],
+      )
+      return { ...refusal(405, `use ${allow.join(' or ')}`), headers: { allow: allow.join(', ') } }
+    }
+    return (route.isOpen ? null : access.check(request)) ?? respond(rest.join('?'))
+  }
+}
+
+function routesOf(options: AdminOptions): ReadonlyMap<string, Route> {
+  const { sessions } = options
+  return new Map<string, Route>([
+    ['/healthz', { isOpen: true, GET: async () => ({ status: 200, body: { status: 'ok' } }) }],
+    ['/readyz', { isOpen: true, GET: () => readyz(options) }],
+    ['/version', { GET: async () => ({ status: 200, body: versions() }) }],
+    ['/reload', { POST: () => reload(options) }],
+    [
+      '/sessions',
+      {
+        takesQuery: true,
+        GET: (query) => listSessions(query, sessions),
+        DELETE: (query) => endSessions(query, sessions),
+      },
+    ],
+  ])
+}
+
+/** `/sessions/{grantId}` */
+function sessionRoute(path: string, { sessions }: AdminOptions): Route | undefined {
+  const [, grantId] = /^\/sessions\/([^/]+)$/.exec(path) ?? []
+  return grantId === undefined ? undefined : { DELETE: () => endOneSession(grantId, sessions) }
+}
+
+function versions() {
+  return { version: packageVersion(), node: process.versions.node }
+}
+
+/** 422: what is written cannot be used. Everything stays as it was then. */
+async function reload({ reload }: AdminOptions): Promise<Answer> {
+  const outcome = await reload()
+  if (outcome === null) return refusal(409, 'the gateway is starting or closing')
+  return { status: 'problems' in outcome ? 422 : 200, body: outcome }
 }
 
 async function readyz({ readiness, draining }: AdminOptions): Promise<Answer> {

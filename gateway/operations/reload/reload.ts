@@ -23,6 +23,7 @@ export type ReloadOutcome =
   /** Why everything stays as it was. */
   | { readonly problems: readonly string[] }
 
+type Admin = GatewayConfig['admin']
 type Loaded = Pick<LoadedConfig, 'config' | 'locate'>
 
 /** How a configuration is read, and brought into effect. */
@@ -58,6 +59,11 @@ export class Reload {
   /** When the configuration that runs came into effect, or was found to be the same again. */
   get succeededAt(): Date {
     return this.#succeededAt
+  }
+
+  /** The configuration that runs. */
+  get running(): GatewayConfig {
+    return this.#running
   }
 
   /** One at a time: all who ask while one is under way share the one after it. Never rejects. */
@@ -107,11 +113,16 @@ function withFixed(next: GatewayConfig, { plugin, listen, ...running }: GatewayC
     ...next,
     plugin: { ...next.plugin, publicUrl, ...(routePrefix !== undefined && { routePrefix }) },
     listen: { ...listen, ...(tls && { tls }) },
-    admin: running.admin,
+    admin: withToken(running.admin, next.admin),
     workers: running.workers,
     store: withUrl(running.store, next.store),
     shutdown: running.shutdown,
   }
+}
+
+/** It is compared, and nothing is opened with it. */
+function withToken({ host, port }: Admin, { token }: Admin): Admin {
+  return { host, port, ...(token !== undefined && { token }) }
 }
 
 /** A URL that is named by a file is read again by the store itself, and by every worker that comes later. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { Agent, request } from 'node:http'
+import { Agent } from 'node:http'
 import { connect as connectPlain } from 'node:net'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
@@ -10,7 +10,6 @@ import t, { type Test } from 'tap'
 import { stringify } from 'yaml'
 import { runCommand, type Started } from '../../../gateway/command/command.ts'
 import type { GatewayInput } from '../../../gateway/config/schemas/gateway.ts'
-import { startAdmin } from '../../../gateway/operations/admin/listener.ts'
 import { loggerOptions, readable } from '../../../gateway/operations/log/log.ts'
 import { selfSigned } from '../../support/certificate.ts'
 import {
@@ -477,66 +476,6 @@ t.test('at a terminal: a banner with the URLs and routes, and readable lines (de
   t.match(output, new RegExp(`^\\d\\d:\\d\\d:\\d\\d info {2}gateway ready address="${address}"`, 'm'))
 })
 
-t.test('the admin listener knows exact paths, GET and HEAD (H-31, Q-06)', async (t) => {
-  let draining = false
-  let store: string | null = null
-  let forwarding: string | null = null
-  const admin = await startAdmin({
-    host: '127.0.0.1',
-    port: 0,
-    readiness: async () => {
-      if (store === 'throw') throw new Error('no')
-      return { forwarding, store, provider: null }
-    },
-    draining: () => draining,
-  })
-  t.teardown(() => admin.close())
-  for (const path of [
-    '/',
-    '/healthz/',
-    '/healthz?x=1',
-    '//healthz',
-    '/HEALTHZ',
-    '/healthz/../readyz',
-    '/metrics',
-  ]) {
-    t.equal((await send(admin.address, { headers: {} })).status, 404)
-    t.equal((await sendRaw(admin.address, path)).status, 404, path)
-  }
-  for (const method of ['POST', 'OPTIONS']) {
-    t.equal((await send(`${admin.address}/healthz`, { method })).status, 404, method)
-  }
-  for (const path of ['/healthz', '/readyz']) {
-    t.match(await send(admin.address + path, { method: 'HEAD' }), { status: 200, body: '' }, `HEAD ${path}`)
-  }
-  t.equal((await send(`${admin.address}/metrics`, { method: 'HEAD' })).status, 404)
-  const ready = await send(`${admin.address}/readyz`)
-  t.equal(ready.status, 200)
-  t.same(JSON.parse(ready.body), {
-    status: 'ready',
-    checks: { forwarding: 'ok', store: 'ok', provider: 'ok', draining: false },
-  })
-  t.equal(ready.headers['cache-control'], 'no-store')
-
-  store = 'memory store: check: full'
-  const degraded = await send(`${admin.address}/readyz`)
-  t.equal(degraded.status, 200, 'logins do not work, forwarding does')
-  t.match(JSON.parse(degraded.body), { status: 'degraded', checks: { forwarding: 'ok', store } })
-  t.match(await send(`${admin.address}/readyz`, { method: 'HEAD' }), { status: 200, body: '' })
-  forwarding = 'memory store: read: closed'
-  const out = await send(`${admin.address}/readyz`)
-  t.equal(out.status, 503)
-  t.match(JSON.parse(out.body), { status: 'not ready', checks: { forwarding, store } })
-  t.match(await send(`${admin.address}/readyz`, { method: 'HEAD' }), { status: 503, body: '' })
-  forwarding = null
-  store = 'throw'
-  t.match(await send(`${admin.address}/readyz`), { status: 503, body: /"store":"the check failed"/ })
-  store = null
-  draining = true
-  t.match(await send(`${admin.address}/readyz`), { status: 503, body: /"draining":true/ })
-  t.equal((await send(`${admin.address}/healthz`)).status, 200, 'the process still lives')
-})
-
 t.test(
   'a log line holds no query, header or property that a library hung on an error (J-01, J-02, P-6)',
   async (t) => {
@@ -581,17 +520,4 @@ async function inProcess(t: Test, args: string[], environment: Record<string, st
   })
   if (typeof status !== 'number') t.teardown(status.stop)
   return { status, ...output }
-}
-
-/** A path as it is, which URLs would normalise. */
-function sendRaw(origin: string, path: string): Promise<{ status: number | undefined }> {
-  const { hostname, port } = new URL(origin)
-  return new Promise((resolve, reject) => {
-    request({ hostname, port, path }, (response) => {
-      response.resume()
-      resolve({ status: response.statusCode })
-    })
-      .on('error', reject)
-      .end()
-  })
 }
