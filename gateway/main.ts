@@ -9,21 +9,16 @@ let reload = () => {
 }
 process.on('SIGHUP', () => reload())
 
-const { loadPackage, missingPackages } = await import('../plugin/api/internal.ts')
-// At once, and not by the first line that needs one: whoever uses the plugin alone has neither.
-const missing = missingPackages('yaml', 'close-with-grace')
-if (missing !== undefined) {
-  process.stderr.write(`pkce-gateway: ${missing}\n`)
-  process.exit(1)
-}
-const [{ runCommand }, { standardLogSink }] = await Promise.all([
-  import('./command/command.ts'),
-  import('./operations/log/log-sink.ts'),
-])
-const closeWithGrace = loadPackage<typeof import('close-with-grace')>('close-with-grace')
+// What a command needs it loads itself: a health check must not wait for the rest.
+const { runCommand } = await import('./command/command.ts')
 const outcome = await runCommand(process.argv.slice(2), process.env, process)
 if (typeof outcome === 'number') process.exit(outcome)
 
+const [{ loadPackage }, { standardLogSink }] = await Promise.all([
+  import('../plugin/api/internal.ts'),
+  import('./operations/log/log-sink.ts'),
+])
+const closeWithGrace = loadPackage<typeof import('close-with-grace')>('close-with-grace')
 const { log, shutdown, stop } = outcome
 const { delayMs, graceMs } = shutdown
 closeWithGrace(

@@ -67,7 +67,7 @@ export async function startGateway(
       ...config.admin,
       ...{ readiness, log },
       draining: () => draining,
-      token: () => reload.running.admin.token,
+      token: () => reload.running.admin.bearerToken,
       sessions: (request) => service.sessions(request),
       reload: async () => (draining || !isListening ? null : reload.run()),
     }).catch(explainedBy('admin', config.admin))

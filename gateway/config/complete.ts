@@ -94,6 +94,8 @@ export function completeConfig(given: unknown, context: ConfigContext = {}): Com
   const upstreams = input.upstreams.map((upstream, index) =>
     completeUpstream(upstream, trust.files.get(index)),
   )
+  const { tokenFile: _, ...admin } = input.admin as NonNullable<GatewayInput['admin']> &
+    GatewayConfig['admin']
   const listen = { ...input.listen, overload: completeOverload(input.listen) }
   const config: GatewayConfig = {
     plugin: plugin.config,
@@ -103,11 +105,7 @@ export function completeConfig(given: unknown, context: ConfigContext = {}): Com
       http2: completeHttp2(input.listen.http2),
       ...(tls?.files && { tls: tls.files }),
     },
-    admin: {
-      host: input.admin.host,
-      port: input.admin.port,
-      ...(secrets.adminToken !== undefined && { token: secrets.adminToken }),
-    },
+    admin: { ...admin, ...(secrets.adminToken !== undefined && { bearerToken: secrets.adminToken }) },
     workers: workerCount(input.workers),
     allowedHosts: input.allowedHosts.map((host) => host.toLowerCase()),
     trustProxy: input.trustProxy,

@@ -1,9 +1,14 @@
+import { resolve } from 'node:path'
+import Value from 'typebox/value'
+import { expandPreset } from '../../plugin/api/internal.ts'
+import { schemaProblems } from '../../plugin/api/schemas.ts'
 import { ConfigError, type ConfigProblem } from '../../plugin/index.ts'
 import { completeConfig } from './complete.ts'
 import { type Environment, readEnvironment, type Setting } from './environment.ts'
 import { readConfigFile } from './file.ts'
 import { mergeConfig } from './merge.ts'
 import type { GatewayConfig, GatewayInput } from './schemas/config.ts'
+import { AdminSchema } from './schemas/gateway.ts'
 
 /** Where a configuration comes from; each source overrides those above it. */
 export interface ConfigSources {
@@ -19,6 +24,8 @@ export interface LoadedConfig {
   readonly effective: GatewayInput
   /** Those of `config`, and what the plugin says of its own options when it is registered. */
   readonly warnings: readonly string[]
+  /** Where the value at a path of `effective` comes from: `gateway.yaml:12`, a variable, a flag, a preset, `default`. */
+  readonly originOf: (path: ConfigProblem['path']) => string
   /** Gives each problem its place, for those that show at start only. */
   readonly locate: (problems: readonly ConfigProblem[]) => ConfigProblem[]
 }
@@ -31,14 +38,58 @@ export interface LoadedConfig {
 export function loadConfig(sources: ConfigSources): LoadedConfig {
   const file = sources.file === undefined ? undefined : readConfigFile(sources.file)
   const environment = readEnvironment(sources.environment ?? {})
-  const { values, folderOf, locate } = mergeConfig(file, [...environment.settings, ...(sources.flags ?? [])])
+  const merged = mergeConfig(file, [...environment.settings, ...(sources.flags ?? [])])
+  const { values, folderOf, locate } = merged
   const { problems, config, effective, pluginWarnings } = completeConfig(values, {
     folderOf,
     warnings: environment.warnings,
   })
   const located = [...locate(problems), ...environment.problems]
   if (!config || located.length > 0) throw new ConfigError(located)
-  return { config, effective, warnings: [...config.warnings, ...pluginWarnings], locate }
+  return {
+    ...{ config, effective, locate },
+    warnings: [...config.warnings, ...pluginWarnings],
+    originOf: (path) => merged.originOf(path) ?? presetOf(values, path) ?? 'default',
+  }
+}
+
+/** Where the admin listener is, and what opens it. Nothing else is looked at: it need not be right. */
+export interface AdminSettings {
+  readonly host: string
+  readonly port: number
+  readonly tokenFile?: string
+}
+
+/**
+ * Reads what a command has to know that asks a gateway that runs, for whom the rest may be unusable, or secret.
+ *
+ * @throws ConfigError for a file that cannot be read, and for what is wrong with `admin`.
+ */
+export function loadAdminSettings(sources: ConfigSources): AdminSettings {
+  const file = sources.file === undefined ? undefined : readConfigFile(sources.file)
+  const { settings, problems } = readEnvironment(sources.environment ?? {})
+  const { values, folderOf, locate } = mergeConfig(file, settings)
+  const { admin = {} } = values as Pick<GatewayInput, 'admin'>
+  const found = schemaProblems(AdminSchema, admin).map(({ path, problem }) => ({
+    path: ['admin', ...path],
+    problem,
+  }))
+  const ours = [...locate(found), ...problems.filter(({ path }) => path[0] === 'admin')]
+  if (ours.length > 0) throw new ConfigError(ours)
+  const { host, port, tokenFile } = Value.Default(AdminSchema, { ...admin }) as AdminSettings
+  const name = tokenFile !== undefined && resolve(folderOf(['admin', 'tokenFile']), tokenFile)
+  return { host, port, ...(name && { tokenFile: name }) }
+}
+
+/** The preset that stands behind what is written there. */
+function presetOf(values: unknown, path: ConfigProblem['path']): string | undefined {
+  const { provider, providers } = values as GatewayInput
+  const [key, name, option] = path
+  const [owner, at] = key === 'providers' ? [providers?.[String(name)], option] : [provider, name]
+  if ((key !== 'provider' && key !== 'providers') || owner?.preset === undefined || at === undefined)
+    return undefined
+  const expanded = expandPreset(owner) as Record<string, unknown>
+  return expanded[String(at)] === undefined ? undefined : `preset ${owner.preset}`
 }
 
 /**

@@ -10,6 +10,8 @@ export interface MergedConfig {
   readonly values: unknown
   /** The same problems, each with its place: those of the file in its order, then those of settings. */
   locate(problems: readonly ConfigProblem[]): ConfigProblem[]
+  /** Who has set what stands at `path`, e.g. `gateway.yaml:12`, or undefined: nobody. */
+  originOf(path: Path): string | undefined
   /** What a relative file name at `path` is relative to: the configuration file's folder if it stands there. */
   folderOf(path: Path): string
 }
@@ -30,6 +32,12 @@ export function mergeConfig(file: ConfigFile | undefined, settings: readonly Set
     values,
     locate: (problems) =>
       problems.map((problem) => ({ ...problem, place: placeOf(problem.path) })).sort(byPosition),
+    originOf(path) {
+      const setting = settingOf(path)
+      if (setting) return valueAt(setting.value, path.slice(setting.path.length)) && setting.source
+      if (!file || !valueAt(file.values, path)) return undefined
+      return `${file.name}:${file.position(path).line}`
+    },
     folderOf: (path) => (file && !settingOf(path) ? dirname(file.name) : '.'),
   }
 }
@@ -55,6 +63,15 @@ function assign(root: Record<string, unknown>, path: readonly string[], value: u
     parent = parent[key] as Record<string, unknown>
   }
   parent[path.at(-1)!] = value
+}
+
+/** True if something stands there. */
+function valueAt(value: unknown, path: Path): true | undefined {
+  const found = path.reduce<unknown>(
+    (inner, key) => (inner as Record<string, unknown> | null | undefined)?.[key],
+    value,
+  )
+  return found === undefined ? undefined : true
 }
 
 function isMap(value: unknown): value is Record<string, unknown> {

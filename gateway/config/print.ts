@@ -1,4 +1,5 @@
 import type { TSchema } from 'typebox'
+import { formatPath } from '../../plugin/index.ts'
 import { entriesOf, propertiesOf } from './coerce.ts'
 import { yaml } from './file.ts'
 import { GatewaySchema } from './schemas/gateway.ts'
@@ -13,12 +14,57 @@ export const SECRET_KEYS: readonly string[] = [
   'url',
   'listenUrl',
   'sentinelPassword',
-  'token',
+  'bearerToken',
 ]
 
-/** The effective configuration as YAML, in the schema's order, with every secret as `***`. */
-export function printConfig(effective: unknown): string {
-  return yaml().stringify(inOrder(GatewaySchema, masked(effective)), { lineWidth: 0 })
+type Path = (string | number)[]
+
+/** The effective configuration, in the schema's order, with every secret as `***`. */
+export function shownConfig(effective: unknown): unknown {
+  return inOrder(GatewaySchema, masked(effective))
+}
+
+/**
+ * The same as YAML.
+ *
+ * @param originOf where a value comes from: it stands behind each as a comment.
+ */
+export function printConfig(effective: unknown, originOf?: (path: Path) => string): string {
+  const { Document, isCollection, isPair, isScalar } = yaml()
+  const document = new Document(shownConfig(effective))
+  mark(document.contents, [])
+  return document.toString({ lineWidth: 0 })
+
+  function mark(node: unknown, path: Path): void {
+    if (isCollection(node) && !node.items.every(isScalar)) {
+      for (const [index, item] of node.items.entries()) {
+        if (isPair(item)) mark(item.value, [...path, String(isScalar(item.key) ? item.key.value : item.key)])
+        else mark(item, [...path, index])
+      }
+      return
+    }
+    // A list of words is one line, and has one origin.
+    if (isCollection(node)) node.flow = true
+    const line = node as { comment?: string }
+    if (originOf) line.comment = ` ${originOf(path).replaceAll(/\s+/g, ' ')}`
+  }
+}
+
+/** Where each value comes from, by its path: `{ "listen.port": "--port" }`. */
+export function originsOf(effective: unknown, originOf: (path: Path) => string): Record<string, string> {
+  const origins: Record<string, string> = {}
+  collect(shownConfig(effective), [])
+  return origins
+
+  function collect(value: unknown, path: Path): void {
+    const isMap = typeof value === 'object' && value !== null
+    const parts = isMap ? Object.entries(value) : []
+    if (parts.every(([, part]) => typeof part !== 'object') && (Array.isArray(value) || parts.length === 0)) {
+      origins[formatPath(path)] = originOf(path)
+      return
+    }
+    for (const [key, part] of parts) collect(part, [...path, Array.isArray(value) ? Number(key) : key])
+  }
 }
 
 function masked(value: unknown): unknown {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { stringify } from 'yaml'
 import type { Environment } from '../../gateway/config/environment.ts'
-import { readFlags } from '../../gateway/config/flags.ts'
+import { flagSettings } from '../../gateway/config/flags.ts'
 import { type LoadedConfig, loadConfig } from '../../gateway/config/load.ts'
 import type { GatewayInput, ProviderConfig } from '../../gateway/config/schemas/gateway.ts'
 import { ConfigError, formatProblem } from '../../plugin/index.ts'
@@ -41,7 +41,7 @@ export function problemsOf(
   args: string[] = [],
 ): string[] {
   try {
-    loadConfig({ file: path, environment, flags: readFlags(args).settings })
+    loadConfig({ file: path, environment, flags: settingsOf(args) })
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     return error.problems.map(formatProblem).map((line) => (path ? line.replaceAll(path, 'file') : line))
@@ -65,5 +65,10 @@ export function load(
   environment: Environment = {},
   args: string[] = [],
 ): LoadedConfig {
-  return loadConfig({ file: path, environment, flags: readFlags(args).settings })
+  return loadConfig({ file: path, environment, flags: settingsOf(args) })
+}
+
+/** What `--flag value` pairs set. */
+function settingsOf(args: readonly string[]) {
+  return flagSettings((flag) => args[args.indexOf(`--${flag}`) + 1 || args.length])
 }

@@ -124,7 +124,7 @@ export interface GatewayConfig {
   >
   readonly admin: Readonly<Omit<Filled<GatewayInput['admin']>, 'tokenFile'>> & {
     /** Read from `admin.tokenFile`: what requests to the Admin API must bring. */
-    readonly token?: string
+    readonly bearerToken?: string
   }
   /** Processes that serve; 1: this one. */
   readonly workers: number

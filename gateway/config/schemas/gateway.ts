@@ -50,31 +50,32 @@ const ResourceServer = Type.Object(
 const { publicUrl, routePrefix, secrets, tokens, lifetimes, limits, rateLimit, log } =
   OptionsSchema.properties
 
+/** The second listener. */
+export const AdminSchema = Type.Object(
+  {
+    ...address('127.0.0.1', 9090),
+    tokenFile: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'File that holds the bearer token of /sessions, /reload and /version, e.g. made by `pkce-gateway secret`. Without it they are refused, unless `host` is a loopback address. Read again at a reload. Relative to the configuration file, or else to the working directory.',
+      }),
+    ),
+  },
+  {
+    ...closed,
+    default: {},
+    description: '/healthz, /readyz and the Admin API, never on the public listener.',
+  },
+)
+
 /** The gateway's configuration: the plugin's options, and what is around them. Printed in this order. */
 export const GatewaySchema = Type.Object(
   {
     publicUrl,
     routePrefix,
     listen: Type.Optional(ListenSchema),
-    admin: Type.Optional(
-      Type.Object(
-        {
-          ...address('127.0.0.1', 9090),
-          tokenFile: Type.Optional(
-            Type.String({
-              minLength: 1,
-              description:
-                'File that holds the bearer token of /sessions, /reload and /version, e.g. made by `pkce-gateway secret`. Without it they are refused, unless `host` is a loopback address. Read again at a reload. Relative to the configuration file, or else to the working directory.',
-            }),
-          ),
-        },
-        {
-          ...closed,
-          default: {},
-          description: '/healthz, /readyz and the Admin API, never on the public listener.',
-        },
-      ),
-    ),
+    admin: Type.Optional(AdminSchema),
     workers: Type.Optional(
       Type.Union([Type.Integer({ minimum: 1, maximum: WORKERS_MAX }), Type.Literal('auto')], {
         default: 1,

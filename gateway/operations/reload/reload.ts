@@ -121,8 +121,8 @@ function withFixed(next: GatewayConfig, { plugin, listen, ...running }: GatewayC
 }
 
 /** It is compared, and nothing is opened with it. */
-function withToken({ host, port }: Admin, { token }: Admin): Admin {
-  return { host, port, ...(token !== undefined && { token }) }
+function withToken({ bearerToken: _, ...running }: Admin, { bearerToken }: Admin): Admin {
+  return { ...running, ...(bearerToken !== undefined && { bearerToken }) }
 }
 
 /** A URL that is named by a file is read again by the store itself, and by every worker that comes later. */

@@ -32,6 +32,7 @@ await install(project, file)
 const both = await weigh(project)
 const installed = (path: string) => join(project, 'node_modules/fastify-pkce', path)
 const manifest = JSON.parse(readFileSync(installed('package.json'), 'utf8')) as {
+  version: string
   exports: Record<string, string | { types: string; default: string }>
   scripts: Record<string, string>
   bin: Record<string, string>
@@ -156,7 +157,9 @@ t.test('an import costs a compiler little, with the oldest and the newest TypeSc
 })
 
 t.test('what is not installed is told with the command that installs it (SC-10)', async (t) => {
-  const command = run(project, process.execPath, installed(manifest.bin['pkce-gateway']!), '--version')
+  const program = installed(manifest.bin['pkce-gateway']!)
+  t.equal(await run(project, process.execPath, program, '--version'), `${manifest.version}\n`)
+  const command = run(project, process.execPath, program, '--config', 'gateway.yaml')
   await t.rejects(command, {
     message:
       /\npkce-gateway: yaml and close-with-grace are not installed: npm install yaml@2 close-with-grace@2\n$/,

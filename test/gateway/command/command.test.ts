@@ -48,6 +48,7 @@ t.test('--help and --version exit with 0 (design, Gateway configuration)', async
     '--config-test',
     '--print-config',
     '--log-level',
+    'healthcheck',
     'PKCE_GATEWAY_',
     '78',
   ]) {

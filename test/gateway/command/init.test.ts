@@ -70,5 +70,5 @@ t.test('init writes over nothing, and helps with a name (M-01)', async (t) => {
   t.match(await run('init'), { status: 2, stderr: /init takes a provider/ })
   t.match(await run('init', 'google', 'a', 'b'), { status: 2, stderr: /unknown command "b"/ })
   t.match(await run('innit'), { status: 2, stderr: /unknown command "innit"/ })
-  t.match((await run('--help')).stdout, 'pkce-gateway init PROVIDER [FILE]')
+  t.match((await run('init', '--help')).stdout, 'pkce-gateway init PROVIDER [FILE]')
 })

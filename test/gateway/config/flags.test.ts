@@ -1,28 +1,17 @@
 import t from 'tap'
-import { readFlags } from '../../../gateway/config/flags.ts'
-import { ConfigError } from '../../../plugin/index.ts'
+import { flagSettings } from '../../../gateway/config/flags.ts'
 
-t.test(
-  'the command line: unknown flags, missing values and arguments are wrong usage (design)',
-  async (t) => {
-    for (const args of [
-      ['--confg', 'x'],
-      ['--config'],
-      ['gateway.yaml'],
-      ['--config-test=yes'],
-      ['-c', 'x'],
-    ]) {
-      t.throws(() => readFlags(args), ConfigError, args.join(' '))
-    }
-    t.same(readFlags(['--config', 'a.yaml', '--port=1']), {
-      config: 'a.yaml',
-      migrate: false,
-      sql: false,
-      configTest: false,
-      printConfig: false,
-      version: false,
-      help: false,
-      settings: [{ path: ['listen', 'port'], value: 1, source: '--port' }],
-    })
-  },
-)
+t.test('flags set keys, by the type of each (design)', async (t) => {
+  const given: Record<string, string> = { port: '1', 'log-level': '1', other: 'x' }
+  t.same(
+    flagSettings((flag) => given[flag]),
+    [
+      { path: ['listen', 'port'], value: 1, source: '--port' },
+      { path: ['log', 'level'], value: '1', source: '--log-level' },
+    ],
+  )
+  t.same(
+    flagSettings(() => undefined),
+    [],
+  )
+})

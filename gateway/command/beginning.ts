@@ -3,7 +3,7 @@ import { nearestOf } from '../../plugin/index.ts'
 
 /** A configuration to begin with, and what to do with it. */
 export interface Beginning {
-  /** YAML with comments. `--config-test` names what is left to fill in. */
+  /** YAML with comments. `check` names what is left to fill in. */
   readonly file: string
   /** What to register where, and the next commands. */
   readonly steps: string
@@ -24,7 +24,7 @@ export function beginningFor(name: string, fileName: string): Beginning {
 function configurationFor(preset: PresetName): string {
   const { where } = GUIDES[preset]
   return `# A gateway in front of an API, with sign-in at ${nameOf(preset)}.
-# Every option: docs/options.md. What the preset stands for: pkce-gateway --config FILE --print-config
+# Every option: docs/options.md. What the preset stands for: pkce-gateway check --print --config FILE
 
 # Fill in: the https origin at which apps reach this gateway, e.g. https://api.example.com.
 # For a first try on this machine: http://127.0.0.1:3000
@@ -50,7 +50,7 @@ upstreams:
 
 # Sessions are in memory, and end with the process. For more than one instance, or to keep them:
 # store: { type: redis, urlFile: redis-url }
-# secretsFile: secrets       # one per line, each made by: openssl rand -base64 32 | tr '+/' '-_' | tr -d '='
+# secretsFile: secrets       # one per line, each made by: pkce-gateway secret
 `
 }
 
@@ -82,7 +82,7 @@ function stepsFor(preset: PresetName, fileName: string): string {
     `  - Register <publicUrl>/oauth2/callback as ${redirectUris}, character for character.`,
     '',
     `Fill in what is empty in ${fileName}, then:`,
-    `  pkce-gateway --config ${fileName} --config-test`,
+    `  pkce-gateway check --config ${fileName}`,
     `  pkce-gateway --config ${fileName}`,
     '',
     'To know:',
