@@ -165,6 +165,7 @@ export function forwardingOptions(
   app: FastifyInstance,
   config: GatewayConfig,
   load: Load,
+  metrics?: ForwardingOptions['metrics'],
 ): ForwardingOptions {
   const { allowedHosts, trustProxy, upstreams, plugin, listen } = config
   const { minUploadBytesPerSecond } = listen
@@ -173,7 +174,7 @@ export function forwardingOptions(
     accessLog: createAccessLog(config.log, app.log, (subject, issuer) =>
       servicesOf(app)?.audit.loggedSubject(subject, issuer),
     ),
-    load,
+    ...{ load, metrics },
     sessions: () => app.pkce,
   }
 }

@@ -2,11 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { LoadedConfig } from './config/load.ts'
 import type { GatewayConfig } from './config/schemas/config.ts'
-import { startAdmin } from './operations/admin/listener.ts'
+import { type Answer, startAdmin } from './operations/admin/listener.ts'
 import type { LogStream } from './operations/log/log-sink.ts'
+import { createExposition, metricsProblem } from './operations/metrics/exposition.ts'
+import { Metrics } from './operations/metrics/metrics.ts'
 import { Reload, type ReloadOutcome } from './operations/reload/reload.ts'
 import { explainedBy } from './operations/start-error.ts'
-import { type Listening, serveHere } from './serve/serve.ts'
+import { type Listening, type Service, serveHere } from './serve/serve.ts'
 import { serveByWorkers } from './workers/primary.ts'
 
 export { StartError } from './operations/start-error.ts'
@@ -54,20 +56,29 @@ export async function startGateway(
     for (const one of closers.toReversed()) await one()
   }
   const serve = config.workers === 1 ? serveHere : serveByWorkers
-  const service = await serve(config, logStream)
+  const missing = config.admin.metrics ? metricsProblem() : undefined
+  const metrics = config.admin.metrics && missing === undefined ? new Metrics() : undefined
+  const service = await serve(config, logStream, metrics)
   const { log } = service
   try {
     closers.push(() => service.close())
     for (const warning of [...config.warnings, ...service.warnings]) log.warn(warning)
 
     const readiness = () => service.readiness()
-    const admin = await startAdmin({ ...config.admin, readiness, draining: () => draining }).catch(
-      explainedBy('admin', config.admin),
-    )
+    if (missing !== undefined) log.info(`/metrics answers 501, and nothing is counted: ${missing}`)
+    const answers = config.admin.metrics ? metricsAnswers(service, metrics, missing) : undefined
+    const admin = await startAdmin({
+      ...{ host: config.admin.host, port: config.admin.port },
+      ...{ readiness, draining: () => draining, metrics: answers },
+    }).catch(explainedBy('admin', config.admin))
     // Behind the service: readiness is answered, negatively, until the last request has ended.
     closers.unshift(() => admin.close())
     const { address } = await service.listen()
-    const reload = new Reload({ load, prepare: (next) => service.prepare(next), log, running: config })
+    if (metrics) metrics.lastReloadAt = new Date()
+    const reload = new Reload({
+      ...{ load, prepare: (next) => service.prepare(next), log, running: config },
+      onOutcome: (isSuccessful) => metrics?.reloaded(isSuccessful),
+    })
     return {
       address,
       log,
@@ -88,5 +99,22 @@ export async function startGateway(
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+/** How a scrape is answered. @param missing the package that there would have to be, with the command. */
+function metricsAnswers(
+  service: Service,
+  metrics: Metrics | undefined,
+  missing: string | undefined,
+): () => Promise<Answer> {
+  if (metrics === undefined) {
+    const text = { status: 501, body: `${missing}\n`, contentType: 'text/plain; charset=utf-8' }
+    return async () => text
+  }
+  const exposition = createExposition(metrics)
+  return async () => {
+    const { contentType, text } = await exposition.scrape(await service.measure())
+    return { status: 200, body: text, contentType }
   }
 }

@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
-import type { ProtectedRequest } from '../../plugin/index.ts'
+import type { ProtectedRequest, Session } from '../../plugin/index.ts'
 import type { FieldRules } from '../http/fields.ts'
-import type { Refusal } from '../http/refusals.ts'
+import { answerFor, type Refusal } from '../http/refusals.ts'
 import type { RequestFieldRule } from '../http/request-fields.ts'
 import { newRequestId } from '../http/request-id.ts'
 import { type Answerable, answerRefusal } from '../listener/problem-details.ts'
 import type { AccessLog, RequestRecord } from './exchange/request-record.ts'
+import type { ForwardingMetrics, RouteCounters } from './exchange/route-counters.ts'
 import { RequestHeaders } from './headers/request-headers.ts'
 import type { TrustedProxies } from './trusted-proxies.ts'
 
@@ -30,6 +31,10 @@ export interface IntakeContext {
   readonly load: Load
   /** Undefined: there is none. */
   readonly accessLog: AccessLog | undefined
+  /** Undefined: nothing is counted. */
+  readonly metrics: ForwardingMetrics | undefined
+  /** For requests that lead nowhere; null: nothing is counted. */
+  readonly unrouted: RouteCounters | null
 }
 
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE'])
@@ -46,6 +51,10 @@ export class ClientRequest implements ProtectedRequest, Answerable {
   answerFields: Readonly<Record<string, string>> | null = null
   /** For the access log, once it is forwarded. */
   record: RequestRecord | undefined = undefined
+  /** Where it will be counted, once; null: it is, or never will be. */
+  counters: RouteCounters | null
+  /** Is told with what status it has ended. */
+  onEnd: ((status: number) => void) | undefined = undefined
   readonly context: IntakeContext
 
   constructor(raw: IncomingMessage, response: ServerResponse, context: IntakeContext) {
@@ -54,6 +63,7 @@ export class ClientRequest implements ProtectedRequest, Answerable {
     this.id = newRequestId()
     this.headers = new RequestHeaders(raw, context.rules)
     this.context = context
+    this.counters = context.unrouted
   }
 
   /** True if it may be sent twice: idempotent (RFC 9110 §9.2.2, of those that are forwarded) and without a body. */
@@ -71,6 +81,24 @@ export class ClientRequest implements ProtectedRequest, Answerable {
   }
 
   refuse(refusal: Refusal, fields?: Readonly<Record<string, string>>): void {
+    const isTold = !this.response.headersSent && !this.response.destroyed
     answerRefusal(this, refusal, { ...this.answerFields, ...fields })
+    if (!isTold) return
+    this.context.metrics?.refused(refusal)
+    this.ended(answerFor(refusal).status)
+  }
+  /** Its session was not in the cache, and may be one that nobody has used yet. */
+  found(session: Session): Session {
+    this.onEnd = this.context.metrics?.firstCall(session)
+    return session
+  }
+
+  /** Counts it, the first time. @param status that the client was told; by default what the response says; 0: none. */
+  ended(status = this.response.headersSent ? this.response.statusCode : 0): void {
+    const { counters } = this
+    if (counters === null) return
+    this.counters = null
+    counters.count(this.raw.method, status, performance.now() - this.startedAt)
+    this.onEnd?.(status)
   }
 }

@@ -14,7 +14,7 @@ import { type RouteOptions, UpstreamRoute } from './upstream/route.ts'
 
 export type ForwardingOptions = Pick<
   IntakeOptions,
-  'publicUrl' | 'allowedHosts' | 'trustProxy' | 'accessLog' | 'load'
+  'publicUrl' | 'allowedHosts' | 'trustProxy' | 'accessLog' | 'load' | 'metrics'
 > &
   RouteOptions & {
     readonly upstreams: readonly Upstream[]

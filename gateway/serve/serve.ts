@@ -1,4 +1,6 @@
+import type { Server as HttpServer } from 'node:http'
 import type { Server } from 'node:https'
+import { promisify } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
 import { openListener, prepareStore } from '../app.ts'
 import { readCertificate } from '../config/certificate.ts'
@@ -7,10 +9,13 @@ import { letIn } from '../forward/register.ts'
 import type { Readiness } from '../operations/admin/listener.ts'
 import { type WatchedCertificate, watchCertificate } from '../operations/certificate.ts'
 import type { LogStream } from '../operations/log/log-sink.ts'
+import type { MetricsData } from '../operations/metrics/exposition.ts'
+import type { Metrics } from '../operations/metrics/metrics.ts'
+import { observedStore } from '../operations/metrics/observed-store.ts'
 import { Overload } from '../operations/overload.ts'
 import type { Prepared } from '../operations/reload/reload.ts'
 import { explainedBy, explainedStoreError } from '../operations/start-error.ts'
-import { createStore } from '../operations/store.ts'
+import { createStore, type GatewayStore } from '../operations/store.ts'
 import { Generations, makeGeneration } from './generations.ts'
 
 /** What answers the apps: this process itself, or workers that it has started. */
@@ -19,6 +24,8 @@ export interface Service {
   /** What an operator should hear about the store. */
   readonly warnings: readonly string[]
   readiness(): Promise<Readiness>
+  /** Of the processes that serve, if these are others. */
+  measure(): Promise<readonly MetricsData[]>
   /** Opens the public listener. @throws StartError */
   listen(): Promise<Listening>
   /**
@@ -45,18 +52,22 @@ export interface Listening {
  *
  * @throws ConfigError when the provider's metadata is wrong. @throws StartError when the store cannot be used.
  */
-export async function serveHere(config: GatewayConfig, logStream?: LogStream): Promise<Service> {
+export async function serveHere(
+  config: GatewayConfig,
+  logStream?: LogStream,
+  metrics?: Metrics,
+): Promise<Service> {
   /** In the order of opening; closed in reverse. */
   const closers: (() => Promise<unknown>)[] = []
   const close = async () => {
     for (const one of closers.splice(0).reverse()) await one()
   }
   try {
-    const store = createStore(config.store)
+    const store = observed(createStore(config.store), metrics)
     const warnings = await prepareStore(store)
     closers.push(() => store.close())
     const load = new Overload(config.listen.overload)
-    const shared = { store, load, logStream }
+    const shared = { store, load, logStream, metrics }
     const generations = new Generations(await makeGeneration(config, shared))
     closers.push(() => generations.close())
     const { app: listener, features } = await openListener(config, logStream)
@@ -66,12 +77,14 @@ export async function serveHere(config: GatewayConfig, logStream?: LogStream): P
     letIn(listener, () => generations.current.forwarding, features)
     listener.addHook('preClose', async () => generations.drain())
     await listener.ready()
+    if (metrics) measureServer(listener.server, load, metrics)
     let certificate: WatchedCertificate | undefined
     closers.push(async () => certificate?.close())
     return {
       log: listener.log,
       warnings,
       readiness: () => generations.current.app.pkce.readiness(),
+      measure: async () => [],
       async listen() {
         const { host, port, tls } = config.listen
         const address = await listener.listen({ host, port }).catch(explainedBy('listen', config.listen))
@@ -97,5 +110,22 @@ export async function serveHere(config: GatewayConfig, logStream?: LogStream): P
   } catch (error) {
     await close()
     throw explainedStoreError(error)
+  }
+}
+
+/** The same store, whose operations are counted. */
+function observed(store: GatewayStore, metrics: Metrics | undefined): GatewayStore {
+  if (!metrics) return store
+  metrics.agreeBy(store.store)
+  return { ...store, store: observedStore(store.store, metrics) }
+}
+
+function measureServer(server: HttpServer, load: Overload, metrics: Metrics): void {
+  server.on('drop', () => {
+    metrics.connectionsDropped++
+  })
+  metrics.gauges = {
+    connections: promisify(server.getConnections.bind(server)),
+    requestsInFlight: () => load.inFlight,
   }
 }

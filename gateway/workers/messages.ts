@@ -1,6 +1,7 @@
 import { ConfigError, type ConfigProblem } from '../../plugin/index.ts'
 import type { GatewayConfig } from '../config/schemas/config.ts'
 import type { Readiness } from '../operations/admin/listener.ts'
+import type { MetricsData } from '../operations/metrics/exposition.ts'
 import { StartError } from '../operations/start-error.ts'
 
 /** All that the primary tells a worker. */
@@ -9,6 +10,8 @@ export type ToWorker =
   | { readonly type: 'start'; readonly config: GatewayConfig }
   /** Asks for a `readiness`. */
   | { readonly type: 'readiness' }
+  /** Asks for `metrics`. */
+  | { readonly type: 'measure' }
   /** Asks for a `pong`. */
   | { readonly type: 'ping' }
   /** Make another configuration ready: `prepared` or `refused` is the answer. Then: use it, or forget it. */
@@ -28,6 +31,8 @@ export type ToPrimary =
   /** Instead: it ends now. */
   | { readonly type: 'failed'; readonly failure: Failure }
   | { readonly type: 'readiness'; readonly readiness: Readiness }
+  /** What it has counted; empty where nothing is. */
+  | { readonly type: 'metrics'; readonly data: MetricsData }
   | { readonly type: 'prepared' }
   | { readonly type: 'refused'; readonly failure: Failure }
   /** Its event loop turns. */

@@ -3,6 +3,7 @@ import cluster, { type Worker } from 'node:cluster'
 import { EventEmitter, once } from 'node:events'
 import type { GatewayConfig } from '../config/schemas/config.ts'
 import type { Readiness } from '../operations/admin/listener.ts'
+import type { MetricsData } from '../operations/metrics/exposition.ts'
 import { StartError } from '../operations/start-error.ts'
 import { errorOf, type ToPrimary, type ToWorker } from './messages.ts'
 
@@ -16,6 +17,9 @@ export interface WorkerEnd {
 
 /** More than the store has for its answer. */
 const READINESS_TIMEOUT_MS = 2000
+
+/** Less than a scrape may take; after that what it has told last is good enough. */
+const MEASURE_TIMEOUT_MS = 2000
 
 /** More than the store and the provider have for their answers. */
 const PREPARE_TIMEOUT_MS = 30_000
@@ -41,6 +45,7 @@ export class GatewayWorker {
   readonly #worker: Worker
   readonly #answers = new EventEmitter()
   #asked: Promise<Readiness> | undefined
+  #measured: MetricsData = []
   #hears = false
   #listens = false
   #unanswered = 0
@@ -72,6 +77,9 @@ export class GatewayWorker {
             return reject(errorOf(message.failure))
           case 'readiness':
             return this.#answers.emit('readiness', message.readiness)
+          case 'metrics':
+            this.#measured = message.data
+            return this.#answers.emit('metrics')
           case 'prepared':
             return this.#answers.emit('prepared')
           case 'refused':
@@ -114,6 +122,19 @@ export class GatewayWorker {
     this.#tell({ type: 'readiness' })
     const [readiness] = await answer
     return readiness
+  }
+
+  /** What it has counted, or had when it was last asked and has answered. */
+  async measure(): Promise<MetricsData> {
+    const answer = once(this.#answers, 'metrics', { signal: AbortSignal.timeout(MEASURE_TIMEOUT_MS) })
+    this.#tell({ type: 'measure' })
+    await answer.catch(() => {})
+    return this.#measured
+  }
+
+  /** What it had counted when it was last asked. */
+  get measured(): MetricsData {
+    return this.#measured
   }
 
   /** Makes another configuration ready: then `swap` or `discard`. @throws Error when it cannot, or does not in time. */

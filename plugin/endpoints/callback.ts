@@ -184,7 +184,7 @@ function logRefusal(
 }
 
 function sendOutcome(
-  { audit, options }: Services,
+  { audit, observer, options }: Services,
   grant: AuthorizingGrant,
   outcome: Outcome,
   reply: FastifyReply,
@@ -192,6 +192,8 @@ function sendOutcome(
   const { request } = reply
   const { redirectUri, state } = grant
   const iss = options.publicUrl
+  const seen = 'code' in outcome ? 'ok' : 'refused' in outcome ? 'refused' : 'denied'
+  observer.login('returned', seen, grant.clientId)
   if ('code' in outcome) {
     return sendAuthorizationResponse(
       reply,

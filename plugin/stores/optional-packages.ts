@@ -7,6 +7,7 @@ export const OPTIONAL_PACKAGES = {
   '@fastify/redis': '@fastify/redis@9',
   yaml: 'yaml@2',
   'close-with-grace': 'close-with-grace@2',
+  'prom-client': 'prom-client@15',
 } as const
 export type OptionalPackage = keyof typeof OPTIONAL_PACKAGES
 

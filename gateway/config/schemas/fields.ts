@@ -254,12 +254,17 @@ export interface GatewayFields {
   /** Where the routes live. Default: `"/oauth2"`. */
   routePrefix?: string
   listen?: ListenFields
-  /** /healthz and /readyz, never on the public listener. */
+  /** /healthz, /readyz and /metrics, never on the public listener. */
   admin?: {
     /** Address to listen on, or a name: then the first address that it has. Default: `"127.0.0.1"`. */
     host?: string
     /** 0: any free port. Default: `9090`. */
     port?: number
+    /**
+     * /metrics for Prometheus. Needs prom-client: without it, nothing is counted, and /metrics answers 501.
+     * Default: `true`.
+     */
+    metrics?: boolean
   }
   /**
    * Processes that serve, for machines without a process manager; auto: one for each core. More than one

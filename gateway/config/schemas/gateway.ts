@@ -57,11 +57,23 @@ export const GatewaySchema = Type.Object(
     routePrefix,
     listen: Type.Optional(ListenSchema),
     admin: Type.Optional(
-      Type.Object(address('127.0.0.1', 9090), {
-        ...closed,
-        default: {},
-        description: '/healthz and /readyz, never on the public listener.',
-      }),
+      Type.Object(
+        {
+          ...address('127.0.0.1', 9090),
+          metrics: Type.Optional(
+            Type.Boolean({
+              default: true,
+              description:
+                '/metrics for Prometheus. Needs prom-client: without it, nothing is counted, and /metrics answers 501.',
+            }),
+          ),
+        },
+        {
+          ...closed,
+          default: {},
+          description: '/healthz, /readyz and /metrics, never on the public listener.',
+        },
+      ),
     ),
     workers: Type.Optional(
       Type.Union([Type.Integer({ minimum: 1, maximum: WORKERS_MAX }), Type.Literal('auto')], {

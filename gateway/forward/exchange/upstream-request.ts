@@ -38,6 +38,7 @@ export class UpstreamRequest implements Applicant {
   /** Null while it waits for one, and after its end. */
   #connection: Connection | null = null
   #unreached = 0
+  #sentAt = 0
 
   /** @param fields as a flat list, but for Host. */
   constructor(route: UpstreamRoute, request: ClientRequest, fields: string[], owner: RequestOwner) {
@@ -74,6 +75,7 @@ export class UpstreamRequest implements Applicant {
 
   send(body: Buffer | Upload | null): void {
     this.#request.record?.sent(this.#target.authority)
+    if (this.#route.counters) this.#sentAt = performance.now()
     this.#connection?.send(
       {
         path: this.path,
@@ -91,9 +93,12 @@ export class UpstreamRequest implements Applicant {
     this.#connection?.awaitAnswer()
   }
 
-  /** Somebody is there. */
-  answered(): void {
+  /** Somebody is there. @param isFinal it is no interim answer. */
+  answered(isFinal: boolean): void {
     this.#target.answered()
+    if (!isFinal) return
+    this.#request.record?.answered()
+    this.#route.counters?.upstream.add(performance.now() - this.#sentAt)
   }
 
   /** The body may go on. */

@@ -24,6 +24,8 @@ export interface AdminOptions {
   readonly readiness: () => Promise<Readiness>
   /** True from the first signal on: a load balancer must look elsewhere while requests in flight finish. */
   readonly draining: () => boolean
+  /** What a scrape is answered with. Undefined: there is no `/metrics`. */
+  readonly metrics?: (() => Promise<Answer>) | undefined
 }
 
 /** The second listener, for supervisors and load balancers; never reachable through the public one. */
@@ -33,14 +35,16 @@ export interface AdminListener {
   close(): Promise<void>
 }
 
-interface Answer {
+/** `body`: JSON, or text where it has a type. */
+export interface Answer {
   readonly status: number
   readonly body: unknown
+  readonly contentType?: string
 }
 
 /**
  * Starts the admin listener, which answers GET and HEAD: `/healthz` (the process answers) and `/readyz` (200 `ready`:
- * a login can succeed now; 200 `degraded`: requests with a session can; 503 `not ready`).
+ * a login can succeed now; 200 `degraded`: requests with a session can; 503 `not ready`), `/metrics` (Q-04).
  *
  * Paths are exact; anything else, a query too, is 404 (requirements H-31, Q-06).
  * @throws the error of `listen`, e.g. EADDRINUSE.
@@ -50,13 +54,17 @@ export async function startAdmin(options: AdminOptions): Promise<AdminListener> 
     ['/healthz', async () => ({ status: 200, body: { status: 'ok' } })],
     ['/readyz', () => readyz(options)],
   ])
+  if (options.metrics) routes.set('/metrics', options.metrics)
   const server = createServer({ headersTimeout: 5000, requestTimeout: 10_000 }, async (request, response) => {
     // HEAD: Node leaves the body out (RFC 9110 §9.3.2).
     const isRead = request.method === 'GET' || request.method === 'HEAD'
     const route = isRead ? routes.get(request.url) : undefined
-    const { status, body } = route ? await route() : { status: 404, body: { status: 'not found' } }
-    response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
-    response.end(JSON.stringify(body))
+    const { status, body, contentType } = route
+      ? await route()
+      : { status: 404, body: { status: 'not found' } }
+    const type = contentType ?? 'application/json'
+    response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' })
+    response.end(contentType === undefined ? JSON.stringify(body) : String(body))
     request.resume()
   })
   server.listen(options.port, options.host)

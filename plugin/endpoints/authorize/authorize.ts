@@ -89,6 +89,7 @@ async function beginTransaction(
       passThrough: verified.passThrough,
       prompt: interactionOf(verified) === 'prompt',
     })
+    services.observer.login('begun', 'ok', verified.client.clientId)
     return reply.code(302).header('set-cookie', setCookies).header('location', location).send()
   } catch (error) {
     transactions.finish(id)
@@ -124,10 +125,16 @@ function providerChallenge(
 }
 
 /** Refusals go to the app once its redirect URI is proved; before that, and for outages of ours, they stay here. */
-function sendRefusal({ audit, options }: Services, error: unknown, reply: FastifyReply): FastifyReply {
+function sendRefusal(
+  { audit, observer, options }: Services,
+  error: unknown,
+  reply: FastifyReply,
+): FastifyReply {
   if (!(error instanceof OAuthError)) throw error
   const { request } = reply
   const { reason, redirectTo } = error
+  const outcome = error.statusCode < 500 ? 'refused' : 'failed'
+  observer.login('begun', outcome, redirectTo?.client.clientId)
   audit.record('authorize.refused', { request, reason, clientId: redirectTo?.client.clientId })
   if (!redirectTo) throw error
   return sendAuthorizationResponse(reply, redirectTo, {

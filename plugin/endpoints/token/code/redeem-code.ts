@@ -62,11 +62,21 @@ async function redeemAuthorized(
   const redeeming = await grants.replace(authorized, redeem(grant))
   if (!redeeming) return null
 
-  const login = await redeemAtProvider(request, presented, secrets, { authorized, redeeming })
-  const { client } = request
-  const scope = narrowByProvider(stillAllowed(grant.scope, client.scopes), client, login.tokens)
-  const decided = await decideLogin(request, redeeming, scope, login)
-  return activateGrant(request, redeeming, { codeSecret: handle.secret, dataKey, ...login, ...decided })
+  const { client, services } = request
+  services.observer.login('proved', 'ok', client.clientId)
+  try {
+    const login = await redeemAtProvider(request, presented, secrets, { authorized, redeeming })
+    const scope = narrowByProvider(stillAllowed(grant.scope, client.scopes), client, login.tokens)
+    const decided = await decideLogin(request, redeeming, scope, login)
+    const terms = { codeSecret: handle.secret, dataKey, ...login, ...decided }
+    const answer = await activateGrant(request, redeeming, terms)
+    services.observer.login('redeemed', 'ok', client.clientId)
+    return answer
+  } catch (error) {
+    const isDenied = error instanceof OAuthError && error.reason === 'login_denied'
+    services.observer.login('redeemed', isDenied ? 'denied' : 'failed', client.clientId)
+    throw error
+  }
 }
 
 function isAuthorized(stored: StoredGrant): stored is StoredGrant<AuthorizedGrant> {
