@@ -8,12 +8,13 @@ import { nameRequest } from '../http/request-id.ts'
 import { refuseHost, refuseTarget, servedHosts } from '../http/request-target.ts'
 import { closeAfter } from '../listener/http1-connection.ts'
 import { closeUnlessWhole, endWithHeader } from '../listener/http1-request.ts'
-import { BODY_LIMIT_BYTES } from '../listener/listener.ts'
+import { bodyMs } from '../listener/listener.ts'
 import { answerEmpty } from '../listener/problem-details.ts'
 import { ClientRequest, type IntakeContext, type Load } from './client-request.ts'
 import { deny } from './denial.ts'
 import { Exchange } from './exchange/exchange.ts'
 import { type AccessLog, RequestRecord } from './exchange/request-record.ts'
+import { type RequestTracing, runInSpan } from './exchange/request-tracing.ts'
 import type { ForwardingMetrics } from './exchange/route-counters.ts'
 import { upstreamFields } from './headers/upstream-fields.ts'
 import { type Access, PublicRoute } from './policy.ts'
@@ -40,6 +41,7 @@ export interface IntakeOptions {
   readonly minUploadBytesPerSecond: number
   readonly accessLog?: AccessLog | undefined
   readonly metrics?: ForwardingMetrics | undefined
+  readonly tracing?: RequestTracing | undefined
 }
 
 /**
@@ -62,12 +64,12 @@ export class Intake {
   #draining = false
 
   constructor(options: IntakeOptions) {
-    const { publicUrl, log, load, accessLog, metrics } = options
+    const { publicUrl, log, load, accessLog, metrics, tracing } = options
     const rules = requestFieldRules(options.identityHeaders)
     const scheme = publicUrl.startsWith('https:') ? 'https' : 'http'
     const proxies = new TrustedProxies(options.trustProxy)
     const unrouted = metrics?.countersOf('none') ?? null
-    this.#context = { rules, proxies, scheme, log, load, accessLog, metrics, unrouted }
+    this.#context = { rules, proxies, scheme, log, load, accessLog, metrics, tracing, unrouted }
     this.#hosts = servedHosts(publicUrl, options.allowedHosts)
     this.#routes = options.routes
     this.#endpoints = options.endpoints
@@ -131,14 +133,15 @@ export class Intake {
       const chain = this.#context.proxies.plainChain(raw.socket, headers.forwardedFor)
       if (chain !== undefined) raw.headers['x-forwarded-for'] = chain
       nameRequest(raw, request.id)
-      request.counters = this.#context.metrics?.countersOf(pathOf(target)) ?? null
+      const path = pathOf(target)
+      request.routedTo(path, this.#context.metrics?.countersOf(path) ?? null)
       this.#pending++
       response.once('close', () => {
         this.#pending--
         request.ended()
       })
       this.#countWhenWhole(request)
-      this.#endpoints(raw, response)
+      runInSpan(raw, request.span, () => this.#endpoints(raw, response))
     }
   }
 
@@ -150,7 +153,7 @@ export class Intake {
   /** Method (405), then policy: a public route, or a session with every scope (401, 403, 400, 503). */
   #toUpstream(request: ClientRequest, route: UpstreamRoute): void {
     const { headers, raw } = request
-    request.counters = route.counters
+    request.routedTo(route.name, route.counters)
     if (!route.methods.has(raw.method ?? '')) this.#otherMethod(request, route)
     else if (headers.websocket && !isOriginAllowed(headers.origin, route))
       request.refuse('origin_not_allowed')
@@ -228,11 +231,6 @@ export class Intake {
     const fields = upstreamFields(request, route, access)
     new Exchange(route, access, request, fields).start()
   }
-}
-
-/** What the largest body that an endpoint takes may take, after ten seconds of patience. 0: for ever. */
-function bodyMs(minBytesPerSecond: number): number {
-  return minBytesPerSecond === 0 ? 0 : 10_000 + Math.ceil((BODY_LIMIT_BYTES / minBytesPerSecond) * 1000)
 }
 
 /** A fault of ours: told in the log, and answered as far as it can be. */

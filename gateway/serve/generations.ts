@@ -12,6 +12,8 @@ import { listenerLogging } from '../operations/log/log.ts'
 import type { LogStream } from '../operations/log/log-sink.ts'
 import type { Metrics } from '../operations/metrics/metrics.ts'
 import type { GatewayStore } from '../operations/store.ts'
+import { observerOf } from '../operations/tracing/observer.ts'
+import type { Tracing } from '../operations/tracing/tracing.ts'
 
 /** How often it is looked whether the last request of an old generation has ended. */
 const CHECK_MS = 250
@@ -36,6 +38,8 @@ export interface Shared {
   readonly logStream: LogStream | undefined
   /** Undefined: nothing is counted. */
   readonly metrics: Metrics | undefined
+  /** Undefined: nothing is traced. */
+  readonly tracing: Tracing | undefined
 }
 
 /**
@@ -47,18 +51,19 @@ export interface Shared {
  */
 export async function makeGeneration(
   config: GatewayConfig,
-  { store, load, logStream, metrics }: Shared,
+  { store, load, logStream, metrics, tracing }: Shared,
   before?: Generation,
 ): Promise<Generation> {
   const app = behindListener(config, listenerLogging(config.log.level, logStream))
   try {
-    const forwarding = createForwarding(app, forwardingOptions(app, config, load, metrics))
+    const forwarding = createForwarding(app, forwardingOptions(app, config, load, { metrics, tracing }))
     const options = optionsOn(store, config)
     metrics?.know(config.plugin.clients)
-    if (before === undefined) await app.register(pkceWith(metrics), options)
+    const observer = observerOf(metrics, tracing)
+    if (before === undefined) await app.register(pkceWith(observer), options)
     else {
       const isSame = sameProviders(before.config, config)
-      await app.register(pkceWith(metrics, { app: before.app, isSameProvider: isSame }), options)
+      await app.register(pkceWith(observer, { app: before.app, isSameProvider: isSame }), options)
       // At a start one waits for it. Here there is one that works.
       const unready = unreadyProviders(app).filter((issuer) => !isSame(issuer))
       if (unready.length > 0) throw unreachable(config, unready)

@@ -11,11 +11,12 @@ import { type WatchedCertificate, watchCertificate } from '../operations/certifi
 import type { LogStream } from '../operations/log/log-sink.ts'
 import type { MetricsData } from '../operations/metrics/exposition.ts'
 import type { Metrics } from '../operations/metrics/metrics.ts'
-import { observedStore } from '../operations/metrics/observed-store.ts'
 import { Overload } from '../operations/overload.ts'
 import type { Prepared } from '../operations/reload/reload.ts'
 import { explainedBy, explainedStoreError } from '../operations/start-error.ts'
-import { createStore, type GatewayStore } from '../operations/store.ts'
+import { createStore } from '../operations/store.ts'
+import { observed } from '../operations/tracing/observer.ts'
+import { createTracing } from '../operations/tracing/tracing.ts'
 import { Generations, makeGeneration } from './generations.ts'
 
 /** What answers the apps: this process itself, or workers that it has started. */
@@ -63,11 +64,12 @@ export async function serveHere(
     for (const one of closers.splice(0).reverse()) await one()
   }
   try {
-    const store = observed(createStore(config.store), metrics)
+    const tracing = createTracing()
+    const store = observed(createStore(config.store), metrics, tracing)
     const warnings = await prepareStore(store)
     closers.push(() => store.close())
     const load = new Overload(config.listen.overload)
-    const shared = { store, load, logStream, metrics }
+    const shared = { store, load, logStream, metrics, tracing }
     const generations = new Generations(await makeGeneration(config, shared))
     closers.push(() => generations.close())
     const { app: listener, features } = await openListener(config, logStream)
@@ -111,13 +113,6 @@ export async function serveHere(
     await close()
     throw explainedStoreError(error)
   }
-}
-
-/** The same store, whose operations are counted. */
-function observed(store: GatewayStore, metrics: Metrics | undefined): GatewayStore {
-  if (!metrics) return store
-  metrics.agreeBy(store.store)
-  return { ...store, store: observedStore(store.store, metrics) }
 }
 
 function measureServer(server: HttpServer, load: Overload, metrics: Metrics): void {

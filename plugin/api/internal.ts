@@ -30,6 +30,7 @@ export {
   LOGIN_STEPS,
   type LoginOutcome,
   type LoginStep,
+  type LoginTracing,
   noObserver,
   type ObservedCall,
   type Observer,

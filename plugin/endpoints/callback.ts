@@ -42,9 +42,15 @@ export function callbackRoute(scope: FastifyInstance, services: Services, config
           ? await findTransactionOfBrowser(services, provider, response, cookie)
           : await findTransaction(services, response.state)
       const { stored } = transaction
-      const outcome = judgeResponse(services, { ...transaction, provider, response }, cookie)
-
-      if (!(await services.grants.replace(stored, outcome.next))) throw new OAuthError('state_used')
+      const judge = async () => {
+        const judged = judgeResponse(services, { ...transaction, provider, response }, cookie)
+        if (!(await services.grants.replace(stored, judged.next))) throw new OAuthError('state_used')
+        return judged
+      }
+      const { loginTracing } = services.observer
+      const outcome = await (loginTracing
+        ? loginTracing.step(stored.grant.trace, 'callback', judge)
+        : judge())
       services.transactions.finish(stored.grant.id)
       // Not before the swap: whoever is told to try again still needs the cookie.
       reply.header(

@@ -72,7 +72,7 @@ export class SessionResolver {
       )
       load.finish(presented.hash, session)
       const { grant } = found.find(({ grant }) => grant.id === session.grantId)!
-      this.#observer.sessionRead(session, this.#grants.now() - grant.activatedAt)
+      this.#observer.sessionRead(session, this.#grants.now() - grant.activatedAt, grant.trace)
       return session
     } finally {
       load.end()

@@ -8,6 +8,7 @@ export const OPTIONAL_PACKAGES = {
   yaml: 'yaml@2',
   'close-with-grace': 'close-with-grace@2',
   'prom-client': 'prom-client@15',
+  '@opentelemetry/api': '@opentelemetry/api@1',
 } as const
 export type OptionalPackage = keyof typeof OPTIONAL_PACKAGES
 

@@ -91,7 +91,7 @@ export class Exchange implements RequestOwner, ResponseOwner, OpenStream {
   }
 
   onHead(status: number, received: string[]): void {
-    this.#upstream.answered(status >= 200)
+    this.#upstream.answered(status)
     if (this.isOver) return
     const { id, answerFields, raw: clientRequest, response } = this.#request
     if (status < 200) {
@@ -141,7 +141,7 @@ export class Exchange implements RequestOwner, ResponseOwner, OpenStream {
 
   /** A valid 101 opens the tunnel; any other answer to a handshake comes as an ordinary response. */
   onUpgrade(status: number, received: string[], upstream: Duplex): void {
-    this.#upstream.answered(true)
+    this.#upstream.answered(status)
     const request = this.#request
     try {
       const { path } = this.#upstream

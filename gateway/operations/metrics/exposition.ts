@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import type { Metric, MetricObjectWithValues, MetricValue, Registry } from 'prom-client'
+import type { Metric, Registry } from 'prom-client'
 import { loadPackage, missingPackages } from '../../../plugin/api/internal.ts'
 import {
   METHOD_CLASSES,
@@ -12,8 +12,13 @@ import { type Definition, METRICS, type MetricName } from './definitions.ts'
 import type { Metrics } from './metrics.ts'
 import { histogramSamples, type Sample, samplesOf } from './series.ts'
 
-/** The metrics of one process as plain data, which can be sent to another one. */
-export type MetricsData = readonly MetricObjectWithValues<MetricValue<string>>[]
+/** The metrics of one process as plain data, which can be sent to another one; in no words of prom-client's, which may be absent. */
+export type MetricsData = readonly {
+  readonly name: string
+  readonly help: string
+  readonly type: string
+  readonly values: readonly Sample[]
+}[]
 
 /** What a scrape is answered with. */
 export interface Scrape {
@@ -42,7 +47,7 @@ export function createExposition(metrics: Metrics): Exposition {
   for (const name of Object.keys(METRICS) as MetricName[]) {
     registry.registerMetric(metricOf(name, sources[name]))
   }
-  const data = async () => (await registry.getMetricsAsJSON()) as MetricsData
+  const data = async () => (await registry.getMetricsAsJSON()) as unknown as MetricsData
   return {
     data,
     async scrape(others) {
@@ -59,10 +64,8 @@ export function createExposition(metrics: Metrics): Exposition {
  * @returns counters and histograms: what has been open, or was used, is no more.
  */
 export async function countsOf(ended: readonly MetricsData[]): Promise<MetricsData> {
-  const counts = ended.map((metrics) =>
-    metrics.filter(({ type }) => ['counter', 'histogram'].includes(String(type))),
-  )
-  return (await aggregated(counts).getMetricsAsJSON()) as MetricsData
+  const counts = ended.map((metrics) => metrics.filter(({ type }) => ['counter', 'histogram'].includes(type)))
+  return (await aggregated(counts).getMetricsAsJSON()) as unknown as MetricsData
 }
 
 function aggregated(processes: readonly MetricsData[]): Registry {

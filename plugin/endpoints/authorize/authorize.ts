@@ -62,6 +62,7 @@ async function beginTransaction(
       id,
       request.headers.cookie,
     )
+    const trace = services.observer.loginTracing?.begin()
     const grant: AuthorizingGrant = {
       v: 1,
       id,
@@ -78,6 +79,7 @@ async function beginTransaction(
       stateHash: hashCredential(state.value),
       browserHash,
       serverSecret,
+      ...(trace !== undefined && { trace }),
     }
     if (!(await grants.create(grant))) throw new OAuthError('internal')
 

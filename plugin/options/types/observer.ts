@@ -35,6 +35,16 @@ export interface ObservedCall {
   readonly url: URL
 }
 
+/** Joins what is done for one login, whose requests share no trace (requirements Q-05). */
+export interface LoginTracing {
+  /** The `traceparent` of the authorization request, to be kept in the grant; undefined: it is not traced. */
+  begin(): string | undefined
+  /** Does a later step of the login. @param trace what `begin` gave. */
+  step<T>(trace: string | undefined, name: 'callback' | 'token', work: () => Promise<T>): Promise<T>
+  /** A request has a session of that login. @param ageMs since its activation. */
+  sessionRead(trace: string | undefined, ageMs: number): void
+}
+
 /**
  * Is told what the audit trail does not say, for metrics and traces (requirements Q-04, Q-05). It must not throw, and
  * gets no credential. Nobody outside of this package can give one.
@@ -42,13 +52,15 @@ export interface ObservedCall {
 export interface Observer {
   /** Counted in place: on the path of every forwarded request. */
   readonly sessionCache: { hits: number; misses: number }
+  /** Undefined: nothing is traced. */
+  readonly loginTracing?: LoginTracing
   /** @param clientId of a registered client; undefined: nobody knows which. */
   login(step: LoginStep, outcome: LoginOutcome, clientId: string | undefined): void
   refresh(outcome: RefreshOutcome, clientId: string): void
   /** An endpoint has answered with an error of its own. */
   refused(reason: Reason): void
-  /** A session was read from the store. @param ageMs since its activation. */
-  sessionRead(session: object, ageMs: number): void
+  /** A session was read from the store. @param ageMs since its activation. @param trace of its login. */
+  sessionRead(session: object, ageMs: number, trace?: string): void
   /** A request to a provider is about to be sent. */
   providerCall(call: ObservedCall): CallEnd
   /** A circuit breaker has opened, or closed again. */
