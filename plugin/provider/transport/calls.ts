@@ -119,7 +119,7 @@ export function createCalls(options: {
       onState: (isOpen) => observer.breaker({ issuer, endpoint }, isOpen),
       onRefusal: () => observer.providerCall({ issuer, endpoint, method, url })('not_made'),
     })
-    if (known) observer.breaker({ issuer, endpoint }, false)
+    observer.breaker({ issuer, endpoint }, false)
     breakers.set(endpoint, { address: href, run })
     return run
   }
