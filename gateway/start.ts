@@ -114,7 +114,12 @@ function metricsAnswers(
   }
   const exposition = createExposition(metrics)
   return async () => {
-    const { contentType, text } = await exposition.scrape(await service.measure())
-    return { status: 200, body: text, contentType }
+    try {
+      const { contentType, text } = await exposition.scrape(await service.measure())
+      return { status: 200, body: text, contentType }
+    } catch (err) {
+      service.log.error({ err }, 'the metrics could not be read: is prom-client of version 15?')
+      return { status: 500, body: { status: 'failed' } }
+    }
   }
 }
