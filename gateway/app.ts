@@ -5,9 +5,10 @@ import {
   mapProviders,
   PROVIDER_SECRETS,
   type ProviderOptions,
+  pkceWith,
   servicesOf,
 } from '../plugin/api/internal.ts'
-import { type OnLogin, type PkceOptions, pkce, type Store } from '../plugin/index.ts'
+import type { OnLogin, PkceOptions, Store } from '../plugin/index.ts'
 import type { GatewayConfig, ProviderConfig } from './config/schemas/config.ts'
 import { rereadSecret } from './config/secrets.ts'
 import type { Load } from './forward/client-request.ts'
@@ -19,6 +20,8 @@ import { listenerLogging } from './operations/log/log.ts'
 import type { LogStream } from './operations/log/log-sink.ts'
 import { Overload } from './operations/overload.ts'
 import { borrowedStore, createStore, type GatewayStore } from './operations/store.ts'
+import { observed, observerOf } from './operations/tracing/observer.ts'
+import { createTracing } from './operations/tracing/tracing.ts'
 
 /** What lives behind a listener, made from the configuration as often as it is asked for. */
 export interface GatewayServices {
@@ -114,11 +117,13 @@ export async function prepareStore(store: GatewayStore): Promise<readonly string
  */
 export async function composeGateway(
   config: GatewayConfig,
-  { store, options }: GatewayServices,
+  { store, options: plain }: GatewayServices,
   { logStream, leaving, leftOut = [] }: Omit<GatewayOptions, 'store' | 'onLogin'> = {},
 ): Promise<FastifyInstance> {
   let close = () => store.close()
   try {
+    const tracing = createTracing()
+    const options = { ...plain, store: observed(store, undefined, tracing).store }
     const { app, features } = await openListener(config, logStream, leftOut)
     // The first hook to be added is the last to be run: after the plugin's own.
     app.addHook('onClose', () => store.close())
@@ -127,7 +132,7 @@ export async function composeGateway(
     overload.watch(app.log)
     app.addHook('onClose', async () => overload.close())
     const forwarding = registerForwarding(app, {
-      ...forwardingOptions(app, config, overload),
+      ...forwardingOptions(app, config, overload, { tracing }),
       features,
       sendsWholeBodies: !leftOut.includes('whole bodies'),
     })
@@ -136,7 +141,7 @@ export async function composeGateway(
       const fastifyRedis = loadPackage<typeof import('@fastify/redis')>('@fastify/redis')
       await app.register(fastifyRedis.default, { client: store.redis as FastifyRedis })
     }
-    await app.register(pkce, options)
+    await app.register(pkceWith(observerOf(undefined, tracing)), options)
     return app
   } catch (error) {
     await close()
@@ -165,6 +170,7 @@ export function forwardingOptions(
   app: FastifyInstance,
   config: GatewayConfig,
   load: Load,
+  observed: Pick<ForwardingOptions, 'metrics' | 'tracing'> = {},
 ): ForwardingOptions {
   const { allowedHosts, trustProxy, upstreams, plugin, listen } = config
   const { minUploadBytesPerSecond } = listen
@@ -174,6 +180,7 @@ export function forwardingOptions(
       servicesOf(app)?.audit.loggedSubject(subject, issuer),
     ),
     load,
+    ...observed,
     sessions: () => app.pkce,
   }
 }

@@ -2,11 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { LoadedConfig } from './config/load.ts'
 import type { GatewayConfig } from './config/schemas/config.ts'
+import type { Answer } from './operations/admin/answer.ts'
 import { startAdmin } from './operations/admin/listener.ts'
 import type { LogStream } from './operations/log/log-sink.ts'
+import { createExposition, metricsProblem } from './operations/metrics/exposition.ts'
+import { Metrics } from './operations/metrics/metrics.ts'
 import { Reload, type ReloadOutcome } from './operations/reload/reload.ts'
 import { explainedBy } from './operations/start-error.ts'
-import { type Listening, serveHere } from './serve/serve.ts'
+import { type Listening, type Service, serveHere } from './serve/serve.ts'
 import { serveByWorkers } from './workers/primary.ts'
 
 export { StartError } from './operations/start-error.ts'
@@ -54,19 +57,25 @@ export async function startGateway(
     for (const one of closers.toReversed()) await one()
   }
   const serve = config.workers === 1 ? serveHere : serveByWorkers
-  const service = await serve(config, logStream)
+  const missing = config.admin.metrics ? metricsProblem() : undefined
+  const metrics = config.admin.metrics && missing === undefined ? new Metrics() : undefined
+  const service = await serve(config, logStream, metrics)
   const { log } = service
   try {
     closers.push(() => service.close())
     for (const warning of [...config.warnings, ...service.warnings]) log.warn(warning)
 
     const readiness = () => service.readiness()
+    if (missing !== undefined) log.info(`/metrics answers 501, and nothing is counted: ${missing}`)
+    const answers = config.admin.metrics ? metricsAnswers(service, metrics, missing) : undefined
     let isListening = false
-    const reload = new Reload({ load, prepare: (next) => service.prepare(next), log, running: config })
+    const reload = new Reload({
+      ...{ load, prepare: (next) => service.prepare(next), log, running: config },
+      onOutcome: (isSuccessful) => metrics?.reloaded(isSuccessful),
+    })
     const admin = await startAdmin({
-      ...config.admin,
-      ...{ readiness, log },
-      draining: () => draining,
+      ...{ host: config.admin.host, port: config.admin.port },
+      ...{ readiness, log, draining: () => draining, metrics: answers },
       token: () => reload.running.admin.bearerToken,
       sessions: (request) => service.sessions(request),
       reload: async () => (draining || !isListening ? null : reload.run()),
@@ -75,6 +84,7 @@ export async function startGateway(
     closers.unshift(() => admin.close())
     const { address } = await service.listen()
     isListening = true
+    if (metrics) metrics.lastReloadAt = new Date()
     return {
       address,
       log,
@@ -95,5 +105,27 @@ export async function startGateway(
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+/** How a scrape is answered. @param missing the package that there would have to be, with the command. */
+function metricsAnswers(
+  service: Service,
+  metrics: Metrics | undefined,
+  missing: string | undefined,
+): () => Promise<Answer> {
+  if (metrics === undefined) {
+    const text = { status: 501, body: `${missing}\n`, contentType: 'text/plain; charset=utf-8' }
+    return async () => text
+  }
+  const exposition = createExposition(metrics)
+  return async () => {
+    try {
+      const { contentType, text } = await exposition.scrape(await service.measure())
+      return { status: 200, body: text, contentType }
+    } catch (err) {
+      service.log.error({ err }, 'the metrics could not be read: is prom-client of version 15?')
+      return { status: 500, body: { status: 'failed' } }
+    }
   }
 }

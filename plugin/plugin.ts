@@ -22,6 +22,7 @@ import { limitRate } from './http/rate-limit.ts'
 import { secureScope } from './http/scope.ts'
 import { resolveOptions } from './options/resolve.ts'
 import type { NamedProvider, ResolvedOptions } from './options/resolved.ts'
+import { noObserver, type Observer } from './options/types/observer.ts'
 import type { PkceOptions } from './options/types/options.ts'
 import { createProvider } from './provider/client.ts'
 import type { Provider } from './provider/provider.ts'
@@ -37,19 +38,29 @@ export interface Predecessor {
   readonly isSameProvider: (issuer: string) => boolean
 }
 
+/** What only the gateway gives. */
+export interface Surroundings {
+  readonly before?: Predecessor | undefined
+  readonly observer?: Observer | undefined
+}
+
 /**
  * The whole composition: options, collaborators, and the endpoints in the order in which a login meets them.
  *
  * @throws ConfigError that lists every problem of the options, or of the provider's metadata, at once.
  */
-export async function plugin(app: FastifyInstance, input: PkceOptions, before?: Predecessor): Promise<void> {
+export async function plugin(
+  app: FastifyInstance,
+  input: PkceOptions,
+  { before, observer = noObserver() }: Surroundings = {},
+): Promise<void> {
   assertTrustworthy(app)
   const resolved = resolveOptions(input)
   // Without configured secrets there are random ones, which must last as long as the memory store.
   const keepsSecrets = before !== undefined && !input.secrets?.length
   const options = keepsSecrets ? { ...resolved, secrets: before.services.options.secrets } : resolved
   for (const warning of options.warnings) app.log.warn(warning)
-  const services = build(app, options, before)
+  const services = build(app, options, { before, observer })
   const cors = new Cors(options)
   const authenticate = createAuthenticate(services.sessions, services.audit, options.publicUrl)
 
@@ -74,7 +85,7 @@ export async function plugin(app: FastifyInstance, input: PkceOptions, before?: 
 
   const prefix = options.routePrefix
   const endpoints = async (scope: FastifyInstance) => {
-    await secureScope(scope, services.audit)
+    await secureScope(scope, services)
     await scope.register(frontChannel, { prefix })
     await scope.register(backChannel, { prefix })
     await scope.register(discovery)
@@ -106,7 +117,11 @@ export async function plugin(app: FastifyInstance, input: PkceOptions, before?: 
   }
 }
 
-function build(app: FastifyInstance, options: ResolvedOptions, before?: Predecessor): Services {
+function build(
+  app: FastifyInstance,
+  options: ResolvedOptions,
+  { before, observer }: Surroundings & { readonly observer: Observer },
+): Services {
   const { store, lifetimes, limits, publicUrl, routePrefix } = options
   const issuers = options.providers.map((provider) => provider.options.issuer)
   const grants = new Grants(store, issuers, lifetimes)
@@ -118,7 +133,7 @@ function build(app: FastifyInstance, options: ResolvedOptions, before?: Predeces
     seals,
     credentials: new Credentials(options, seals),
     providers: new Providers(options.providers.map(client)),
-    sessions: new SessionResolver(options, grants, seals),
+    sessions: new SessionResolver(options, grants, seals, observer),
     transactions: new Transactions(
       limits,
       lifetimes.transactionSeconds * 1000,
@@ -126,6 +141,7 @@ function build(app: FastifyInstance, options: ResolvedOptions, before?: Predeces
     ),
     rateCounts: before?.services.rateCounts ?? new Map(),
     audit: new Audit(app.log, createLoggedSubject(options)),
+    observer,
   }
 
   function client({ name, callbackPath, options: provider }: NamedProvider): Provider {
@@ -134,7 +150,7 @@ function build(app: FastifyInstance, options: ResolvedOptions, before?: Predeces
       ? before.services.providers.of({ provider: issuer })
       : undefined
     return createProvider({
-      ...{ provider, name, relaysTokens, metadata: known?.metadata },
+      ...{ provider, name, relaysTokens, metadata: known?.metadata, observer },
       log: name === undefined ? app.log : app.log.child({ provider: name }),
       callbackUrl: publicUrl + routePrefix + callbackPath,
       // A handle of ours stands for provider tokens of its own; a relayed token may be several grants'.

@@ -1,5 +1,5 @@
 import { OAuthError, type Pkce, StoreError } from '../../plugin/index.ts'
-import { answerOAuthError, answerRefusal } from '../listener/problem-details.ts'
+import { answerOAuthError } from '../listener/problem-details.ts'
 import type { ClientRequest } from './client-request.ts'
 
 /**
@@ -13,9 +13,11 @@ export function deny(error: unknown, sessions: Pick<Pkce, 'corsHeaders'>, reques
   const cors = sessions.corsHeaders(request.raw.headers.origin)
   if (error instanceof OAuthError) {
     answerOAuthError(request, error, cors)
+    request.context.metrics?.refused(error.reason)
+    request.ended(error.statusCode)
     return
   }
   const unavailable = error instanceof StoreError
   request.log.error({ requestId: request.id, err: error }, 'session check failed')
-  answerRefusal(request, unavailable ? 'unavailable' : 'internal', cors)
+  request.refuse(unavailable ? 'unavailable' : 'internal', cors)
 }

@@ -8,15 +8,17 @@ import { nameRequest } from '../http/request-id.ts'
 import { refuseHost, refuseTarget, servedHosts } from '../http/request-target.ts'
 import { closeAfter } from '../listener/http1-connection.ts'
 import { closeUnlessWhole, endWithHeader } from '../listener/http1-request.ts'
-import { BODY_LIMIT_BYTES } from '../listener/listener.ts'
+import { bodyMs } from '../listener/listener.ts'
 import { answerEmpty } from '../listener/problem-details.ts'
 import { ClientRequest, type IntakeContext, type Load } from './client-request.ts'
 import { deny } from './denial.ts'
 import { Exchange } from './exchange/exchange.ts'
 import { type AccessLog, RequestRecord } from './exchange/request-record.ts'
+import { type RequestTracing, runInSpan } from './exchange/request-tracing.ts'
+import type { ForwardingMetrics } from './exchange/route-counters.ts'
 import { upstreamFields } from './headers/upstream-fields.ts'
 import { type Access, PublicRoute } from './policy.ts'
-import type { Routes } from './routes.ts'
+import { pathOf, type Routes } from './routes.ts'
 import { TrustedProxies } from './trusted-proxies.ts'
 import type { UpstreamRoute } from './upstream/route.ts'
 import { isOriginAllowed, refuseHandshake, VERSION_FIELDS } from './websocket/handshake.ts'
@@ -38,6 +40,8 @@ export interface IntakeOptions {
   /** Of bodies; 0: as slow as you like. */
   readonly minUploadBytesPerSecond: number
   readonly accessLog?: AccessLog | undefined
+  readonly metrics?: ForwardingMetrics | undefined
+  readonly tracing?: RequestTracing | undefined
 }
 
 /**
@@ -60,11 +64,12 @@ export class Intake {
   #draining = false
 
   constructor(options: IntakeOptions) {
-    const { publicUrl, log, load, accessLog } = options
+    const { publicUrl, log, load, accessLog, metrics, tracing } = options
     const rules = requestFieldRules(options.identityHeaders)
     const scheme = publicUrl.startsWith('https:') ? 'https' : 'http'
     const proxies = new TrustedProxies(options.trustProxy)
-    this.#context = { rules, proxies, scheme, log, load, accessLog }
+    const unrouted = metrics?.countersOf('none') ?? null
+    this.#context = { rules, proxies, scheme, log, load, accessLog, metrics, tracing, unrouted }
     this.#hosts = servedHosts(publicUrl, options.allowedHosts)
     this.#routes = options.routes
     this.#endpoints = options.endpoints
@@ -128,10 +133,15 @@ export class Intake {
       const chain = this.#context.proxies.plainChain(raw.socket, headers.forwardedFor)
       if (chain !== undefined) raw.headers['x-forwarded-for'] = chain
       nameRequest(raw, request.id)
+      const path = pathOf(target)
+      request.routedTo(path, this.#context.metrics?.countersOf(path) ?? null)
       this.#pending++
-      response.once('close', () => this.#pending--)
+      response.once('close', () => {
+        this.#pending--
+        request.ended()
+      })
       this.#countWhenWhole(request)
-      this.#endpoints(raw, response)
+      runInSpan(raw, request.span, () => this.#endpoints(raw, response))
     }
   }
 
@@ -143,6 +153,7 @@ export class Intake {
   /** Method (405), then policy: a public route, or a session with every scope (401, 403, 400, 503). */
   #toUpstream(request: ClientRequest, route: UpstreamRoute): void {
     const { headers, raw } = request
+    request.routedTo(route.name, route.counters)
     if (!route.methods.has(raw.method ?? '')) this.#otherMethod(request, route)
     else if (headers.websocket && !isOriginAllowed(headers.origin, route))
       request.refuse('origin_not_allowed')
@@ -154,7 +165,10 @@ export class Intake {
   #otherMethod(request: ClientRequest, route: UpstreamRoute): void {
     const preflight = this.#sessions.preflightHeaders(request.raw, route.allow)
     if (preflight === null) request.refuse('method_not_allowed', { allow: route.allow })
-    else answerEmpty(request, 204, { ...preflight, 'x-request-id': request.id })
+    else {
+      answerEmpty(request, 204, { ...preflight, 'x-request-id': request.id })
+      request.ended(204)
+    }
   }
 
   /** At once if the session is cached: then no promise is made. */
@@ -172,7 +186,7 @@ export class Intake {
       this.#context.load.inFlight++
       session
         .then(
-          (resolved) => this.#pass(request, route, resolved),
+          (resolved) => this.#pass(request, route, request.found(resolved)),
           (error: unknown) => deny(error, sessions, request),
         )
         .catch((error: unknown) => failed(request, error))
@@ -199,7 +213,10 @@ export class Intake {
   #pass(request: ClientRequest, route: UpstreamRoute, access: Access): void {
     const { headers } = request
     // The client may have left while its session was looked up.
-    if (request.response.destroyed) return
+    if (request.response.destroyed) {
+      request.ended()
+      return
+    }
     const session = access instanceof PublicRoute ? undefined : access
     if (headers.origin !== undefined) {
       request.answerFields = this.#sessions.corsHeaders(headers.origin, session)
@@ -214,11 +231,6 @@ export class Intake {
     const fields = upstreamFields(request, route, access)
     new Exchange(route, access, request, fields).start()
   }
-}
-
-/** What the largest body that an endpoint takes may take, after ten seconds of patience. 0: for ever. */
-function bodyMs(minBytesPerSecond: number): number {
-  return minBytesPerSecond === 0 ? 0 : 10_000 + Math.ceil((BODY_LIMIT_BYTES / minBytesPerSecond) * 1000)
 }
 
 /** A fault of ours: told in the log, and answered as far as it can be. */

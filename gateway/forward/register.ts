@@ -8,13 +8,14 @@ import { continueWhenRead } from '../listener/http1-response.ts'
 import { acceptUpgrades } from '../listener/http1-upgrade.ts'
 import { Http2Response, whenStillOpen } from '../listener/http2-response.ts'
 import { OpenStreams } from './exchange/open-streams.ts'
+import { type RequestSpan, resumeSpan } from './exchange/request-tracing.ts'
 import { Intake, type IntakeOptions } from './intake.ts'
 import { Routes } from './routes.ts'
 import { type RouteOptions, UpstreamRoute } from './upstream/route.ts'
 
 export type ForwardingOptions = Pick<
   IntakeOptions,
-  'publicUrl' | 'allowedHosts' | 'trustProxy' | 'accessLog' | 'load'
+  'publicUrl' | 'allowedHosts' | 'trustProxy' | 'accessLog' | 'load' | 'metrics' | 'tracing'
 > &
   RouteOptions & {
     readonly upstreams: readonly Upstream[]
@@ -54,17 +55,19 @@ export function registerForwarding(app: FastifyInstance, options: ForwardingOpti
  * @param app whose routes are the endpoints.
  */
 export function createForwarding(app: FastifyInstance, options: ForwardingOptions): Forwarding {
-  const { publicUrl, upstreams, sessions } = options
+  const { publicUrl, upstreams, sessions, tracing } = options
   const streams = new OpenStreams(sessions)
   const upstreamRoutes = upstreams.map((upstream) => new UpstreamRoute(upstream, publicUrl, streams, options))
   const routes = new Routes(upstreamRoutes)
   const intake = new Intake({
     ...options,
     identityHeaders: upstreams.flatMap((upstream) => Object.keys(upstream.identityHeaders)),
+    ...(tracing && { sessions: () => inSpans(sessions()) }),
     routes,
     endpoints: app.routing,
     log: app.log,
   })
+  if (tracing) app.addHook('preHandler', resumeSpan)
   app.addHook('onRoute', ({ url }) => routes.addEndpoint(url))
   // So that its routes can refuse them all in the same way (H-18).
   for (const method of METHODS) {
@@ -113,4 +116,17 @@ export function letIn(
     enter(request, response)
   })
   acceptUpgrades(server, take, log)
+}
+
+/** The same, but what the store is asked for a session belongs to the span of the request. */
+function inSpans(sessions: ReturnType<IntakeOptions['sessions']>): ReturnType<IntakeOptions['sessions']> {
+  return {
+    authenticate(request, scopes) {
+      const { span } = request as { readonly span?: RequestSpan }
+      const authenticate = () => sessions.authenticate(request, scopes)
+      return span ? span.run(authenticate) : authenticate()
+    },
+    corsHeaders: (...of) => sessions.corsHeaders(...of),
+    preflightHeaders: (...of) => sessions.preflightHeaders(...of),
+  }
 }

@@ -62,7 +62,8 @@ function isSegmentEnd(code: number): boolean {
   return code === 0x2f || code === 0x3f || Number.isNaN(code)
 }
 
-function pathOf(target: string): string {
+/** Without the query. */
+export function pathOf(target: string): string {
   const queryAt = target.indexOf('?')
   return queryAt === -1 ? target : target.slice(0, queryAt)
 }

@@ -24,7 +24,7 @@ import { createHttp2Server, Http2Sessions } from './http2-server.ts'
 import { type Answerable, answerRefusal, writeRefusal } from './problem-details.ts'
 
 /** Of a request to an endpoint. */
-export const BODY_LIMIT_BYTES = 16 * 1024
+const BODY_LIMIT_BYTES = 16 * 1024
 const MAX_CHECK_INTERVAL_MS = 5000
 
 /** What the listener needs of the configuration. */
@@ -215,4 +215,9 @@ function capConnections(server: Server, max: number, log: Pick<FastifyBaseLogger
   server.on('drop', () => {
     if (++dropped === 1) setTimeout(report, LOG_INTERVAL_MS).unref()
   })
+}
+
+/** What the largest body that an endpoint takes may take, after ten seconds of patience. 0: for ever. */
+export function bodyMs(minBytesPerSecond: number): number {
+  return minBytesPerSecond === 0 ? 0 : 10_000 + Math.ceil((BODY_LIMIT_BYTES / minBytesPerSecond) * 1000)
 }

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance } from 'fastify'
-import { pkceInPlaceOf, providerPath, providersOf, unreadyProviders } from '../../plugin/api/internal.ts'
-import { ConfigError, pkce, type Session, StoreError } from '../../plugin/index.ts'
+import { pkceWith, providerPath, providersOf, unreadyProviders } from '../../plugin/api/internal.ts'
+import { ConfigError, type Session, StoreError } from '../../plugin/index.ts'
 import { forwardingOptions, optionsOn } from '../app.ts'
 import type { GatewayConfig } from '../config/schemas/config.ts'
 import type { Load } from '../forward/client-request.ts'
@@ -10,7 +10,10 @@ import { createForwarding, type Forwarding } from '../forward/register.ts'
 import { behindListener } from '../listener/listener.ts'
 import { listenerLogging } from '../operations/log/log.ts'
 import type { LogStream } from '../operations/log/log-sink.ts'
+import type { Metrics } from '../operations/metrics/metrics.ts'
 import type { GatewayStore } from '../operations/store.ts'
+import { observerOf } from '../operations/tracing/observer.ts'
+import type { Tracing } from '../operations/tracing/tracing.ts'
 
 /** How often it is looked whether the last request of an old generation has ended. */
 const CHECK_MS = 250
@@ -33,6 +36,10 @@ export interface Shared {
   /** Of all generations together. */
   readonly load: Load
   readonly logStream: LogStream | undefined
+  /** Undefined: nothing is counted. */
+  readonly metrics: Metrics | undefined
+  /** Undefined: nothing is traced. */
+  readonly tracing: Tracing | undefined
 }
 
 /**
@@ -44,21 +51,24 @@ export interface Shared {
  */
 export async function makeGeneration(
   config: GatewayConfig,
-  { store, load, logStream }: Shared,
+  { store, load, logStream, metrics, tracing }: Shared,
   before?: Generation,
 ): Promise<Generation> {
   const app = behindListener(config, listenerLogging(config.log.level, logStream))
   try {
-    const forwarding = createForwarding(app, forwardingOptions(app, config, load))
+    const forwarding = createForwarding(app, forwardingOptions(app, config, load, { metrics, tracing }))
     const options = optionsOn(store, config)
-    if (before === undefined) await app.register(pkce, options)
+    metrics?.know(config.plugin.clients)
+    const observer = observerOf(metrics, tracing)
+    if (before === undefined) await app.register(pkceWith(observer), options)
     else {
       const isSame = sameProviders(before.config, config)
-      await app.register(pkceInPlaceOf(before.app, isSame), options)
+      await app.register(pkceWith(observer, { app: before.app, isSameProvider: isSame }), options)
       // At a start one waits for it. Here there is one that works.
       const unready = unreadyProviders(app).filter((issuer) => !isSame(issuer))
       if (unready.length > 0) throw unreachable(config, unready)
     }
+    if (metrics) app.pkce.events.on('*', (event) => metrics.recorded(event))
     await app.ready()
     return { config, app, forwarding }
   } catch (error) {

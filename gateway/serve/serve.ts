@@ -1,4 +1,6 @@
+import type { Server as HttpServer } from 'node:http'
 import type { Server } from 'node:https'
+import { promisify } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
 import { openListener, prepareStore } from '../app.ts'
 import { readCertificate } from '../config/certificate.ts'
@@ -8,10 +10,14 @@ import type { Readiness } from '../operations/admin/listener.ts'
 import { manageSessions, type SessionOutcome, type SessionRequest } from '../operations/admin/sessions.ts'
 import { type WatchedCertificate, watchCertificate } from '../operations/certificate.ts'
 import type { LogStream } from '../operations/log/log-sink.ts'
+import type { MetricsData } from '../operations/metrics/exposition.ts'
+import type { Metrics } from '../operations/metrics/metrics.ts'
 import { Overload } from '../operations/overload.ts'
 import type { Prepared } from '../operations/reload/reload.ts'
 import { explainedBy, explainedStoreError } from '../operations/start-error.ts'
 import { createStore } from '../operations/store.ts'
+import { observed } from '../operations/tracing/observer.ts'
+import { createTracing } from '../operations/tracing/tracing.ts'
 import { Generations, makeGeneration } from './generations.ts'
 
 /** What answers the apps: this process itself, or workers that it has started. */
@@ -20,6 +26,8 @@ export interface Service {
   /** What an operator should hear about the store. */
   readonly warnings: readonly string[]
   readiness(): Promise<Readiness>
+  /** Of the processes that serve, if these are others. */
+  measure(): Promise<readonly MetricsData[]>
   /** Lists or ends sessions, on every instance (requirements S-01). Never rejects. */
   sessions(request: SessionRequest): Promise<SessionOutcome>
   /** Opens the public listener. @throws StartError */
@@ -48,18 +56,23 @@ export interface Listening {
  *
  * @throws ConfigError when the provider's metadata is wrong. @throws StartError when the store cannot be used.
  */
-export async function serveHere(config: GatewayConfig, logStream?: LogStream): Promise<Service> {
+export async function serveHere(
+  config: GatewayConfig,
+  logStream?: LogStream,
+  metrics?: Metrics,
+): Promise<Service> {
   /** In the order of opening; closed in reverse. */
   const closers: (() => Promise<unknown>)[] = []
   const close = async () => {
     for (const one of closers.splice(0).reverse()) await one()
   }
   try {
-    const store = createStore(config.store)
+    const tracing = createTracing()
+    const store = observed(createStore(config.store), metrics, tracing)
     const warnings = await prepareStore(store)
     closers.push(() => store.close())
     const load = new Overload(config.listen.overload)
-    const shared = { store, load, logStream }
+    const shared = { store, load, logStream, metrics, tracing }
     const generations = new Generations(await makeGeneration(config, shared))
     closers.push(() => generations.close())
     const { app: listener, features } = await openListener(config, logStream)
@@ -69,12 +82,14 @@ export async function serveHere(config: GatewayConfig, logStream?: LogStream): P
     letIn(listener, () => generations.current.forwarding, features)
     listener.addHook('preClose', async () => generations.drain())
     await listener.ready()
+    if (metrics) measureServer(listener.server, load, metrics)
     let certificate: WatchedCertificate | undefined
     closers.push(async () => certificate?.close())
     return {
       log: listener.log,
       warnings,
       readiness: () => generations.current.app.pkce.readiness(),
+      measure: async () => [],
       sessions: (request) => manageSessions(generations.current.app, request),
       async listen() {
         const { host, port, tls } = config.listen
@@ -101,5 +116,15 @@ export async function serveHere(config: GatewayConfig, logStream?: LogStream): P
   } catch (error) {
     await close()
     throw explainedStoreError(error)
+  }
+}
+
+function measureServer(server: HttpServer, load: Overload, metrics: Metrics): void {
+  server.on('drop', () => {
+    metrics.connectionsDropped++
+  })
+  metrics.gauges = {
+    connections: promisify(server.getConnections.bind(server)),
+    requestsInFlight: () => load.inFlight,
   }
 }

@@ -6,12 +6,15 @@ import { freezeData } from '../../plugin/api/internal.ts'
 import type { GatewayConfig } from '../config/schemas/config.ts'
 import { CHECK_FAILED } from '../operations/admin/listener.ts'
 import { standardLogSink } from '../operations/log/log-sink.ts'
+import { createExposition, type Exposition, metricsProblem } from '../operations/metrics/exposition.ts'
+import { Metrics } from '../operations/metrics/metrics.ts'
 import type { Prepared } from '../operations/reload/reload.ts'
 import { type Listening, type Service, serveHere } from '../serve/serve.ts'
 import { failureOf, type ToPrimary, type ToWorker } from './messages.ts'
 
 let service: Service | undefined
 let listening: Listening | undefined
+let exposition: Exposition | undefined
 /** By the last `prepare`. */
 let prepared: Promise<Prepared> | undefined
 
@@ -33,6 +36,8 @@ async function obey(message: ToWorker): Promise<void> {
       return start(message.config).catch(fail)
     case 'readiness':
       return tell({ type: 'readiness', readiness: (await service?.readiness()) ?? CHECK_FAILED })
+    case 'measure':
+      return tell({ type: 'metrics', data: (await exposition?.data()) ?? [] })
     case 'sessions':
       return sessions(message)
     case 'ping':
@@ -53,7 +58,9 @@ async function obey(message: ToWorker): Promise<void> {
 }
 
 async function start(config: GatewayConfig): Promise<void> {
-  service = await serveHere(freezeData(config))
+  const metrics = config.admin.metrics && metricsProblem() === undefined ? new Metrics() : undefined
+  exposition = metrics && createExposition(metrics)
+  service = await serveHere(freezeData(config), undefined, metrics)
   listening = await service.listen()
   tell({ type: 'listening', address: listening.address })
 }

@@ -2,6 +2,7 @@ import { ConfigError, type ConfigProblem } from '../../plugin/index.ts'
 import type { GatewayConfig } from '../config/schemas/config.ts'
 import type { Readiness } from '../operations/admin/listener.ts'
 import type { SessionOutcome, SessionRequest } from '../operations/admin/sessions.ts'
+import type { MetricsData } from '../operations/metrics/exposition.ts'
 import { StartError } from '../operations/start-error.ts'
 
 /** All that the primary tells a worker. */
@@ -10,6 +11,8 @@ export type ToWorker =
   | { readonly type: 'start'; readonly config: GatewayConfig }
   /** Asks for a `readiness`. */
   | { readonly type: 'readiness' }
+  /** Asks for `metrics`. */
+  | { readonly type: 'measure' }
   /** Asks for a `sessions` with the same id. */
   | { readonly type: 'sessions'; readonly id: number; readonly request: SessionRequest }
   /** Asks for a `pong`. */
@@ -31,6 +34,8 @@ export type ToPrimary =
   /** Instead: it ends now. */
   | { readonly type: 'failed'; readonly failure: Failure }
   | { readonly type: 'readiness'; readonly readiness: Readiness }
+  /** What it has counted; empty where nothing is. */
+  | { readonly type: 'metrics'; readonly data: MetricsData }
   | { readonly type: 'sessions'; readonly id: number; readonly outcome: SessionOutcome }
   | { readonly type: 'prepared' }
   | { readonly type: 'refused'; readonly failure: Failure }

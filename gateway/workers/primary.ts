@@ -7,6 +7,7 @@ import type { GatewayConfig } from '../config/schemas/config.ts'
 import { CHECK_FAILED } from '../operations/admin/listener.ts'
 import { processLog } from '../operations/log/log.ts'
 import type { LogStream } from '../operations/log/log-sink.ts'
+import { countsOf, type MetricsData } from '../operations/metrics/exposition.ts'
 import { explainedStoreError, StartError } from '../operations/start-error.ts'
 import type { Service } from '../serve/serve.ts'
 import { GatewayWorker, type WorkerEnd } from './worker.ts'
@@ -35,6 +36,8 @@ export async function serveByWorkers(first: GatewayConfig, logStream?: LogStream
   /** All at start; later the others serve while one is replaced. */
   let needed = config.workers
   let providerWasReady = false
+  /** What workers that have ended had counted, so that no count goes back. */
+  let past: Promise<MetricsData> = Promise.resolve([])
   const kill = () => {
     for (const worker of workers) worker.kill()
   }
@@ -65,6 +68,12 @@ export async function serveByWorkers(first: GatewayConfig, logStream?: LogStream
         provider: providerWasReady ? null : problem('provider'),
         workers: null,
       }
+    },
+
+    async measure() {
+      const counted = past
+      const present = await Promise.all(listening().map((worker) => worker.measure()))
+      return [await counted, ...present]
     },
 
     /** By one of them: what it ends is ended in all. */
@@ -130,7 +139,11 @@ export async function serveByWorkers(first: GatewayConfig, logStream?: LogStream
   function fork(): GatewayWorker {
     const worker = new GatewayWorker(config)
     workers.add(worker)
-    void worker.ended.then(() => workers.delete(worker))
+    void worker.ended.then(() => {
+      workers.delete(worker)
+      const { measured } = worker
+      if (measured.length > 0) past = past.then((before) => countsOf([before, measured]))
+    })
     return worker
   }
 

@@ -4,6 +4,7 @@ import { EventEmitter, once } from 'node:events'
 import type { GatewayConfig } from '../config/schemas/config.ts'
 import type { Readiness } from '../operations/admin/listener.ts'
 import type { SessionOutcome, SessionRequest } from '../operations/admin/sessions.ts'
+import type { MetricsData } from '../operations/metrics/exposition.ts'
 import { StartError } from '../operations/start-error.ts'
 import { errorOf, type ToPrimary, type ToWorker } from './messages.ts'
 
@@ -18,6 +19,8 @@ export interface WorkerEnd {
 /** More than the store has for its answer. */
 const READINESS_TIMEOUT_MS = 2000
 
+/** Less than a scrape may take; after that what it has told last is good enough. */
+const MEASURE_TIMEOUT_MS = 2000
 /** More than the store has for reading, or ending, all sessions of somebody. */
 const SESSIONS_TIMEOUT_MS = 10_000
 
@@ -45,6 +48,7 @@ export class GatewayWorker {
   readonly #worker: Worker
   readonly #answers = new EventEmitter()
   #asked: Promise<Readiness> | undefined
+  #measured: MetricsData = []
   #questions = 0
   #hears = false
   #listens = false
@@ -77,6 +81,9 @@ export class GatewayWorker {
             return reject(errorOf(message.failure))
           case 'readiness':
             return this.#answers.emit('readiness', message.readiness)
+          case 'metrics':
+            this.#measured = message.data
+            return this.#answers.emit('metrics')
           case 'sessions':
             return this.#answers.emit(`sessions ${message.id}`, message.outcome)
           case 'prepared':
@@ -121,6 +128,19 @@ export class GatewayWorker {
     this.#tell({ type: 'readiness' })
     const [readiness] = await answer
     return readiness
+  }
+
+  /** What it has counted, or had when it was last asked and has answered. */
+  async measure(): Promise<MetricsData> {
+    const answer = once(this.#answers, 'metrics', { signal: AbortSignal.timeout(MEASURE_TIMEOUT_MS) })
+    this.#tell({ type: 'measure' })
+    await answer.catch(() => {})
+    return this.#measured
+  }
+
+  /** What it had counted when it was last asked. */
+  get measured(): MetricsData {
+    return this.#measured
   }
 
   /** Has it list or end sessions. @throws Error when it ends, or does not answer in time. */

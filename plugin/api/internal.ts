@@ -4,6 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Observer } from '../options/types/observer.ts'
 import type { PkceOptions } from '../options/types/options.ts'
 import { plugin } from '../plugin.ts'
 import { servicesOf } from './decorate.ts'
@@ -26,6 +27,18 @@ export {
 export { expandPreset, PRESET_NAMES, PRESETS, type PresetName } from '../options/provider/presets/presets.ts'
 export { freezeData } from '../options/resolve.ts'
 export { type StoreDescription, storeProblem } from '../options/rules.ts'
+export {
+  type CallEnd,
+  LOGIN_STEPS,
+  type LoginOutcome,
+  type LoginStep,
+  type LoginTracing,
+  noObserver,
+  type ObservedCall,
+  type Observer,
+  type ProviderOutcome,
+  type RefreshOutcome,
+} from '../options/types/observer.ts'
 export {
   PROVIDER_SECRETS,
   type PresetOrIssuer,
@@ -56,16 +69,23 @@ export async function sessionPageOf(app: FastifyInstance, query: SessionQuery): 
 }
 
 /**
- * The plugin for an instance that takes the place of another one in the same process, on the same store: logins
- * under way and requests go on being counted (A-20, J-05), and random secrets stay.
+ * The plugin as the gateway registers it: with somebody who is told of what happens, and perhaps in the place of another
+ * instance's in the same process, on the same store: logins under way and requests go on being counted (A-20, J-05), and
+ * random secrets stay.
  *
- * @param isSameProvider by its issuer, its options are the same: its metadata is taken over, and it is not asked.
+ * @param before `isSameProvider`: by its issuer, its options are the same: its metadata is taken over, and it is not asked.
  */
-export function pkceInPlaceOf(before: FastifyInstance, isSameProvider: (issuer: string) => boolean) {
-  const services = servicesOf(before)
+export function pkceWith(
+  observer: Observer | undefined,
+  before?: { readonly app: FastifyInstance; readonly isSameProvider: (issuer: string) => boolean },
+) {
+  const services = before && servicesOf(before.app)
   return fp(
     (app: FastifyInstance, options: PkceOptions) =>
-      plugin(app, options, services && { services, isSameProvider }),
+      plugin(app, options, {
+        observer,
+        before: services && before && { services, isSameProvider: before.isSameProvider },
+      }),
     {
       name: 'fastify-pkce',
       fastify: '5.x',

@@ -42,9 +42,15 @@ export function callbackRoute(scope: FastifyInstance, services: Services, config
           ? await findTransactionOfBrowser(services, provider, response, cookie)
           : await findTransaction(services, response.state)
       const { stored } = transaction
-      const outcome = judgeResponse(services, { ...transaction, provider, response }, cookie)
-
-      if (!(await services.grants.replace(stored, outcome.next))) throw new OAuthError('state_used')
+      const judge = async () => {
+        const judged = judgeResponse(services, { ...transaction, provider, response }, cookie)
+        if (!(await services.grants.replace(stored, judged.next))) throw new OAuthError('state_used')
+        return judged
+      }
+      const { loginTracing } = services.observer
+      const outcome = await (loginTracing
+        ? loginTracing.step(stored.grant.trace, 'callback', judge)
+        : judge())
       services.transactions.finish(stored.grant.id)
       // Not before the swap: whoever is told to try again still needs the cookie.
       reply.header(
@@ -184,7 +190,7 @@ function logRefusal(
 }
 
 function sendOutcome(
-  { audit, options }: Services,
+  { audit, observer, options }: Services,
   grant: AuthorizingGrant,
   outcome: Outcome,
   reply: FastifyReply,
@@ -192,6 +198,8 @@ function sendOutcome(
   const { request } = reply
   const { redirectUri, state } = grant
   const iss = options.publicUrl
+  const seen = 'code' in outcome ? 'ok' : 'refused' in outcome ? 'refused' : 'denied'
+  observer.login('returned', seen, grant.clientId)
   if ('code' in outcome) {
     return sendAuthorizationResponse(
       reply,

@@ -5,6 +5,7 @@ import type { Seals } from '../grant/seals.ts'
 import type { Transactions } from '../grant/transactions.ts'
 import type { RateCounts } from '../http/rate-limit.ts'
 import type { ResolvedOptions } from '../options/resolved.ts'
+import type { Observer } from '../options/types/observer.ts'
 import type { Providers } from '../provider/providers.ts'
 import type { SessionResolver } from '../session/resolver.ts'
 
@@ -19,4 +20,5 @@ export interface Services {
   readonly transactions: Transactions
   readonly rateCounts: RateCounts
   readonly audit: Audit
+  readonly observer: Observer
 }

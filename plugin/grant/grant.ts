@@ -24,6 +24,8 @@ const common = {
   provider: text,
   clientId: text,
   createdAt: time,
+  /** `traceparent` of its authorization request, where that was traced. */
+  trace: Type.Optional(text),
 }
 
 /** What the authorization request fixed, and every later step must match (RFC 6749 §4.1.3, RFC 7636 §4.4). */

@@ -1,26 +1,35 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { OAuthError, type Reason } from '../oauth/errors.ts'
+import type { Observer } from '../options/types/observer.ts'
 import { StoreError } from '../stores/store.ts'
 import { sendErrorPage } from './page.ts'
 
 /** A live handle whose record does not open: a server secret is gone, or somebody has moved ciphertexts (G-05). */
 const UNREADABLE = new Set<Reason>(['grant_unreadable', 'transaction_sealed'])
 
-/** Where failures that somebody should look at are recorded: the plugin's `Audit`. */
-export interface FailureAudit {
-  record(
-    event: 'store.unavailable' | 'session.unreadable',
-    about: { readonly request: FastifyRequest; readonly reason?: Reason },
-  ): void
+/** Who hears of error responses: failures that somebody should look at are recorded in the audit trail. */
+export interface ToldOfFailures {
+  readonly audit: {
+    record(
+      event: 'store.unavailable' | 'session.unreadable',
+      about: { readonly request: FastifyRequest; readonly reason?: Reason },
+    ): void
+  }
+  readonly observer: Pick<Observer, 'refused'>
 }
 
 /**
  * Sends the response to an error of this scope: our JSON or our page, `no-store`, and a line in the log. Nothing of
  * the error itself is in the response (RFC 6749 §5.2).
  */
-export function sendErrorResponse(audit: FailureAudit, thrown: unknown, reply: FastifyReply): FastifyReply {
+export function sendErrorResponse(
+  { audit, observer }: ToldOfFailures,
+  thrown: unknown,
+  reply: FastifyReply,
+): FastifyReply {
   const { request } = reply
   const error = toOAuthError(thrown)
+  observer.refused(error.reason)
   // What was already made into an OAuthError has been recorded where that happened.
   if (thrown instanceof StoreError) audit.record('store.unavailable', { request })
   if (UNREADABLE.has(error.reason)) audit.record('session.unreadable', { request, reason: error.reason })

@@ -2,7 +2,7 @@ import formbody from '@fastify/formbody'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { OAuthError } from '../oauth/errors.ts'
 import { warnOfUntrustedProxy } from './address.ts'
-import { type FailureAudit, sendErrorResponse } from './error-response.ts'
+import { sendErrorResponse, type ToldOfFailures } from './error-response.ts'
 import { unparsedForm } from './route.ts'
 
 /** No request to these routes is longer (K-01). */
@@ -15,7 +15,7 @@ const URL_LIMIT_BYTES = 8 * 1024
  * Makes an encapsulated scope that trusts nothing of the instance it lives in: its own body parser, validator,
  * error handler and headers. Nothing of it leaks out.
  */
-export async function secureScope(scope: FastifyInstance, audit: FailureAudit): Promise<void> {
+export async function secureScope(scope: FastifyInstance, told: ToldOfFailures): Promise<void> {
   scope.removeAllContentTypeParsers()
   await scope.register(formbody, { bodyLimit: BODY_LIMIT_BYTES, parser: unparsedForm })
   // The routes parse their raw query or form: what the app's parsers and validators make of it does not count.
@@ -38,7 +38,7 @@ export async function secureScope(scope: FastifyInstance, audit: FailureAudit): 
     reply.headers(RESPONSE_HEADERS)
     done(null, payload)
   })
-  scope.setErrorHandler((error: unknown, _request, reply) => sendErrorResponse(audit, error, reply))
+  scope.setErrorHandler((error: unknown, _request, reply) => sendErrorResponse(told, error, reply))
 }
 
 /** With an address that Fastify does not believe: it shows the peer's own. */

@@ -5,6 +5,7 @@ import type { ProviderName } from '../options/provider/named.ts'
 import { hasOpenId } from '../options/provider/rules.ts'
 import { issProblem } from '../options/provider/tenants.ts'
 import type { ResolvedProvider } from '../options/resolved.ts'
+import { noObserver, type Observer } from '../options/types/observer.ts'
 import { createClientAuthentication } from './authentication/client-authentication.ts'
 import { authorizationUrl, createAuthorizationParameters } from './authorization-request.ts'
 import { createDiscovery } from './metadata/discovery.ts'
@@ -33,6 +34,8 @@ export interface ProviderClientOptions {
   /** True for an access token that a session lives on, which is not revoked. By default there is none. */
   readonly isTokenInUse?: ((accessToken: string) => Promise<boolean>) | undefined
   readonly log: ProviderLog
+  /** Default: none. */
+  readonly observer?: Observer
   /** Has been accepted already, for a provider with the same options. */
   readonly metadata?: Metadata | undefined
   /** In place of connections of our own; only `dispatch()` is called, and it is not closed. */
@@ -65,6 +68,7 @@ export function createProvider(options: ProviderClientOptions): Provider {
   const calls = createCalls({
     ...{ provider, callbackUrl, authentication, dispatcher, log, now: elapsed, pause: pause(100, 1000) },
     suspectMove: () => discovery.suspectMove(),
+    observer: options.observer ?? noObserver(),
   })
   const discovery = createDiscovery({
     ...{ provider, callbackUrl, calls, log, now: elapsed, random, sleep },

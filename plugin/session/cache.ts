@@ -1,4 +1,5 @@
 import { type CacheEntry, LruMap } from 'toad-cache'
+import { noObserver, type Observer } from '../options/types/observer.ts'
 import type { Session } from './session.ts'
 
 /** Sessions held at most; the least recently used go first, and cost one read when they come back. */
@@ -30,17 +31,24 @@ export class SessionCache {
   /** Closed until the first `onResume`. */
   #open = false
   readonly #entries: LruMap<Entry>
+  readonly #counts: Observer['sessionCache']
 
-  /** @param now the store's clock, in milliseconds. */
-  constructor(now: () => number, max = SESSIONS_MAX) {
+  /** @param now the store's clock, in milliseconds. @param counts are counted up in place. */
+  constructor(now: () => number, max = SESSIONS_MAX, counts = noObserver().sessionCache) {
     this.#now = now
+    this.#counts = counts
     this.#entries = new LruMap(max)
   }
 
   /** The live session behind the hash, or undefined: then the store decides. */
   get(hash: string): Session | undefined {
     const entry = this.#entries.get(hash)
-    return entry !== undefined && entry.validUntil > this.#now() ? entry.session : undefined
+    if (entry === undefined || entry.validUntil <= this.#now()) {
+      this.#counts.misses++
+      return undefined
+    }
+    this.#counts.hits++
+    return entry.session
   }
 
   /** Announces a read of the grants. `finish` caches its result; `end` must follow in every case. */

@@ -8,6 +8,7 @@ import { BEARER_TOKEN_MAX } from '../oauth/bearer.ts'
 import { OAuthError, type Reason } from '../oauth/errors.ts'
 import { stillAllowed } from '../oauth/scope.ts'
 import type { ResolvedOptions } from '../options/resolved.ts'
+import type { Observer } from '../options/types/observer.ts'
 import { hashCredential, parseHandle, sameHash } from '../secrets/handles.ts'
 import { SessionCache } from './cache.ts'
 import { SessionEndings } from './endings.ts'
@@ -24,12 +25,14 @@ export class SessionResolver {
   readonly #options: ResolvedOptions
   readonly #grants: Grants
   readonly #seals: Seals
+  readonly #observer: Observer
 
-  constructor(options: ResolvedOptions, grants: Grants, seals: Seals) {
+  constructor(options: ResolvedOptions, grants: Grants, seals: Seals, observer: Observer) {
     this.#options = options
     this.#grants = grants
     this.#seals = seals
-    this.cache = new SessionCache(grants.now)
+    this.#observer = observer
+    this.cache = new SessionCache(grants.now, undefined, observer.sessionCache)
     this.endings = new SessionEndings(grants)
   }
 
@@ -68,6 +71,8 @@ export class SessionResolver {
         presented,
       )
       load.finish(presented.hash, session)
+      const { grant } = found.find(({ grant }) => grant.id === session.grantId)!
+      this.#observer.sessionRead(session, this.#grants.now() - grant.activatedAt, grant.trace)
       return session
     } finally {
       load.end()

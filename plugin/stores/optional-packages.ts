@@ -7,6 +7,8 @@ export const OPTIONAL_PACKAGES = {
   '@fastify/redis': '@fastify/redis@9',
   yaml: 'yaml@2',
   'close-with-grace': 'close-with-grace@2',
+  'prom-client': 'prom-client@15',
+  '@opentelemetry/api': '@opentelemetry/api@1',
 } as const
 export type OptionalPackage = keyof typeof OPTIONAL_PACKAGES
 

@@ -254,16 +254,21 @@ export interface GatewayFields {
   /** Where the routes live. Default: `"/oauth2"`. */
   routePrefix?: string
   listen?: ListenFields
-  /** /healthz, /readyz and the Admin API, never on the public listener. */
+  /** /healthz, /readyz, /metrics and the Admin API, never on the public listener. */
   admin?: {
     /** Address to listen on, or a name: then the first address that it has. Default: `"127.0.0.1"`. */
     host?: string
     /** 0: any free port. Default: `9090`. */
     port?: number
     /**
-     * File that holds the bearer token of /sessions, /reload and /version, e.g. made by `pkce-gateway
-     * secret`. Without it they are refused, unless `host` is a loopback address. Read again at a reload.
-     * Relative to the configuration file, or else to the working directory.
+     * /metrics for Prometheus. Needs prom-client: without it, nothing is counted, and /metrics answers 501.
+     * Default: `true`.
+     */
+    metrics?: boolean
+    /**
+     * File that holds the bearer token of /sessions, /reload, /version and /metrics, e.g. made by
+     * `pkce-gateway secret`. Without it all but /metrics are refused, unless `host` is a loopback address.
+     * Read again at a reload. Relative to the configuration file, or else to the working directory.
      */
     tokenFile?: string
   }

@@ -54,18 +54,25 @@ const { publicUrl, routePrefix, secrets, tokens, lifetimes, limits, rateLimit, l
 export const AdminSchema = Type.Object(
   {
     ...address('127.0.0.1', 9090),
+    metrics: Type.Optional(
+      Type.Boolean({
+        default: true,
+        description:
+          '/metrics for Prometheus. Needs prom-client: without it, nothing is counted, and /metrics answers 501.',
+      }),
+    ),
     tokenFile: Type.Optional(
       Type.String({
         minLength: 1,
         description:
-          'File that holds the bearer token of /sessions, /reload and /version, e.g. made by `pkce-gateway secret`. Without it they are refused, unless `host` is a loopback address. Read again at a reload. Relative to the configuration file, or else to the working directory.',
+          'File that holds the bearer token of /sessions, /reload, /version and /metrics, e.g. made by `pkce-gateway secret`. Without it all but /metrics are refused, unless `host` is a loopback address. Read again at a reload. Relative to the configuration file, or else to the working directory.',
       }),
     ),
   },
   {
     ...closed,
     default: {},
-    description: '/healthz, /readyz and the Admin API, never on the public listener.',
+    description: '/healthz, /readyz, /metrics and the Admin API, never on the public listener.',
   },
 )
 

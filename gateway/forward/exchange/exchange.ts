@@ -1,5 +1,4 @@
 import type { Duplex } from 'node:stream'
-import { correlationId } from '../../../plugin/api/internal.ts'
 import type { Session } from '../../../plugin/index.ts'
 import type { Refusal } from '../../http/refusals.ts'
 import { endWithHeader } from '../../listener/http1-request.ts'
@@ -8,21 +7,14 @@ import type { ClientRequest } from '../client-request.ts'
 import { responseHead } from '../headers/response-headers.ts'
 import { type Access, PublicRoute } from '../policy.ts'
 import type { Limit } from '../upstream/connections.ts'
-import { remedyFor } from '../upstream/remedies.ts'
 import type { UpstreamRoute } from '../upstream/route.ts'
 import { UpstreamError } from '../upstream/upstream-error.ts'
 import { openTunnel, switchingResponse } from '../websocket/websocket.ts'
 import type { OpenStream, StreamEnd } from './open-streams.ts'
 import { ClientResponse, type ResponseOwner } from './response.ts'
+import { limitMet, type Trouble, tellOf, upstreamFailed } from './trouble.ts'
 import { Upload } from './upload.ts'
 import { type RequestOwner, UpstreamRequest } from './upstream-request.ts'
-
-/** What a client is told at each limit. */
-const LIMITS: Record<Limit, Refusal> = {
-  connections: 'unavailable',
-  connectionsPerSession: 'too_many_requests',
-  streamsPerSession: 'too_many_streams',
-}
 
 /**
  * One forwarded request: it sends, passes the response back, and for a WebSocket handshake opens the tunnel. undici
@@ -41,6 +33,8 @@ export class Exchange implements RequestOwner, ResponseOwner, OpenStream {
   #isOpen = false
   /** Counted as one of the requests under way; a stream is none. */
   #isInFlight = true
+  /** Counted as an open event stream. */
+  #isEventStream = false
 
   /** @param fields of the upstream request, as a flat list, but for its Host. */
   constructor(route: UpstreamRoute, access: Access, request: ClientRequest, fields: string[]) {
@@ -54,6 +48,7 @@ export class Exchange implements RequestOwner, ResponseOwner, OpenStream {
     // The client's connection, or its stream, is gone.
     request.response.once('close', () => {
       if (!this.#settle(true)) this.#response.stopWaiting()
+      request.ended()
     })
   }
 
@@ -96,14 +91,13 @@ export class Exchange implements RequestOwner, ResponseOwner, OpenStream {
   }
 
   onHead(status: number, received: string[]): void {
-    this.#upstream.answered()
+    this.#upstream.answered(status)
     if (this.isOver) return
     const { id, answerFields, raw: clientRequest, response } = this.#request
     if (status < 200) {
       writeInformational(clientRequest, response, status, received)
       return
     }
-    this.#request.record?.answered()
     const head = responseHead(received, status, this.#route, this.#upstream.path)
     const { fields, contentLength, isEventStream } = head
     // Nothing follows, whatever length is announced (RFC 9112 §6.3).
@@ -111,11 +105,15 @@ export class Exchange implements RequestOwner, ResponseOwner, OpenStream {
     if (isEventStream && !isWhole) {
       if (!this.#upstream.becomeStream()) return
       this.#leaveFlight()
+      this.#isEventStream = true
+      if (this.#route.counters) this.#route.counters.eventStreams++
     }
     fields.push('x-request-id', id)
     for (const name in answerFields) fields.push(name, answerFields[name]!)
     if (this.#upload?.complete === false) fields.push('connection', 'close')
     this.#response.begin(status, head)
+    // What follows may take hours.
+    if (this.#isEventStream) this.#request.ended()
     if (isWhole) this.#complete(undefined)
     else this.#response.awaitBody()
   }
@@ -143,7 +141,7 @@ export class Exchange implements RequestOwner, ResponseOwner, OpenStream {
 
   /** A valid 101 opens the tunnel; any other answer to a handshake comes as an ordinary response. */
   onUpgrade(status: number, received: string[], upstream: Duplex): void {
-    this.#upstream.answered()
+    this.#upstream.answered(status)
     const request = this.#request
     try {
       const { path } = this.#upstream
@@ -153,6 +151,7 @@ export class Exchange implements RequestOwner, ResponseOwner, OpenStream {
       else {
         const onClose = this.#upstream.handOver()
         this.#settle(false)
+        request.ended(101)
         openTunnel(head, upstream, request, { session: this.session, route: this.#route, onClose })
       }
     } catch (cause) {
@@ -195,28 +194,19 @@ export class Exchange implements RequestOwner, ResponseOwner, OpenStream {
     this.#response.end(chunk, unread)
   }
 
-  /** More than the configuration allows. The log says which limit it was, and whose share. */
   atLimit(limit: Limit): void {
-    const err = limit === 'connections' ? new UpstreamError('no_connection') : undefined
-    const remedy = err && remedyFor(err)
-    const grant = this.grantId === undefined ? undefined : correlationId(this.grantId)
-    this.#warn({ limit: `upstreams[].${limit}`, grant, err, remedy }, 'too much is under way')
-    this.#refuse(LIMITS[limit])
+    this.#give(limitMet(limit, this.grantId))
   }
 
-  /** The upstream's fault: told in the log, and to the client as far as something can still be said. */
   #fail(error: UpstreamError): void {
-    this.#warn({ err: error, remedy: remedyFor(error) }, 'upstream failed')
-    this.#refuse(error.refusal)
+    this.#give(upstreamFailed(error))
   }
 
-  #warn(about: object, message: string): void {
+  /** Told in the log, and to the client as far as something can still be said. */
+  #give(trouble: Trouble): void {
     if (this.isOver) return
-    const { id: requestId, headers, log, raw } = this.#request
-    const { clientRequestId } = headers
-    const { method } = raw
-    const route = this.#route.name
-    log.warn({ requestId, clientRequestId, method, route, target: this.#upstream.target, ...about }, message)
+    tellOf(trouble, this.#request, this.#route, this.#upstream.target)
+    this.#refuse(trouble.refusal)
   }
 
   /** Says to the client what can still be said. */
@@ -240,6 +230,7 @@ export class Exchange implements RequestOwner, ResponseOwner, OpenStream {
     this.isOver = true
     this.#route.underWay--
     this.#leaveFlight()
+    if (this.#isEventStream && this.#route.counters) this.#route.counters.eventStreams--
     if (this.#isOpen) this.#route.streams.delete(this)
     this.#response.stopWaiting()
     this.#upload?.destroy()

@@ -7,6 +7,7 @@ import type { Applicant, Limit } from '../upstream/connections.ts'
 import type { UpstreamRoute } from '../upstream/route.ts'
 import type { Target } from '../upstream/targets.ts'
 import { isConnectFailure, isConnectionLost, UpstreamError } from '../upstream/upstream-error.ts'
+import { setTraceparent, type UpstreamSpan } from './request-tracing.ts'
 import type { Upload } from './upload.ts'
 
 /** The exchange that a request to an upstream belongs to; undici tells it of the response. */
@@ -38,6 +39,8 @@ export class UpstreamRequest implements Applicant {
   /** Null while it waits for one, and after its end. */
   #connection: Connection | null = null
   #unreached = 0
+  #sentAt = 0
+  readonly #span: UpstreamSpan | undefined
 
   /** @param fields as a flat list, but for Host. */
   constructor(route: UpstreamRoute, request: ClientRequest, fields: string[], owner: RequestOwner) {
@@ -48,6 +51,8 @@ export class UpstreamRequest implements Applicant {
     this.#fields = fields
     this.#owner = owner
     this.#target = route.targets.pick()
+    this.#span = request.span?.toUpstream(this.#target.authority)
+    if (this.#span) setTraceparent(fields, this.#span, request.continuesTrace)
     fields.push('host', this.#target.host)
     this.#handler = new UndiciHandler(owner)
   }
@@ -74,6 +79,7 @@ export class UpstreamRequest implements Applicant {
 
   send(body: Buffer | Upload | null): void {
     this.#request.record?.sent(this.#target.authority)
+    if (this.#route.counters) this.#sentAt = performance.now()
     this.#connection?.send(
       {
         path: this.path,
@@ -91,9 +97,13 @@ export class UpstreamRequest implements Applicant {
     this.#connection?.awaitAnswer()
   }
 
-  /** Somebody is there. */
-  answered(): void {
+  /** Somebody is there. Interim answers but 101 say no more than that. */
+  answered(status: number): void {
     this.#target.answered()
+    if (status < 200 && status !== 101) return
+    this.#span?.end(status)
+    this.#request.record?.answered()
+    this.#route.counters?.upstream.add(performance.now() - this.#sentAt)
   }
 
   /** The body may go on. */
@@ -114,7 +124,7 @@ export class UpstreamRequest implements Applicant {
       this.#unreached++
       if (!mayRepeat || this.#unreached >= Math.max(2, this.#route.targets.size))
         return UpstreamError.connecting(error)
-      this.leave(false)
+      this.#giveBack(false)
       this.#target = this.#route.targets.pick()
       this.#fields[this.#fields.length - 1] = this.#target.host
     } else if (!mayRepeat || !this.#connection?.wasLostIdle || !isConnectionLost(error))
@@ -148,6 +158,11 @@ export class UpstreamRequest implements Applicant {
 
   /** It is over, or was never sent. @param abort breaks off what is still under way. */
   leave(abort: boolean): void {
+    this.#span?.end(0)
+    this.#giveBack(abort)
+  }
+
+  #giveBack(abort: boolean): void {
     // First: who gets the connection next must not be broken off with it.
     if (abort) this.#handler.abort()
     const { connections } = this.#target

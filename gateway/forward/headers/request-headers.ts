@@ -10,7 +10,8 @@ import {
 } from '../../http/request-fields.ts'
 
 const MAX_REQUEST_ID_LENGTH = 64
-const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
+/** W3C Trace Context §3.2.2: version ff and ids of zeros are invalid. */
+const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
 
 /**
  * The header of a request, read once over the raw fields: what may pass, and what the gateway must know.
@@ -31,6 +32,8 @@ export class RequestHeaders {
   /** Values of all Cookie fields, joined with `; `. */
   cookie: string | undefined = undefined
   forwardedFor: string | undefined = undefined
+  /** Of valid syntax. */
+  traceparent: string | undefined = undefined
   /** The client's own, bounded; ours is another. */
   clientRequestId: string | undefined = undefined
   /** -1: none was sent. */
@@ -107,7 +110,9 @@ export class RequestHeaders {
         this.acceptsTrailers = value.toLowerCase() === 'trailers'
         break
       case 'traceparent':
-        if (TRACEPARENT.test(value)) this.passed.push('traceparent', value)
+        if (!TRACEPARENT.test(value)) break
+        this.traceparent = value
+        this.passed.push('traceparent', value)
         break
       case 'upgrade':
         this.upgrade = true

@@ -4,6 +4,7 @@ import type { Upstream } from '../../config/schemas/config.ts'
 import type { PathForms } from '../../http/request-target.ts'
 import { targetAddress } from '../../http/target-address.ts'
 import type { OpenStreams } from '../exchange/open-streams.ts'
+import type { ForwardingMetrics, RouteCounters } from '../exchange/route-counters.ts'
 import { PublicRoute } from '../policy.ts'
 import { Target, Targets } from './targets.ts'
 
@@ -14,6 +15,8 @@ export interface RouteOptions {
   readonly minUploadBytesPerSecond: number
   /** A body that came along with its header goes on as it is. For benchmarks: false sends every body as a stream. */
   readonly sendsWholeBodies?: boolean
+  /** Default: nothing is counted. */
+  readonly metrics?: ForwardingMetrics | undefined
 }
 
 /** One configured upstream, with everything a request needs prepared, and its own connections. */
@@ -58,6 +61,8 @@ export class UpstreamRoute {
   /** A request that found nobody is sent again, if it may be. */
   readonly retries: boolean
   readonly streams: OpenStreams
+  /** Null: nothing is counted. */
+  readonly counters: RouteCounters | null
   /** A body that came along with its header goes on as it is, and not as a stream. */
   readonly sendsWholeBodies: boolean
   /** What tells this upstream who is calling, prepared once for each session (`upstream-fields.ts`). */
@@ -68,7 +73,7 @@ export class UpstreamRoute {
     upstream: Upstream,
     publicUrl: string,
     streams: OpenStreams,
-    { allowedHosts = [], minUploadBytesPerSecond, sendsWholeBodies = true }: RouteOptions,
+    { allowedHosts = [], minUploadBytesPerSecond, sendsWholeBodies = true, metrics }: RouteOptions,
   ) {
     const { prefix, target, timeouts, methods } = upstream
     const addresses = [target].flat().map((one) => targetAddress(one)!)
@@ -109,6 +114,7 @@ export class UpstreamRoute {
     this.retries = upstream.retry
     this.websocket = upstream.websocket
     this.streams = streams
+    this.counters = metrics?.countersOf(this.name) ?? null
     this.sendsWholeBodies = sendsWholeBodies
   }
 }

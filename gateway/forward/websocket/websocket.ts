@@ -46,16 +46,18 @@ export function openTunnel(
   request: ClientRequest,
   { session, route, onClose }: TunnelOwner,
 ): void {
-  const { streams, websocket } = route
+  const { streams, websocket, counters } = route
   // Without it no handshake is sent.
   if (websocket === false) throw new TypeError(`no WebSocket at ${route.name}`)
   const { idleMs, maxMessageBytes } = websocket
   route.underWay++
+  if (counters) counters.webSockets++
   // Only upgrade requests come so far, and their response is one of these.
   const client = (request.response as UpgradeResponse).switchProtocols(head)
   request.record?.switched(client)
   const tunnel = new Tunnel(client, upstream, { session, idleMs, maxMessageBytes }, () => {
     route.underWay--
+    if (counters) counters.webSockets--
     streams.delete(tunnel)
     onClose()
   })

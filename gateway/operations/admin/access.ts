@@ -39,14 +39,21 @@ export class Access {
     this.#isLocal = isLoopback(options.address)
   }
 
-  /** The answer to a request that may not pass, or null. */
-  check(request: IncomingMessage): Answer | null {
-    const found = this.#problemOf(request)
+  /**
+   * The answer to a request that may not pass, or null.
+   *
+   * @param isOpenElsewhere true for what other machines may have as long as no token is set.
+   */
+  check(request: IncomingMessage, isOpenElsewhere = false): Answer | null {
+    const found = this.#problemOf(request, isOpenElsewhere)
     if (found) this.#tell(request, found.reason)
     return found === null ? null : found.answer
   }
 
-  #problemOf({ headers }: IncomingMessage): { reason: string; answer: Answer } | null {
+  #problemOf(
+    { headers }: IncomingMessage,
+    isOpenElsewhere: boolean,
+  ): { reason: string; answer: Answer } | null {
     const site = headers['sec-fetch-site']
     if (headers.origin !== undefined || (site !== undefined && site !== 'none')) {
       return refused('web page', 'web pages may not call this: ask with a program, without Origin')
@@ -58,6 +65,7 @@ export class Access {
       return { reason: 'token', answer: { ...answer, headers: { 'www-authenticate': 'Bearer' } } }
     }
     if (!this.#isLocal) {
+      if (isOpenElsewhere) return null
       return refused(
         'no token is set',
         'admin.tokenFile is not set, and admin.host is no loopback address: set one of them so',

@@ -1,8 +1,9 @@
 /** What the admin listener sends. */
 export interface Answer {
   readonly status: number
-  /** Sent as JSON. */
+  /** Sent as JSON, or as text where it has a type. */
   readonly body: unknown
+  readonly contentType?: string
   readonly headers?: Readonly<Record<string, string>>
 }
 

@@ -31,6 +31,8 @@ export interface AdminOptions {
   readonly readiness: () => Promise<Readiness>
   /** True from the first signal on: a load balancer must look elsewhere while requests in flight finish. */
   readonly draining: () => boolean
+  /** What a scrape is answered with. Undefined: there is no `/metrics`. */
+  readonly metrics?: (() => Promise<Answer>) | undefined
   /** What `admin.tokenFile` holds now. */
   readonly token: () => string | undefined
   readonly sessions: (request: SessionRequest) => Promise<SessionOutcome>
@@ -48,8 +50,8 @@ export interface AdminListener {
 
 /** What a path answers to, by method. HEAD is GET without a body (RFC 9110 §9.3.2). */
 interface Route {
-  /** True: everybody may ask, as probes do. */
-  readonly isOpen?: true
+  /** Who may ask besides those whom `Access` lets in. Probes: anybody. Scrapers: anybody, until a token is set. */
+  readonly openTo?: 'probes' | 'scrapers'
   readonly takesQuery?: true
   readonly GET?: Respond
   readonly POST?: Respond
@@ -62,7 +64,8 @@ const METHODS = ['GET', 'POST', 'DELETE'] as const
 
 /**
  * Starts the admin listener: `/healthz` (the process answers), `/readyz` (200 `ready`: a login can succeed now; 200
- * `degraded`: requests with a session can; 503 `not ready`), and the Admin API, which not everybody may use (`Access`).
+ * `degraded`: requests with a session can; 503 `not ready`), and the Admin API, which not everybody may use (`Access`);
+ * `/metrics` (Q-04) is open to other machines until a token is set.
  *
  * Paths are exact; anything else, a query that nobody reads too, is 404 (requirements H-31, Q-06, S-01).
  * @throws the error of `listen`, e.g. EADDRINUSE.
@@ -71,16 +74,16 @@ export async function startAdmin(options: AdminOptions): Promise<AdminListener> 
   const routes = routesOf(options)
   let access: Access
   const server = createServer({ headersTimeout: 5000, requestTimeout: 10_000 }, async (request, response) => {
-    const { status, body, headers } = await answer(request).catch((err: unknown): Answer => {
+    const { status, body, contentType, headers } = await answer(request).catch((err: unknown): Answer => {
       options.log.error({ err }, 'the admin listener failed')
       return { status: 500, body: { status: 'failed' } }
     })
     response.writeHead(status, {
-      'content-type': 'application/json',
+      'content-type': contentType ?? 'application/json',
       'cache-control': 'no-store',
       ...headers,
     })
-    response.end(JSON.stringify(body))
+    response.end(contentType === undefined ? JSON.stringify(body) : String(body))
     request.resume()
   })
   server.listen(options.port, options.host)
@@ -112,15 +115,16 @@ export async function startAdmin(options: AdminOptions): Promise<AdminListener> 
       )
       return { ...refusal(405, `use ${allow.join(' or ')}`), headers: { allow: allow.join(', ') } }
     }
-    return (route.isOpen ? null : access.check(request)) ?? respond(rest.join('?'))
+    const refused = route.openTo === 'probes' ? null : access.check(request, route.openTo === 'scrapers')
+    return refused ?? respond(rest.join('?'))
   }
 }
 
 function routesOf(options: AdminOptions): ReadonlyMap<string, Route> {
-  const { sessions } = options
-  return new Map<string, Route>([
-    ['/healthz', { isOpen: true, GET: async () => ({ status: 200, body: { status: 'ok' } }) }],
-    ['/readyz', { isOpen: true, GET: () => readyz(options) }],
+  const { sessions, metrics } = options
+  const routes = new Map<string, Route>([
+    ['/healthz', { openTo: 'probes', GET: async () => ({ status: 200, body: { status: 'ok' } }) }],
+    ['/readyz', { openTo: 'probes', GET: () => readyz(options) }],
     ['/version', { GET: async () => ({ status: 200, body: versions() }) }],
     ['/reload', { POST: () => reload(options) }],
     [
@@ -132,6 +136,8 @@ function routesOf(options: AdminOptions): ReadonlyMap<string, Route> {
       },
     ],
   ])
+  if (metrics) routes.set('/metrics', { openTo: 'scrapers', GET: metrics })
+  return routes
 }
 
 /** `/sessions/{grantId}` */

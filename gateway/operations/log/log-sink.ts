@@ -167,6 +167,11 @@ function linesIn(bytes: Buffer): number {
 
 let standard: LogSink | undefined
 
+/** Lines that this process's standard output did not take. */
+export function droppedLogLines(): number {
+  return standard?.dropped ?? 0
+}
+
 /** The sink of this process, on its standard output; what it loses is told on standard error. */
 export function standardLogSink(): LogSink {
   if (standard !== undefined) return standard

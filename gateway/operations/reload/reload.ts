@@ -35,6 +35,8 @@ export interface ReloadOptions {
   readonly log: Pick<FastifyBaseLogger, 'info' | 'warn' | 'error'>
   /** What runs. */
   readonly running: GatewayConfig
+  /** Is told of each outcome. */
+  readonly onOutcome?: ((isSuccessful: boolean) => void) | undefined
 }
 
 /** So many lines of changes are logged. */
@@ -77,7 +79,7 @@ export class Reload {
   }
 
   async #reload(): Promise<ReloadOutcome> {
-    const { load, prepare, log } = this.#options
+    const { load, prepare, log, onOutcome } = this.#options
     let loaded: Loaded | undefined
     try {
       loaded = load()
@@ -87,6 +89,7 @@ export class Reload {
       prepared.swap()
       this.#running = config
       this.#succeededAt = new Date()
+      onOutcome?.(true)
       const changes = changesBetween(before, config).map(({ text }) => text)
       const ignored = changesBetween(config, loaded.config).map(({ key }) => key)
       log.info({ changes: changes.slice(0, LOGGED_MAX) }, 'configuration reloaded')
@@ -94,6 +97,7 @@ export class Reload {
       for (const warning of newWarnings(before, config)) log.warn(warning)
       return { changes, ignored }
     } catch (error) {
+      onOutcome?.(false)
       const problems = problemsOf(error, loaded)
       log.error({ problems }, 'the configuration cannot be used; the one before it stays')
       return { problems }

@@ -62,6 +62,7 @@ async function beginTransaction(
       id,
       request.headers.cookie,
     )
+    const trace = services.observer.loginTracing?.begin()
     const grant: AuthorizingGrant = {
       v: 1,
       id,
@@ -78,6 +79,7 @@ async function beginTransaction(
       stateHash: hashCredential(state.value),
       browserHash,
       serverSecret,
+      ...(trace !== undefined && { trace }),
     }
     if (!(await grants.create(grant))) throw new OAuthError('internal')
 
@@ -89,6 +91,7 @@ async function beginTransaction(
       passThrough: verified.passThrough,
       prompt: interactionOf(verified) === 'prompt',
     })
+    services.observer.login('begun', 'ok', verified.client.clientId)
     return reply.code(302).header('set-cookie', setCookies).header('location', location).send()
   } catch (error) {
     transactions.finish(id)
@@ -124,10 +127,16 @@ function providerChallenge(
 }
 
 /** Refusals go to the app once its redirect URI is proved; before that, and for outages of ours, they stay here. */
-function sendRefusal({ audit, options }: Services, error: unknown, reply: FastifyReply): FastifyReply {
+function sendRefusal(
+  { audit, observer, options }: Services,
+  error: unknown,
+  reply: FastifyReply,
+): FastifyReply {
   if (!(error instanceof OAuthError)) throw error
   const { request } = reply
   const { reason, redirectTo } = error
+  const outcome = error.statusCode < 500 ? 'refused' : 'failed'
+  observer.login('begun', outcome, redirectTo?.client.clientId)
   audit.record('authorize.refused', { request, reason, clientId: redirectTo?.client.clientId })
   if (!redirectTo) throw error
   return sendAuthorizationResponse(reply, redirectTo, {

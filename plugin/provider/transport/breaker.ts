@@ -4,6 +4,14 @@ const FAILURES_TO_OPEN = 5
 const OPEN_MS = 5000
 const MAX_RUNNING = 128
 
+/** Is told what becomes of a breaker. */
+export interface BreakerWatcher {
+  /** It has opened, or closed again. */
+  onState(isOpen: boolean): void
+  /** A call was not made. */
+  onRefusal(): void
+}
+
 /** Runs `call`, or throws ProviderError `provider_unavailable` without calling it. */
 export type Breaker = <T>(call: () => Promise<T>) => Promise<T>
 
@@ -13,13 +21,20 @@ export type Breaker = <T>(call: () => Promise<T>) => Promise<T>
  *
  * @param now the clock, in milliseconds.
  */
-export function createBreaker(endpoint: string, now: () => number): Breaker {
+export function createBreaker(endpoint: string, now: () => number, watcher?: BreakerWatcher): Breaker {
   let failures = 0
   let openUntil = 0
   let running = 0
 
+  const close = () => {
+    if (failures >= FAILURES_TO_OPEN) watcher?.onState(false)
+    failures = 0
+    openUntil = 0
+  }
+
   return async (call) => {
     if (running >= MAX_RUNNING || now() < openUntil) {
+      watcher?.onRefusal()
       throw new ProviderError('provider_unavailable', endpoint, {
         unsent: true,
         cause: new Error(running >= MAX_RUNNING ? 'too many calls' : 'circuit breaker open'),
@@ -30,17 +45,14 @@ export function createBreaker(endpoint: string, now: () => number): Breaker {
     running += 1
     try {
       const result = await call()
-      failures = 0
-      openUntil = 0
+      close()
       return result
     } catch (error) {
       if (error instanceof ProviderError && error.transient) {
         failures += 1
+        if (failures === FAILURES_TO_OPEN) watcher?.onState(true)
         if (failures >= FAILURES_TO_OPEN) openUntil = now() + OPEN_MS
-      } else {
-        failures = 0
-        openUntil = 0
-      }
+      } else close()
       throw error
     } finally {
       running -= 1

@@ -1,6 +1,7 @@
 import { ProviderError } from '../../oauth/errors.ts'
 import { formatForm } from '../../oauth/form.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'
+import type { CallEnd, Observer } from '../../options/types/observer.ts'
 import type { ClientAuthentication, ClientCredentials } from '../authentication/client-authentication.ts'
 import { adviceOn, adviceOnClient } from '../refusals/advice.ts'
 import { type Breaker, createBreaker } from './breaker.ts'
@@ -67,8 +68,11 @@ export function createCalls(options: {
   now: () => number
   pause: Pause
   suspectMove: () => void
+  observer: Observer
 }): Calls {
-  const { provider, callbackUrl, authentication, dispatcher, log, now, pause, suspectMove } = options
+  const { provider, callbackUrl, authentication, dispatcher, log, now, pause, suspectMove, observer } =
+    options
+  const { issuer } = provider
   const registration = { provider, callbackUrl }
   const breakers = new Map<EndpointName, { readonly address: string; readonly run: Breaker }>()
 
@@ -77,10 +81,16 @@ export function createCalls(options: {
     rule: RetryRule,
     request: ProviderRequest,
   ): Promise<ProviderResponse> {
-    const call = () => sendRequest(endpoint, dispatcher, provider.timeouts, request)
+    const { url, body } = request
+    const method = body === undefined ? 'GET' : 'POST'
+    const call = () =>
+      observed(
+        observer.providerCall({ issuer, endpoint, method, url }),
+        sendRequest(endpoint, dispatcher, provider.timeouts, request),
+      )
     // It has a pace of its own. A breaker besides would keep out the first login after an outage (M-06).
     if (endpoint === 'discovery') return withRetries(rule, pause, call)
-    return breakerAt(endpoint, request.url)(() => withRetries(rule, pause, () => watched(call)))
+    return breakerAt(endpoint, method, url)(() => withRetries(rule, pause, () => watched(call)))
   }
 
   function credentialsFor(endpoint: EndpointName): Promise<ClientCredentials> {
@@ -101,10 +111,15 @@ export function createCalls(options: {
   }
 
   /** An endpoint that has moved begins anew: the failures were those of its old address. */
-  function breakerAt(endpoint: EndpointName, { href }: URL): Breaker {
+  function breakerAt(endpoint: EndpointName, method: 'GET' | 'POST', url: URL): Breaker {
+    const { href } = url
     const known = breakers.get(endpoint)
     if (known?.address === href) return known.run
-    const run = createBreaker(endpoint, now)
+    const run = createBreaker(endpoint, now, {
+      onState: (isOpen) => observer.breaker({ issuer, endpoint }, isOpen),
+      onRefusal: () => observer.providerCall({ issuer, endpoint, method, url })('not_made'),
+    })
+    observer.breaker({ issuer, endpoint }, false)
     breakers.set(endpoint, { address: href, run })
     return run
   }
@@ -160,5 +175,19 @@ export function createCalls(options: {
         throw error
       }
     },
+  }
+}
+
+/** Tells how the call ends, and gives what it gives. */
+async function observed(end: CallEnd, call: Promise<ProviderResponse>): Promise<ProviderResponse> {
+  try {
+    const response = await call
+    end(response.status < 300 ? 'ok' : 'refused', response.status)
+    return response
+  } catch (error) {
+    const isProviders = error instanceof ProviderError
+    if (isProviders && error.unsent) end('unreachable')
+    else end(isProviders && error.reason === 'provider_answer_invalid' ? 'invalid' : 'failed')
+    throw error
   }
 }

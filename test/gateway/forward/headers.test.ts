@@ -222,6 +222,9 @@ t.test('a valid traceparent passes, any other is removed (Appendix C)', async (t
   const valid = ['traceparent', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01']
   t.same(read(valid).passed, valid)
   t.same(read(['traceparent', '00-x']).passed, [])
+  t.same(read(['traceparent', valid[1]!.replace('00-', 'ff-')]).passed, [])
+  t.same(read(['traceparent', `00-${'0'.repeat(32)}-b7ad6b7169203331-01`]).passed, [])
+  t.same(read(['traceparent', `00-0af7651916cd43dd8448eb211c80319c-${'0'.repeat(16)}-01`]).passed, [])
 })
 
 t.test('only allow-listed cookies pass, and never ours (H-17, H-25)', async (t) => {

@@ -48,6 +48,7 @@ export async function proveCode(
       }
       const event = mismatch === 'code_verifier_mismatch' ? 'code.verifier_mismatch' : 'code.mismatch'
       request.record(event, { grant, reason: mismatch })
+      request.services.observer.login('proved', 'refused', grant.clientId)
       throw new OAuthError(mismatch)
     }
     case 'redeeming': {

@@ -6,6 +6,7 @@ import { stillAllowed } from '../../../oauth/scope.ts'
 import type { TokenResponse } from '../../../oauth/token.ts'
 import type { ProviderTokens } from '../../../provider/provider.ts'
 import { type Handle, parseHandle } from '../../../secrets/handles.ts'
+import type { Services } from '../../services.ts'
 import { type Identity, identify, narrowByProvider } from '../identity.ts'
 import type { TokenRequest } from '../token-request.ts'
 import { activateGrant, repeatAnswer } from './activate-grant.ts'
@@ -62,11 +63,28 @@ async function redeemAuthorized(
   const redeeming = await grants.replace(authorized, redeem(grant))
   if (!redeeming) return null
 
-  const login = await redeemAtProvider(request, presented, secrets, { authorized, redeeming })
-  const { client } = request
-  const scope = narrowByProvider(stillAllowed(grant.scope, client.scopes), client, login.tokens)
-  const decided = await decideLogin(request, redeeming, scope, login)
-  return activateGrant(request, redeeming, { codeSecret: handle.secret, dataKey, ...login, ...decided })
+  const { client, services } = request
+  services.observer.login('proved', 'ok', client.clientId)
+  try {
+    const answer = await inLogin(services, grant, async () => {
+      const login = await redeemAtProvider(request, presented, secrets, { authorized, redeeming })
+      const scope = narrowByProvider(stillAllowed(grant.scope, client.scopes), client, login.tokens)
+      const decided = await decideLogin(request, redeeming, scope, login)
+      const terms = { codeSecret: handle.secret, dataKey, ...login, ...decided }
+      return activateGrant(request, redeeming, terms)
+    })
+    services.observer.login('redeemed', 'ok', client.clientId)
+    return answer
+  } catch (error) {
+    const isDenied = error instanceof OAuthError && error.reason === 'login_denied'
+    services.observer.login('redeemed', isDenied ? 'denied' : 'failed', client.clientId)
+    throw error
+  }
+}
+
+/** In the trace of its login, where there is one. */
+function inLogin<T>({ observer }: Services, { trace }: AuthorizedGrant, work: () => Promise<T>): Promise<T> {
+  return observer.loginTracing ? observer.loginTracing.step(trace, 'token', work) : work()
 }
 
 function isAuthorized(stored: StoredGrant): stored is StoredGrant<AuthorizedGrant> {

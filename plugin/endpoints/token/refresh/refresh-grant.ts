@@ -29,6 +29,19 @@ export async function refreshGrant(
   request: TokenRequest,
   presented: PresentedRefresh,
 ): Promise<TokenResponse> {
+  const { client, services } = request
+  try {
+    const answer = await refresh(request, presented)
+    services.observer.refresh('ok', client.clientId)
+    return answer
+  } catch (error) {
+    const isRefused = error instanceof OAuthError && error.statusCode < 500
+    services.observer.refresh(isRefused ? 'refused' : 'failed', client.clientId)
+    throw error
+  }
+}
+
+async function refresh(request: TokenRequest, presented: PresentedRefresh): Promise<TokenResponse> {
   const { services, client } = request
   const { grants } = services
   const handle = parseHandle('refresh', presented.refreshToken)

@@ -250,6 +250,30 @@ t.test('with a token every route but the probes demands it, and a reload changes
   t.equal((await ask(`Bearer ${token}`)).status, 200)
 })
 
+t.test(
+  '/metrics is guarded as the rest once a token is set, and open elsewhere until then (Q-04)',
+  async (t) => {
+    let token: string | undefined
+    const metrics = async () => ({ status: 200, body: 'a 1\n', contentType: 'text/plain' })
+    const admin = await start(t, { metrics, token: () => token })
+    const ask = (headers: Record<string, string>) => send(`${admin.address}/metrics`, { headers })
+    t.match(await ask({}), { status: 200, body: 'a 1\n', headers: { 'content-type': 'text/plain' } })
+    t.equal((await ask({ origin: 'https://evil.example' })).status, 403)
+    t.equal((await ask({ host: 'rebound.example' })).status, 403)
+    token = TOKEN
+    t.equal((await ask({})).status, 401)
+    t.equal((await ask({ authorization: `Bearer ${TOKEN}` })).status, 200)
+
+    const log = { warn: () => {} } as unknown as AdminOptions['log']
+    const elsewhere = new Access({ address: '0.0.0.0', host: '0.0.0.0', token: () => token, log })
+    const scrape = { headers: { host: 'gateway:9090' }, socket: {} } as Parameters<Access['check']>[0]
+    t.match(elsewhere.check(scrape, true), { status: 401 })
+    token = undefined
+    t.equal(elsewhere.check(scrape, true), null)
+    t.match(elsewhere.check(scrape), { status: 403 })
+  },
+)
+
 t.test('elsewhere without a token: nobody, and what to set is told (S-01)', async (t) => {
   const requestTo = (headers: object) => ({ headers, socket: {} }) as Parameters<Access['check']>[0]
   const log = { warn: () => {} } as unknown as AdminOptions['log']

@@ -9,6 +9,7 @@ import t, { type Test } from 'tap'
 import { compiledGateway } from '../../../support/compiled-gateway.ts'
 import { configFile, publicHost, send, serve, values } from '../../../support/gateway-command.ts'
 import { freePort } from '../../../support/gateway-stack.ts'
+import { scrape } from '../../../support/metrics-scrape.ts'
 import { noRedis, startRedis } from '../../../support/redis-server.ts'
 import { until } from '../../../support/wait.ts'
 
@@ -65,7 +66,7 @@ async function gateway(t: Test, { stdio, shell, workers }: Setup) {
     return JSON.parse(body).checks.workers === 'ok'
   })
   const ask = async (path: string) => (await send(`http://127.0.0.1:${port}${path}`)).status
-  return { child, ask, exited, port }
+  return { child, ask, exited, port, adminUrl: `http://127.0.0.1:${adminPort}` }
 }
 
 async function goesOn(t: Test, { child, ask, exited }: Awaited<ReturnType<typeof gateway>>): Promise<void> {
@@ -84,13 +85,18 @@ function linesOf(child: ChildProcess, name: 'stdout' | 'stderr'): string[] {
   return lines
 }
 
-t.test('/dev/full: the service goes on, and standard error says what is lost (Q-02)', async (t) => {
-  const full = openSync('/dev/full', 'w')
-  const running = await gateway(t, { stdio: ['ignore', full, 'pipe'] })
-  const stderr = linesOf(running.child, 'stderr')
-  await goesOn(t, running)
-  t.match(stderr.join('\n'), /^pkce-gateway: \d+ log lines were lost .*ENOSPC$/m)
-})
+t.test(
+  '/dev/full: the service goes on, and standard error and /metrics say what is lost (Q-02)',
+  async (t) => {
+    const full = openSync('/dev/full', 'w')
+    const running = await gateway(t, { stdio: ['ignore', full, 'pipe'] })
+    const stderr = linesOf(running.child, 'stderr')
+    t.equal(await running.ask('/nowhere'), 404)
+    await until(async () => (await scrape(running.adminUrl)).value('pkce_log_lines_dropped_total') > 0)
+    await goesOn(t, running)
+    t.match(stderr.join('\n'), /^pkce-gateway: \d+ log lines were lost .*ENOSPC$/m)
+  },
+)
 
 t.test('/dev/full for standard error too (Q-02)', async (t) => {
   const full = openSync('/dev/full', 'w')
