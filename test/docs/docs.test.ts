@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import t from 'tap'
@@ -99,15 +99,26 @@ t.test('the README names exactly one command to run and one to test', async (t) 
 })
 
 t.test('nothing in the documents points to a file that is not there', async (t) => {
+  const guides = readdirSync(new URL('../../docs', import.meta.url)).filter((name) => name.endsWith('.md'))
   const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md']
-  for (const document of [
-    ...pages,
-    'docs/plugin.md',
-    'docs/logging.md',
-    'docs/stores.md',
-    'docs/routing.md',
-  ]) {
-    for (const [, path] of read(document).matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g))
-      t.ok(read(join(dirname(document), path!)).length > 0, path!)
+  for (const document of [...pages, ...guides.map((name) => `docs/${name}`)]) {
+    for (const [link, path, anchor] of read(document).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)) {
+      const target = path === '' ? document : join(dirname(document), path!)
+      if (!t.ok(existsSync(new URL(`../../${target}`, import.meta.url)), `${document}: ${link}`)) continue
+      if (anchor !== undefined && target.endsWith('.md'))
+        t.ok(anchorsOf(read(target)).has(anchor), `${document}: ${link}`)
+    }
   }
 })
+
+/** As GitHub makes them of headings, and those that are written out. */
+function anchorsOf(page: string): Set<string> {
+  const headings = [...page.matchAll(/^#+ (.*)$/gm)].map(([, text]) =>
+    text!
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+  const written = [...page.matchAll(/<a id="([^"]+)">/g)].map(([, id]) => id!)
+  return new Set([...headings, ...written])
+}
