@@ -1,16 +1,9 @@
 import type { FastifyRedis } from '@fastify/redis'
 import type { FastifyInstance } from 'fastify'
-import {
-  loadPackage,
-  mapProviders,
-  PROVIDER_SECRETS,
-  type ProviderOptions,
-  pkceWith,
-  servicesOf,
-} from '../plugin/api/internal.ts'
+import { loadPackage, mapProviders, pkceWith, servicesOf } from '../plugin/api/internal.ts'
 import type { OnLogin, PkceOptions, Store } from '../plugin/index.ts'
-import type { GatewayConfig, ProviderConfig } from './config/schemas/config.ts'
-import { rereadSecret } from './config/secrets.ts'
+import type { GatewayConfig } from './config/schemas/config.ts'
+import { readAtEachUse } from './config/secrets.ts'
 import type { Load } from './forward/client-request.ts'
 import { type ForwardingOptions, registerForwarding } from './forward/register.ts'
 import { type NodeFeatures, tryNode } from './listener/assumptions.ts'
@@ -64,17 +57,6 @@ export function createServices(config: GatewayConfig, given?: Store): GatewaySer
 /** The plugin's options, on a store that is there. */
 export function optionsOn({ store }: GatewayStore, config: GatewayConfig): PkceOptions {
   return { ...config.plugin, ...mapProviders(config.plugin, readAtEachUse), store } as PkceOptions
-}
-
-/** The provider's options, with functions for the files that are named. */
-function readAtEachUse(named: ProviderConfig): ProviderOptions {
-  const provider = { ...named } as ProviderOptions & ProviderConfig
-  for (const key of PROVIDER_SECRETS) {
-    const file = named[`${key}File`]
-    delete provider[`${key}File`]
-    if (file !== undefined) Object.assign(provider, { [key]: () => rereadSecret(file) })
-  }
-  return provider
 }
 
 /**

@@ -5,6 +5,7 @@ import {
   mapProviders,
   PROVIDER_SECRETS,
   type ProviderName,
+  type ProviderOptions,
   type ProviderSecret,
   type ProviderSet,
   providerPath,
@@ -193,6 +194,17 @@ export async function rereadSecret(file: string): Promise<string> {
   const secret = plainSecret(decoded(await readFile(file)) ?? '')
   if (secret === '') throw new Error(`${file} is empty, or not UTF-8 text`)
   return secret
+}
+
+/** The provider's options, with functions for the files that are named. */
+export function readAtEachUse(named: ProviderConfig): ProviderOptions {
+  const provider = { ...named } as ProviderOptions & ProviderConfig
+  for (const key of PROVIDER_SECRETS) {
+    const file = named[`${key}File`]
+    delete provider[`${key}File`]
+    if (file !== undefined) Object.assign(provider, { [key]: () => rereadSecret(file) })
+  }
+  return provider
 }
 
 /**

@@ -26,6 +26,7 @@ export {
 } from '../options/provider/named.ts'
 export { expandPreset, PRESET_NAMES, PRESETS, type PresetName } from '../options/provider/presets/presets.ts'
 export { freezeData } from '../options/resolve.ts'
+export type { ResolvedProvider } from '../options/resolved.ts'
 export { type StoreDescription, storeProblem } from '../options/rules.ts'
 export {
   type CallEnd,
@@ -53,7 +54,14 @@ export {
   loadPackage,
   missingPackages,
 } from '../stores/optional-packages.ts'
+export { within } from '../stores/within.ts'
 export { servicesOf } from './decorate.ts'
+export {
+  type ExaminedAuthorization,
+  type ExaminedKeys,
+  examineProvider,
+  type ProviderExamination,
+} from './examine-provider.ts'
 export { type SessionPage, type SessionQuery, TargetError } from './management.ts'
 
 /** Issuers of the providers whose metadata has not been accepted yet. */

@@ -4,7 +4,7 @@ import type { ResolvedProvider } from '../../options/resolved.ts'
 import type { Claims } from '../provider.ts'
 
 /** Signatures only: no `none`, and nothing keyed with a secret that a public key could pass for. */
-const ALGORITHMS = [
+export const ALGORITHMS = [
   'RS256',
   'RS384',
   'RS512',

@@ -76,6 +76,17 @@ export function adviceOn(words: readonly string[], registration: Registration): 
   return undefined
 }
 
+/**
+ * The words and numbers of this table in the text of a page or an address, the most telling first. Words that are
+ * ordinary ones, and short numbers, are not looked for.
+ */
+export function refusalWordsIn(text: string): string[] {
+  const numbers = [...text.matchAll(/\bAADSTS(\d{1,9})\b/g)].map(([, number]) => number!)
+  const found = new Set(text.match(/\b[a-z]+(?:_[a-z]+)+\b/g))
+  const words = CAUSES.flatMap(([known]) => known).filter((word) => found.has(word))
+  return [...new Set([...numbers.slice(0, 3), ...words])]
+}
+
 /** What to look at when our client is refused, whatever the word. */
 export function adviceOnClient({ provider, callbackUrl }: Registration): string {
   return (

@@ -97,10 +97,12 @@ export function describeFailure(error: unknown): string {
   return name === 'ReplyError' ? 'the server refused the command' : 'not connected'
 }
 
-/** By name, as far as Redis tells: the command, or that it is a key or a channel. */
+/** By name, as far as Redis tells: the commands, or that it is a key or a channel. */
 function describePermission(message: string): string {
-  const command = /run the '([a-z|-]{1,40})' command/.exec(message)?.[1]
-  if (command !== undefined) return `the user may not run ${command}: grant +${command}`
+  const commands = /run the '([a-z| -]{1,200})' command/.exec(message)?.[1]?.split(' ')
+  if (commands) {
+    return `the user may not run ${commands.join(', ')}: grant ${commands.map((one) => `+${one}`).join(' ')}`
+  }
   if (message.includes('channel')) return "the user may not use the store's channels: grant &<prefix>*"
   if (message.includes('key')) return "the user may not use the store's keys: grant ~<prefix>*"
   return known.NOPERM

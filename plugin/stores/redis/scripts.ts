@@ -113,8 +113,8 @@ return { time[1], time[2] }
 `)
 
 /**
- * KEYS: one of its own. ARGV: PUBLISH or SPUBLISH, channel. Each command of the other scripts once, so that a missing
- * permission is told before somebody needs it.
+ * KEYS: one of its own. ARGV: PUBLISH or SPUBLISH, channel. Each command of the other scripts once, so that every missing
+ * permission is told before somebody needs it, all of them at once.
  */
 export const check = script(`
 local time = redis.call('TIME')
@@ -131,15 +131,23 @@ local commands = {
   { 'PEXPIREAT', key, string.format('%.0f', time[1] * 1000 + 1000) }, { 'ZREM', key, 'member' },
   { ARGV[1], ARGV[2], '' }
 }
+local lacking = {}
 for _, command in ipairs(commands) do
   local reply = redis.pcall(unpack(command))
   if type(reply) == 'table' and reply.err then
     -- Before 7.2 a script is not told which one.
-    if string.find(reply.err, "can't run this command", 1, true) then
-      return redis.error_reply("NOPERM this user may not run the '" .. string.lower(command[1]) .. "' command")
+    local isLacking = string.find(reply.err, "can't run this command", 1, true)
+      or string.find(reply.err, 'NOPERM .*permissions to run')
+    -- What a command finds that is there without the one before it may be of another kind.
+    if not isLacking and #lacking == 0 then return reply end
+    local name = string.lower(command[1])
+    if isLacking and not string.find(table.concat(lacking, ' ') .. ' ', name .. ' ', 1, true) then
+      table.insert(lacking, name)
     end
-    return reply
   end
+end
+if #lacking > 0 then
+  return redis.error_reply("NOPERM this user may not run the '" .. table.concat(lacking, ' ') .. "' command")
 end
 return { time[1], time[2] }
 `)

@@ -36,6 +36,11 @@ t.test('the permissions of the Redis store', { skip: noRedis }, async (t) => {
 
   for (const [missing, rules, told] of [
     ['a command', ['-zadd'], /the user may not run zadd: grant \+zadd \(NOPERM\)/],
+    [
+      'several commands',
+      ['-hset', '-zadd', '-publish'],
+      /the user may not run hset, zadd, publish: grant \+hset \+zadd \+publish \(NOPERM\)/,
+    ],
     ['scripts', ['-evalsha', '-eval'], /the user may not run evalsha: grant \+evalsha \(NOPERM\)/],
     ['publish', ['-publish'], /the user may not run publish: grant \+publish \(NOPERM\)/],
     ['subscribe', ['-subscribe'], /the user may not run subscribe: grant \+subscribe \(NOPERM\)/],
