@@ -1,9 +1,8 @@
 import type { FastifyRedis } from '@fastify/redis'
 import type { FastifyInstance } from 'fastify'
-import { loadPackage, mapProviders, pkceWith, servicesOf } from '../plugin/api/internal.ts'
+import { loadPackage, pkceWith, servicesOf } from '../plugin/api/internal.ts'
 import type { OnLogin, PkceOptions, Store } from '../plugin/index.ts'
 import type { GatewayConfig } from './config/schemas/config.ts'
-import { readAtEachUse } from './config/secrets.ts'
 import type { Load } from './forward/client-request.ts'
 import { type ForwardingOptions, registerForwarding } from './forward/register.ts'
 import { type NodeFeatures, tryNode } from './listener/assumptions.ts'
@@ -12,6 +11,7 @@ import { createAccessLog } from './operations/log/access-log.ts'
 import { listenerLogging } from './operations/log/log.ts'
 import type { LogStream } from './operations/log/log-sink.ts'
 import { Overload } from './operations/overload.ts'
+import { optionsAtEachUse } from './operations/provider-secrets.ts'
 import { borrowedStore, createStore, type GatewayStore } from './operations/store.ts'
 import { observed, observerOf } from './operations/tracing/observer.ts'
 import { createTracing } from './operations/tracing/tracing.ts'
@@ -56,7 +56,7 @@ export function createServices(config: GatewayConfig, given?: Store): GatewaySer
 
 /** The plugin's options, on a store that is there. */
 export function optionsOn({ store }: GatewayStore, config: GatewayConfig): PkceOptions {
-  return { ...config.plugin, ...mapProviders(config.plugin, readAtEachUse), store } as PkceOptions
+  return { ...optionsAtEachUse(config.plugin), store } as PkceOptions
 }
 
 /**

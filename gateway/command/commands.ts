@@ -1,4 +1,5 @@
 import { check } from './commands/check.ts'
+import { doctor } from './commands/doctor.ts'
 import { healthcheck } from './commands/healthcheck.ts'
 import { init } from './commands/init.ts'
 import { migrate } from './commands/migrate.ts'
@@ -17,6 +18,7 @@ export const COMMANDS = {
   init,
   secret,
   check,
+  doctor,
   migrate,
   healthcheck,
   sessions,

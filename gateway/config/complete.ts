@@ -20,7 +20,7 @@ import { completeUpstream, upstreamWarnings } from './rules/upstream-defaults.ts
 import { completeTrust } from './rules/upstream-trust.ts'
 import type { DefaultedStore, ExpandedInput, GatewayConfig, GatewayInput } from './schemas/config.ts'
 import { GatewaySchema } from './schemas/gateway.ts'
-import { readSecrets } from './secrets.ts'
+import { readSecrets, type SecretFile } from './secrets.ts'
 
 type Path = ConfigProblem['path']
 
@@ -48,6 +48,8 @@ export interface Completed {
   readonly problems: readonly ConfigProblem[]
   /** What the plugin says of its own options when it is registered. */
   readonly pluginWarnings: readonly string[]
+  /** Those of `readSecrets`. */
+  readonly secretFiles: readonly SecretFile[]
 }
 
 /**
@@ -66,7 +68,13 @@ export function completeConfig(given: unknown, context: ConfigContext = {}): Com
   const isSound = (...path: Path) =>
     !broken.some((one) => path.every((key, depth) => depth >= one.path.length || key === one.path[depth]))
   const input = Value.Default(GatewaySchema, known) as Defaulted
-  const failed = { problems, effective: input as GatewayInput, config: undefined, pluginWarnings: [] }
+  const failed = {
+    problems,
+    effective: input as GatewayInput,
+    config: undefined,
+    pluginWarnings: [],
+    secretFiles: [],
+  }
   if (broken.some(({ path }) => path.length === 0)) return failed
 
   const secrets = readSecrets(input, { folderOf, isSound })
@@ -126,6 +134,7 @@ export function completeConfig(given: unknown, context: ConfigContext = {}): Com
     effective: { ...input, listen, upstreams } as GatewayInput,
     config: plainData(config),
     pluginWarnings: plugin.warnings,
+    secretFiles: secrets.files,
   }
 }
 

@@ -9,6 +9,7 @@ import { readConfigFile } from './file.ts'
 import { mergeConfig } from './merge.ts'
 import type { GatewayConfig, GatewayInput } from './schemas/config.ts'
 import { AdminSchema } from './schemas/gateway.ts'
+import type { SecretFile } from './secrets.ts'
 
 /** Where a configuration comes from; each source overrides those above it. */
 export interface ConfigSources {
@@ -26,6 +27,8 @@ export interface LoadedConfig {
   readonly warnings: readonly string[]
   /** Where the value at a path of `effective` comes from: `gateway.yaml:12`, a variable, a flag, a preset, `default`. */
   readonly originOf: (path: ConfigProblem['path']) => string
+  /** Every file that a secret was read from. */
+  readonly secretFiles: readonly SecretFile[]
   /** Gives each problem its place, for those that show at start only. */
   readonly locate: (problems: readonly ConfigProblem[]) => ConfigProblem[]
 }
@@ -40,14 +43,14 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   const environment = readEnvironment(sources.environment ?? {})
   const merged = mergeConfig(file, [...environment.settings, ...(sources.flags ?? [])])
   const { values, folderOf, locate } = merged
-  const { problems, config, effective, pluginWarnings } = completeConfig(values, {
+  const { problems, config, effective, pluginWarnings, secretFiles } = completeConfig(values, {
     folderOf,
     warnings: environment.warnings,
   })
   const located = [...locate(problems), ...environment.problems]
   if (!config || located.length > 0) throw new ConfigError(located)
   return {
-    ...{ config, effective, locate },
+    ...{ config, effective, secretFiles, locate },
     warnings: [...config.warnings, ...pluginWarnings],
     originOf: (path) => merged.originOf(path) ?? presetOf(values, path) ?? 'default',
   }

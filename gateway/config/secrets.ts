@@ -5,7 +5,6 @@ import {
   mapProviders,
   PROVIDER_SECRETS,
   type ProviderName,
-  type ProviderOptions,
   type ProviderSecret,
   type ProviderSet,
   providerPath,
@@ -32,8 +31,16 @@ export interface ReadSecrets {
   readonly store: ReadStore
   /** Of the Admin API. */
   readonly adminToken: string | undefined
+  /** Every file that holds a secret. */
+  readonly files: readonly SecretFile[]
   readonly problems: readonly ConfigProblem[]
   readonly warnings: readonly string[]
+}
+
+/** A file that holds a secret, by its absolute name, and the key that names it. */
+export interface SecretFile {
+  readonly key: string
+  readonly file: string
 }
 
 /** The secrets of the store, wherever they were given, and absolute names of files that are read again. */
@@ -66,6 +73,7 @@ export function readSecrets(
 ): ReadSecrets {
   const problems: ConfigProblem[] = []
   const warnings: string[] = []
+  const files: SecretFile[] = []
   const { secrets, secretsFile } = input
   const areSound = isSound('secrets') && isSound('secretsFile')
   const list = areSound ? read(['secretsFile'], secretsFile, secrets.length > 0) : undefined
@@ -78,8 +86,7 @@ export function readSecrets(
     secrets: areSound ? listed(list, secrets) : secrets,
     store: isSound('store') ? ofStore(input.store) : {},
     adminToken: isSound('admin') ? ofAdmin(input.admin) : undefined,
-    problems,
-    warnings,
+    ...{ files, problems, warnings },
   }
 
   function ofProvider(provider: ProviderConfig, name: ProviderName) {
@@ -180,8 +187,9 @@ export function readSecrets(
       const { content, readableByOthers } = open(file)
       if (content === undefined) return report(`${file} is not UTF-8 text`)
       if (plainSecret(content) === '') return report(`${file} is empty`)
-      if (readableByOthers && !PUBLIC_FILES.includes(String(path.at(-1))))
-        warnings.push(`${file} holds a secret and can be read by every user: chmod o-r`)
+      if (PUBLIC_FILES.includes(String(path.at(-1)))) return content
+      files.push({ key: formatPath(path), file })
+      if (readableByOthers) warnings.push(`${file} holds a secret and can be read by every user: chmod o-r`)
       return content
     } catch (error) {
       return report(`${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`)
@@ -194,17 +202,6 @@ export async function rereadSecret(file: string): Promise<string> {
   const secret = plainSecret(decoded(await readFile(file)) ?? '')
   if (secret === '') throw new Error(`${file} is empty, or not UTF-8 text`)
   return secret
-}
-
-/** The provider's options, with functions for the files that are named. */
-export function readAtEachUse(named: ProviderConfig): ProviderOptions {
-  const provider = { ...named } as ProviderOptions & ProviderConfig
-  for (const key of PROVIDER_SECRETS) {
-    const file = named[`${key}File`]
-    delete provider[`${key}File`]
-    if (file !== undefined) Object.assign(provider, { [key]: () => rereadSecret(file) })
-  }
-  return provider
 }
 
 /**

@@ -4,8 +4,9 @@ import {
   createPostgresPool,
   migratePostgres,
   postgresUrlWithTls,
+  postgresVersion,
 } from '../../plugin/stores/postgres/index.ts'
-import { checkRedis, createRedisClient } from '../../plugin/stores/redis/index.ts'
+import { checkRedis, createRedisClient, redisVersion } from '../../plugin/stores/redis/index.ts'
 import { readTrust } from '../config/certificate.ts'
 import type { StoreConfig } from '../config/schemas/config.ts'
 import { rereadSecret } from '../config/secrets.ts'
@@ -17,6 +18,8 @@ export interface GatewayStore {
   readonly redis?: RedisClient
   /** Looks, before anything listens, whether it can be used. Resolves to warnings. @throws StoreError */
   prepare(): Promise<readonly string[]>
+  /** What the server is and which version, for people. Once it has been looked at. @throws StoreError */
+  version?(): Promise<string | undefined>
   /** Makes or updates the tables, where there are any. @throws StoreError */
   migrate?(): Promise<void>
   /** Closes the store and its connections. */
@@ -71,6 +74,7 @@ function createRedisStore({
     store,
     redis,
     prepare: () => checkRedis(redis),
+    version: () => redisVersion(redis),
     async close() {
       await store.close()
       redis.disconnect()
@@ -98,6 +102,7 @@ function createPostgresStore({
   return {
     store,
     prepare: () => checkPostgres(pool),
+    version: () => postgresVersion(pool),
     migrate: () => migratePostgres(pool),
     async close() {
       await store.close()

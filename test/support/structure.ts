@@ -19,6 +19,7 @@ const LONG_TABLES = [
   'plugin/options/schema.ts',
   'plugin/options/types/fields.ts',
   'gateway/config/schemas/fields.ts',
+  'gateway/operations/doctor/catalogue.ts',
 ]
 
 /**

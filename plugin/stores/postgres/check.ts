@@ -5,6 +5,8 @@ import type { PostgresPool } from './query.ts'
 import { DEFAULT_SCHEMA, type PostgresSchemaOptions, TABLES_VERSION } from './schema.ts'
 import { expiringTables, type Statements, statements } from './statements.ts'
 
+const VERSION_MS = 1000
+
 /**
  * Looks, at start, whether this PostgreSQL can hold sessions. Resolves to warnings for the operator, none of which
  * names an address or a credential. The store makes the same checks, without warnings, when it is first watched.
@@ -37,6 +39,14 @@ export async function checkPostgres(
     ],
   ]
   return warnings.flatMap(([applies, warning]) => (applies === true ? [warning] : []))
+}
+
+/** What the server is, e.g. `PostgreSQL 18.0`, for people. @throws StoreError */
+export async function postgresVersion(pool: PostgresPool): Promise<string> {
+  const statement = { name: 'pkce_version', text: `SELECT current_setting('server_version') AS version` }
+  const { rows } = await new PostgresCommands(pool, VERSION_MS).run('start', statement)
+  const [version = '?'] = /^[\d.]+/.exec(String(rows[0]?.version)) ?? []
+  return `PostgreSQL ${version}`
 }
 
 /** @throws StoreError when this server, or this role, cannot serve the store. */

@@ -1,5 +1,5 @@
 /** The door to PostgreSQL for programs that have no pool yet, and for the tables. `pg` is loaded when it is used. */
-export { checkPostgres } from './check.ts'
+export { checkPostgres, postgresVersion } from './check.ts'
 export {
   createPostgresPool,
   type OwnPostgresPool,

@@ -26,6 +26,16 @@ export async function checkRedis(client: RedisClient, timeoutMs = 5000): Promise
   }
 }
 
+/** What the server is, e.g. `Redis 7.0.15`; undefined where INFO is not permitted. For people, on a client that has connected. */
+export async function redisVersion(client: RedisClient): Promise<string | undefined> {
+  const [server] = client.isCluster ? (client as Cluster).nodes('master') : [client as Redis]
+  const info = server && (await readInfo(server))
+  const [name, version] = info?.has('valkey_version')
+    ? ['Valkey', info.get('valkey_version')]
+    : ['Redis', info?.get('redis_version')]
+  return version !== undefined && /^[\d.]+$/.test(version) ? `${name} ${version}` : undefined
+}
+
 async function checkServer(server: Redis, client: RedisClient): Promise<string[]> {
   const info = await readInfo(server)
   if (info === undefined) {
