@@ -50,7 +50,8 @@ export function inTwo(message: string): { found: string; advice?: string } {
   return { found: sentence(message.slice(0, at)), advice: sentence(message.slice(at + 2)) }
 }
 
-function sentence(text: string): string {
+/** A message as a sentence: a capital at its beginning, unless that is a key, and its point. */
+export function sentence(text: string): string {
   const [first = ''] = text
   return `${/^[a-z]+ /.test(text) ? first.toUpperCase() : first}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { explainedBy, StartError } from '../start-error.ts'
-import { type Finding, finding, inTwo } from './finding.ts'
+import { type Finding, finding, sentence } from './finding.ts'
 import type { Subject } from './subject.ts'
 
 const PART = 'listener'
@@ -39,8 +39,8 @@ async function ofPort(
     if (code === 'EADDRINUSE' && running) {
       return finding(PART, 'listen_port_own', { slots: { address, state: running.state } })
     }
-    const { advice } = inTwo(error.message.replace(/^listen \S+ \S+: /, `${code}: `))
-    return finding(PART, 'listen_port_taken', { slots: { address, code }, ...(advice && { advice }) })
+    const advice = sentence(error.message.replace(/^listen \S+ \S+: /, ''))
+    return finding(PART, 'listen_port_taken', { slots: { address, code }, advice })
   }
 }
 

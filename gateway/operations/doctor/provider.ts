@@ -12,7 +12,7 @@ import {
 import { ConfigError, type ConfigProblem, formatPath } from '../../../plugin/index.ts'
 import { optionsAtEachUse } from '../provider-secrets.ts'
 import type { FindingCode } from './catalogue.ts'
-import { type Circumstances, day, type Finding, finding, inTwo } from './finding.ts'
+import { type Circumstances, day, type Finding, finding, inTwo, sentence } from './finding.ts'
 import { NOTICE_MS } from './listener.ts'
 import { lookAtPeer, type Peer } from './peer.ts'
 import type { Subject } from './subject.ts'
@@ -144,13 +144,9 @@ function ofAuthorization(tell: Tell, authorization: ExaminedAuthorization, callb
     case 'refused': {
       const { told, advice } = authorization
       const words = told === '' ? 'without a word that is known' : told
-      return tell('provider_redirect_refused', { slots: { words }, advice: asSentence(advice) })
+      return tell('provider_redirect_refused', { slots: { words }, advice: sentence(advice) })
     }
     case 'unreachable':
       return tell('provider_authorization_unreachable', { slots: { ...slots, code: authorization.failure } })
   }
-}
-
-function asSentence(text: string): string {
-  return inTwo(text.replaceAll('; ', ', ').replaceAll(': ', ', ')).found
 }
