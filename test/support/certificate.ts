@@ -51,7 +51,7 @@ export function selfSigned(
     der(0x02, serial),
     ECDSA_SHA256,
     issuer?.subject ?? subject,
-    sequence(utcTime(new Date(validTo.getTime() - 86_400_000)), utcTime(validTo)),
+    sequence(utcTime(new Date(Math.min(validTo.getTime(), Date.now()) - 86_400_000)), utcTime(validTo)),
     subject,
     publicKey.export({ type: 'spki', format: 'der' }),
     der(0xa3, sequence(sequence(SUBJECT_ALT_NAME, der(0x04, names)))),

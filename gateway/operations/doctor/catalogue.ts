@@ -230,12 +230,13 @@ export const CATALOGUE = {
   },
   store_evicts: {
     status: 'warning',
-    found: 'maxmemory-policy is not noeviction: when memory is short, live sessions and used codes vanish.',
+    found:
+      'Its maxmemory-policy is not noeviction: when memory is short, live sessions and used codes vanish.',
     advice: 'Set `maxmemory-policy noeviction` at the server of store.url.',
   },
   store_forgets: {
     status: 'warning',
-    found: 'appendonly is off: a restart loses sessions, or brings back a code that was used.',
+    found: 'Its appendonly is off: a restart loses sessions, or brings back a code that was used.',
     advice: 'Set `appendonly yes` at the server of store.url.',
   },
   store_warning: {

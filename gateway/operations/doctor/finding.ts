@@ -41,18 +41,21 @@ export function finding(part: string, code: FindingCode, circumstances: Circumst
 }
 
 /**
- * A message of other parts of the gateway as two sentences: what is, and what to do. They have it behind their last
- * semicolon, else behind their first colon that ends a word.
+ * A message of other parts of the gateway as two sentences: what is, and what to do. They have it behind their first
+ * semicolon, else behind their first colon; what is in parentheses is left alone.
  */
 export function inTwo(message: string): { found: string; advice?: string } {
-  const at = message.includes('; ') ? message.lastIndexOf('; ') : message.search(/: (?!.*; )/)
+  const outside = message.replace(/\([^()]*\)/g, (inside) => '_'.repeat(inside.length))
+  const [semicolon, colon] = [outside.indexOf('; '), outside.indexOf(': ')]
+  const at = semicolon === -1 ? colon : semicolon
   if (at === -1) return { found: sentence(message) }
   return { found: sentence(message.slice(0, at)), advice: sentence(message.slice(at + 2)) }
 }
 
 /** A message as a sentence: a capital at its beginning, unless that is a key, and its point. */
 export function sentence(text: string): string {
-  const [first = ''] = text
+  const [first] = text
+  if (first === undefined) return ''
   return `${/^[a-z]+ /.test(text) ? first.toUpperCase() : first}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`
 }
 

@@ -109,10 +109,11 @@ const BY_KEY: Readonly<Record<string, FindingCode>> = {
 }
 
 function ofProblem(tell: Tell, { path, problem }: ConfigProblem): Finding {
-  const { found, advice } = inTwo(`${path.join('.')}: ${problem}`.replace(/: (?=is )/, ' '))
+  const [what = '', ...advice] = problem.split('; ')
   return tell(BY_KEY[String(path.at(-1))] ?? 'provider_metadata_refused', {
-    found,
-    advice: advice ?? `Correct ${path.join('.')}, or have the provider correct its metadata.`,
+    found: sentence(`${path.join('.')}${/^is /.test(what) ? '' : ':'} ${what}`),
+    advice:
+      sentence(advice.join('; ')) || `Correct ${path.join('.')}, or have the provider correct its metadata.`,
   })
 }
 

@@ -51,9 +51,9 @@ export async function diagnoseStore({ loaded }: Subject): Promise<Finding[]> {
   }
 }
 
-/** Two failures may have one cause each: a user may lack a command and the channel. */
+/** A write and the channel may fail for two reasons, or for one, which is told once. */
 async function ofUse({ store, version }: GatewayStore): Promise<Finding[]> {
-  const server = (await version?.()) ?? store.name
+  const server = (await version?.()) ?? 'The server'
   const old = ofVersion(server)
   const found = [await ofWrite(store, server), await ofChannel(store)].flat()
   const told = new Set<string>()

@@ -117,9 +117,10 @@ return { time[1], time[2] }
  * permission is told before somebody needs it, all of them at once.
  */
 export const check = script(`
-local time = redis.call('TIME')
+local time = redis.pcall('TIME')
 local key = KEYS[1]
 local commands = {
+  { 'TIME' },
   -- First one that takes memory: a full server refuses it as long as nothing has been freed. A replica, and a server
   -- that has lost its replicas or its disk, refuse any.
   { 'SET', key, '', 'PX', 1000 }, { 'GET', key }, { 'DEL', key },
@@ -128,7 +129,7 @@ local commands = {
   { 'INCR', key }, { 'PTTL', key }, { 'PEXPIRE', key, 1000 }, { 'DEL', key },
   { 'ZADD', key, 'GT', 1, 'member' }, { 'ZRANGE', key, -1, -1, 'WITHSCORES' },
   { 'ZRANGEBYSCORE', key, '-inf', '+inf' }, { 'ZREMRANGEBYSCORE', key, '-inf', 0 },
-  { 'PEXPIREAT', key, string.format('%.0f', time[1] * 1000 + 1000) }, { 'ZREM', key, 'member' },
+  { 'PEXPIREAT', key, string.format('%.0f', (time[1] or 0) * 1000 + 1000) }, { 'ZREM', key, 'member' },
   { ARGV[1], ARGV[2], '' }
 }
 local lacking = {}

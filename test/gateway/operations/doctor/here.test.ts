@@ -122,8 +122,8 @@ t.test('node: its end, and the variables that change what it does (Q-09)', async
   const among = (environment: Record<string, string>, publicUrl = PUBLIC) =>
     diagnoseNode(subjectOf(t, { publicUrl }, { environment, nodeVersion: 'v26.0.0' }))
   told(t, among({}), 'node_not_production', { found: /^NODE_ENV is not production/, advice: /^Set NODE_ENV/ })
-  t.notMatch(codes(among({ NODE_ENV: 'production' })), ['node_not_production'])
-  t.notMatch(codes(among({}, 'http://127.0.0.1:3000')), ['node_not_production'])
+  t.same(codes(among({ NODE_ENV: 'production' })), ['node_supported'])
+  t.same(codes(among({}, 'http://127.0.0.1:3000')), ['node_supported'])
   told(t, among({ NODE_TLS_REJECT_UNAUTHORIZED: '0' }), 'node_checks_nothing', {
     found: /^NODE_TLS_REJECT_UNAUTHORIZED is 0/,
     advice: /provider\.caFile, upstreams\[\]\.caFile or store\.caFile/,
