@@ -5,6 +5,7 @@ import t from 'tap'
 import { stringify } from 'yaml'
 import { loadConfig } from '../../gateway/config/load.ts'
 import { selfSigned } from '../support/certificate.ts'
+import { findingsTable, writtenFindings } from '../support/doctor-page.ts'
 import { errorsPage } from '../support/errors-page.ts'
 import { documents, withExamples } from '../support/examples-in-docs.ts'
 import { minimal } from '../support/gateway-config.ts'
@@ -25,6 +26,10 @@ t.test('docs/options.md is what the schemas say (npm run docs writes it)', async
 
 t.test('docs/errors.md is what the tables of reasons say (npm run docs writes it)', async (t) => {
   t.equal(read('docs/errors.md'), errorsPage())
+})
+
+t.test('docs/operate.md has every finding of doctor (npm run docs writes it, Q-09)', async (t) => {
+  t.equal(writtenFindings(), findingsTable())
 })
 
 t.test('the types of the options are what the schemas say (npm run docs writes them, SC-11)', async (t) => {
