@@ -47,7 +47,12 @@ export function renderFinding({ status, part, found, advice }: Finding, coloured
 /** The line behind all findings. */
 function renderSummary(findings: readonly Finding[]): string {
   const count = (status: Severity) => findings.filter((one) => one.status === status).length
-  return `\n${count('error')} errors, ${count('warning')} warnings, ${count('ok')} ok\n`
+  const [errors, warnings] = [count('error'), count('warning')]
+  return `\n${plural(errors, 'error')}, ${plural(warnings, 'warning')}, ${count('ok')} ok\n`
+}
+
+function plural(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? '' : 's'}`
 }
 
 /** For programs: `{ "status": "ok" | "warning" | "error", "findings": [...] }`. */

@@ -51,7 +51,7 @@ const PAGE_MS = 5000
  * request whose answer is read and not followed. Nothing is submitted. With PAR the request is pushed, which shows
  * whether our client is accepted.
  *
- * Takes a few seconds at most, and never rejects.
+ * Takes a few seconds at most, whatever does not answer.
  *
  * @param callbackUrl our redirect URI there. @returns words of our own and codes, nothing that the provider has written.
  * Source: requirements Q-09, F-01, M-07.
@@ -74,7 +74,7 @@ export async function examineProvider(
     const isKnown = client.metadata !== undefined
     const [keys, authorization] = await Promise.all([
       isKnown ? examineKeys(client, clock.dispatcher) : undefined,
-      isKnown ? examineAuthorization(client, callbackUrl, agent) : undefined,
+      isKnown ? examineAuthorization(client, callbackUrl, (url) => get(url, agent, clock)) : undefined,
     ])
     const { aheadSeconds } = clock
     return {
@@ -132,7 +132,7 @@ function isUsable(jwk: unknown): boolean {
 async function examineAuthorization(
   client: Provider,
   callbackUrl: string,
-  agent: ReturnType<typeof createDispatcher>,
+  ask: (url: string) => ReturnType<typeof get>,
 ): Promise<ExaminedAuthorization> {
   const { options: provider } = client
   const registration = { provider, callbackUrl }
@@ -150,13 +150,12 @@ async function examineAuthorization(
       passThrough: {},
       prompt: false,
     })
-    const { status, location, page } = await get(url, agent)
+    const { status, location, page } = await ask(url)
     if (status >= 500 || status === 404) return { outcome: 'unreachable', failure: `status ${status}` }
     const target = location && URL.canParse(location, url) ? new URL(location, url) : undefined
     if (target && `${target.origin}${target.pathname}` === callbackUrl) {
       const error = target.searchParams.get('error')
-      // The user is asked for by nobody here.
-      const isAboutUser = error === null || error.endsWith('_required') || error === 'access_denied'
+      const isAboutUser = error === null || ABOUT_USER.includes(error)
       return isAboutUser ? { outcome: 'registered' } : refused(refusalWordsIn(error))
     }
     // Google says it in the address of its page of errors, encoded once more.
@@ -174,6 +173,12 @@ async function examineAuthorization(
   }
 }
 
+/** Of somebody who is not there (OpenID Connect Core §3.1.2.6): our part was accepted. */
+const ABOUT_USER = [
+  ...['login_required', 'interaction_required', 'consent_required', 'account_selection_required'],
+  'access_denied',
+]
+
 /** A challenge like any other, of a verifier that is kept nowhere (RFC 7636 §4.2). */
 const S256_OF_NOBODY = 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'
 /** On a page with status 200 other words may be there by chance. */
@@ -185,13 +190,20 @@ function decoded({ searchParams }: URL): string {
     .join(' ')
 }
 
-async function get(url: string, agent: ReturnType<typeof createDispatcher>) {
+/** A page as a browser would ask for it, without what follows. */
+async function get(
+  url: string,
+  agent: ReturnType<typeof createDispatcher>,
+  clock: ReturnType<typeof watchClock>,
+) {
   const { origin, pathname, search } = new URL(url)
+  const sentAt = Date.now()
   const { statusCode, headers, body } = await agent.request({
     ...{ origin, path: pathname + search, method: 'GET' },
     headers: { accept: 'text/html', 'user-agent': 'fastify-pkce', 'accept-encoding': 'identity' },
     ...{ headersTimeout: PAGE_MS, bodyTimeout: PAGE_MS, signal: AbortSignal.timeout(PAGE_MS) },
   })
+  clock.observe(headers, sentAt)
   const chunks: Buffer[] = []
   let length = 0
   for await (const chunk of body as AsyncIterable<Buffer>) {

@@ -94,7 +94,7 @@ export const CATALOGUE = {
   },
   node_proxy_unused: {
     status: 'warning',
-    found: '{variables} is set, and the gateway goes through no proxy.',
+    found: 'The gateway goes through no proxy, whatever {variables} says.',
     advice: 'Let this machine reach the provider and the upstreams itself, and unset the variable.',
   },
 

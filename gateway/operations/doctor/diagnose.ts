@@ -43,7 +43,11 @@ async function run(part: string, check: Check, subject: Subject): Promise<Findin
   } catch (error) {
     // Its message may hold anything.
     const { code, name } = error as NodeJS.ErrnoException
-    return [finding(part, 'check_failed', { slots: { reason: code ?? name ?? typeof error } })]
+    return [
+      finding(part, 'check_failed', {
+        slots: { reason: typeof code === 'string' ? code : (name ?? typeof error) },
+      }),
+    ]
   }
 }
 

@@ -1,6 +1,8 @@
 import { atProvider, type ProviderName } from '../../../plugin/api/internal.ts'
 import { CATALOGUE, type FindingCode, type Severity } from './catalogue.ts'
 
+const LONGEST = 1000
+
 /** One thing that was looked at, and what came of it. It holds no secret. */
 export interface Finding {
   /** E.g. `store`, `providers.google`, `upstream /api`. */
@@ -28,9 +30,11 @@ export function finding(part: string, code: FindingCode, circumstances: Circumst
   const entry: { status: Severity; found: string; advice?: string } = CATALOGUE[code]
   const { slots = {}, provider } = circumstances
   const told = (text: string) =>
-    atProvider(
-      text.replace(/\{(\w+)\}/g, (slot, name: string) => String(slots[name] ?? slot)),
-      provider,
+    forTerminal(
+      atProvider(
+        text.replace(/\{(\w+)\}/g, (slot, name: string) => String(slots[name] ?? slot)),
+        provider,
+      ),
     )
   const advice = circumstances.advice ?? entry.advice
   return {
@@ -38,6 +42,11 @@ export function finding(part: string, code: FindingCode, circumstances: Circumst
     found: told(circumstances.found ?? entry.found),
     ...(advice !== undefined && { advice: told(advice) }),
   }
+}
+
+/** Without what a terminal obeys: names of files and of others' making are in it. */
+function forTerminal(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}]/gu, '?').slice(0, LONGEST)
 }
 
 /**

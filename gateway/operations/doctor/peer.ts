@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import { connect, type PeerCertificate } from 'node:tls'
-import type { Trust } from '../../config/certificate.ts'
 
 /** A server's certificate, as it shows it to anybody. */
 export interface Peer {
@@ -13,15 +12,16 @@ export interface Peer {
 const LOOK_MS = 4000
 
 /**
- * Looks at the certificate of a server, whoever signed it. Nothing is sent to it, and nothing is decided by what is seen:
- * those who connect in earnest verify.
+ * Looks at the certificate of a server, whoever signed it. Nothing is sent to it, our own certificate neither, and nothing
+ * is decided by what is seen: those who connect in earnest verify.
  *
  * @returns undefined where there is none to be seen.
  */
-export async function lookAtPeer({ hostname, port }: URL, trust: Trust = {}): Promise<Peer | undefined> {
+export async function lookAtPeer({ hostname, port }: URL, ca?: Buffer): Promise<Peer | undefined> {
   const host = hostname.replace(/[[\]]/g, '')
   const socket = connect({
-    ...{ host, port: Number(port || 443), rejectUnauthorized: false, ...trust },
+    ...{ host, port: Number(port || 443), rejectUnauthorized: false },
+    ...(ca !== undefined && { ca }),
     ...(!/^[\d.]+$|:/.test(host) && { servername: host }),
   })
   try {

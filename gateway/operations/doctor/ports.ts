@@ -29,7 +29,8 @@ async function ofPort(
   { host, port }: { readonly host: string; readonly port: number },
   running: RunningGateway | undefined,
 ): Promise<Finding> {
-  const address = `${host}:${port === 0 ? '(any free port)' : port}`
+  const name = host.includes(':') ? `[${host}]` : host
+  const address = `${name}:${port === 0 ? '(any free port)' : port}`
   try {
     await tryPort({ host, port }).catch(explainedBy(key, { host, port }))
     return finding(PART, 'listen_port_free', { slots: { address, key } })

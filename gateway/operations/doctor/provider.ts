@@ -71,7 +71,7 @@ async function peerOf({ issuer, tokenEndpoint, ca }: ResolvedProvider): Promise<
   const url = new URL(tokenEndpoint ?? issuer)
   if (url.protocol !== 'https:') return undefined
   const authority = typeof ca === 'function' ? await ca() : ca
-  return lookAtPeer(url, authority === undefined ? {} : { ca: Buffer.from(authority) })
+  return lookAtPeer(url, authority === undefined ? undefined : Buffer.from(authority))
 }
 
 function ofFailure(tell: Tell, code: string, peer: Peer | undefined): Finding {

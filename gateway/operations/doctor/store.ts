@@ -42,7 +42,8 @@ export async function diagnoseStore({ loaded }: Subject): Promise<Finding[]> {
   const store = createStore(config)
   try {
     const warnings = (await within(LOOK_MS, store.prepare())).map(ofWarning)
-    return [...warnings, ...(await ofUse(store))]
+    const listensAt = config.type === 'postgres' && config.listenUrl !== undefined ? 'listenUrl' : 'url'
+    return [...warnings, ...(await ofUse(store, listensAt))]
   } catch (error) {
     return [ofFailure(error)]
   } finally {
@@ -52,10 +53,10 @@ export async function diagnoseStore({ loaded }: Subject): Promise<Finding[]> {
 }
 
 /** A write and the channel may fail for two reasons, or for one, which is told once. */
-async function ofUse({ store, version }: GatewayStore): Promise<Finding[]> {
+async function ofUse({ store, version }: GatewayStore, listensAt: string): Promise<Finding[]> {
   const server = (await version?.()) ?? 'The server'
   const old = ofVersion(server)
-  const found = [await ofWrite(store, server), await ofChannel(store)].flat()
+  const found = [await ofWrite(store, server), await ofChannel(store, listensAt)].flat()
   const told = new Set<string>()
   return [...old, ...found.filter(({ found }) => !told.has(found) && told.add(found))]
 }
@@ -70,13 +71,16 @@ async function ofWrite(store: GatewayStore['store'], server: string): Promise<Fi
   }
 }
 
-async function ofChannel(store: GatewayStore['store']): Promise<Finding[]> {
+/** @param listensAt the key of `store` that leads to where changes are heard. */
+async function ofChannel(store: GatewayStore['store'], listensAt: string): Promise<Finding[]> {
   try {
     const end = await within(LOOK_MS, store.watch({ onChange() {}, onGap() {}, onResume() {} }))
     end()
     return [finding(PART, 'store_notifies')]
   } catch (error) {
-    return [ofFailure(error)]
+    const { advice, ...failure } = ofFailure(error)
+    const there = advice?.replaceAll(/store\.url(?=File\b|\b)/g, `store.${listensAt}`)
+    return [{ ...failure, ...(there !== undefined && { advice: there }) }]
   }
 }
 

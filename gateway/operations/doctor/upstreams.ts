@@ -12,7 +12,7 @@ import type { Subject } from './subject.ts'
 
 const ANSWER_MS = 5000
 /** At a time, of all targets. */
-const AT_ONCE = 20
+const AT_ONCE = 100
 
 /** Each target of each upstream: a HEAD without credentials, on a connection like the forwarder's. Anything answers. */
 export async function diagnoseUpstreams({ loaded, now }: Subject): Promise<Finding[]> {
@@ -41,7 +41,7 @@ async function diagnoseTarget(
   const trust = readTrust(upstream, ['upstreams'])
   const [answer, ending] = await Promise.all([
     ask(upstream, { ...address, host: hostFor(upstream, address, publicHost) }, trust),
-    address.origin.startsWith('https:') ? lookAtPeer(new URL(address.origin), trust) : undefined,
+    address.origin.startsWith('https:') ? lookAtPeer(new URL(address.origin), trust.ca) : undefined,
   ])
   if (answer instanceof Error) {
     const { found, advice } = inTwo(remedyFor(answer))

@@ -56,6 +56,15 @@ await withPostgres(t, (server, admin) => {
     })
   })
 
+  t.test('another place to listen has failures of its own (Q-09)', async (t) => {
+    const findings = await findingsOf(t, server.url(), { listenUrl: server.url('postgres', 'wrong') })
+    told(t, findings, 'store_credentials', {
+      found: /28P01/,
+      advice: /in store\.listenUrl or store\.listenUrlFile/,
+    })
+    t.ok(codes(findings).includes('store_answers'), 'the rest is sound')
+  })
+
   t.test('one that is read only, and one that is asleep (Q-09)', async (t) => {
     await admin.query(`CREATE ROLE reader SUPERUSER LOGIN PASSWORD '${PASSWORD}'`)
     await admin.query('ALTER ROLE reader SET default_transaction_read_only = on')
@@ -104,7 +113,7 @@ await withPostgres(t, (server, admin) => {
       found: /PgBouncer/,
       advice: /store\.listenUrl/,
     })
-    const told2 = await findingsOf(t, pooler.url, { listenUrl: server.url() })
-    t.same(codes(told2).slice(-2), ['store_answers', 'store_notifies'])
+    const listening = await findingsOf(t, pooler.url, { listenUrl: server.url() })
+    t.same(codes(listening).slice(-2), ['store_answers', 'store_notifies'])
   })
 })

@@ -28,6 +28,8 @@ interface Misbehaviour {
   readonly metadata?: Record<string, unknown>
   /** In milliseconds. */
   readonly clock?: number
+  /** In seconds, of a cache. */
+  readonly age?: number
   readonly jwks?: unknown
   readonly authorize?: RequestListener
   readonly par?: RequestListener
@@ -35,7 +37,10 @@ interface Misbehaviour {
 }
 
 /** A provider with one key, and what is wrong with it. */
-async function provider(t: Test, { metadata = {}, clock = 0, jwks, authorize, par, tls }: Misbehaviour = {}) {
+async function provider(
+  t: Test,
+  { metadata = {}, clock = 0, age = 0, jwks, authorize, par, tls }: Misbehaviour = {},
+) {
   const stub = await startStubProvider()
   t.teardown(() => stub.close())
   const keys = await (await fetch(`${stub.issuer}/jwks`)).json()
@@ -43,6 +48,7 @@ async function provider(t: Test, { metadata = {}, clock = 0, jwks, authorize, pa
   const listener: RequestListener = (request, response) => {
     const [path] = (request.url ?? '').split('?')
     response.setHeader('date', new Date(Date.now() + clock).toUTCString())
+    if (age > 0) response.setHeader('age', age)
     if (path === '/authorize' && authorize) return authorize(request, response)
     if (path === '/par' && par) return par(request, response)
     response.setHeader('content-type', 'application/json')
@@ -226,6 +232,11 @@ t.test('its clock, by its Date (Q-09)', async (t) => {
   })
 })
 
+t.test('what a cache has kept is no other clock (Q-09, RFC 9111 §5.1)', async (t) => {
+  const { origin } = await provider(t, { clock: -300_000, age: 300 })
+  told(t, await findingsOf(t, { issuer: origin }), 'provider_clock', { found: /agree within [12] s/ })
+})
+
 t.test('its keys (Q-09)', async (t) => {
   const of = async (jwks: unknown) => findingsOf(t, { issuer: (await provider(t, { jwks })).origin })
   const unusable = [
@@ -268,6 +279,10 @@ t.test('what the answer to an authorization request tells (Q-09)', async (t) => 
   told(t, await to(`${CALLBACK}?error=invalid_scope&state=x`), 'provider_redirect_refused', {
     found: /: invalid_scope\.$/,
     advice: /^Check provider\.scope/,
+  })
+  told(t, await to(`${CALLBACK}?error=pkce_required&state=x`), 'provider_redirect_refused', {
+    found: /: pkce_required\.$/,
+    advice: /^PKCE with S256 must be allowed/,
   })
   t.match(codes(await to('/login?return_to=%2Fauthorize')), /provider_redirect_untold/)
   t.match(
@@ -333,6 +348,7 @@ t.test('endpoints that are written, and several providers by their names (Q-09, 
     ...{ authorizationEndpoint: `${origin}/authorize`, tokenEndpoint: `${origin}/token` },
   })
   told(t, written, 'provider_endpoints', { found: /written in the configuration/ })
+  t.ok(codes(written).includes('provider_clock'), 'its clock is seen all the same')
 
   const { provider: one, ...rest } = minimal()
   const subject = subjectOf(t, {
