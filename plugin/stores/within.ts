@@ -47,12 +47,16 @@ export async function persistently<T>(
   attempt: (leftMs: number) => Promise<T>,
 ): Promise<T> {
   const endsAt = performance.now() + forMs
+  // One that is cut off at once knows less than the one before it.
+  const isOver = (inMs: number) => performance.now() + inMs >= endsAt
   for (;;) {
     try {
       return await attempt(Math.ceil(endsAt - performance.now()))
     } catch (error) {
-      if (!mayPass(error) || performance.now() + RETRY_MS >= endsAt) throw error
+      if (!mayPass(error) || isOver(2 * RETRY_MS)) throw error
+      await sleep(RETRY_MS)
+      // The process may have stood still meanwhile.
+      if (isOver(RETRY_MS / 2)) throw error
     }
-    await sleep(RETRY_MS)
   }
 }

@@ -142,7 +142,7 @@ for _, command in ipairs(commands) do
     -- What a command finds that is there without the one before it may be of another kind.
     if not isLacking and #lacking == 0 then return reply end
     local name = string.lower(command[1])
-    if isLacking and not string.find(table.concat(lacking, ' ') .. ' ', name .. ' ', 1, true) then
+    if isLacking and not string.find(' ' .. table.concat(lacking, ' ') .. ' ', ' ' .. name .. ' ', 1, true) then
       table.insert(lacking, name)
     end
   end
