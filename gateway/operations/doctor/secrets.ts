@@ -40,7 +40,7 @@ export async function diagnoseSecrets({ loaded }: Subject): Promise<Finding[]> {
   return [finding(PART, 'secrets_sound', { slots: { count: secrets.length } })]
 }
 
-async function secretsOf({ plugin, store }: GatewayConfig): Promise<Secret[]> {
+async function secretsOf({ plugin, store, admin }: GatewayConfig): Promise<Secret[]> {
   const own = (plugin.secrets ?? []).map((value, n) => ({ key: `secrets[${n}]`, value }))
   const providers = providersOf(plugin).map(async ([name, { clientSecret, clientSecretFile }]) => {
     const value = clientSecretFile === undefined ? clientSecret : await rereadSecret(clientSecretFile)
@@ -52,7 +52,8 @@ async function secretsOf({ plugin, store }: GatewayConfig): Promise<Secret[]> {
       value: clientSecret,
     })),
   )
-  const all = [...own, ...(await Promise.all(providers)), ...owners, ...ofStore(store)]
+  const token = { key: 'admin.tokenFile', value: admin.bearerToken ?? '' }
+  const all = [...own, ...(await Promise.all(providers)), ...owners, ...ofStore(store), token]
   return all.filter(({ value }) => value !== '')
 }
 

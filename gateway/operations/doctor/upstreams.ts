@@ -45,7 +45,7 @@ async function diagnoseTarget(
   ])
   if (answer instanceof Error) {
     const { found, advice } = inTwo(remedyFor(answer))
-    const told = `${target}: ${found.replace(/^(?:It|Its) /, (word) => word.toLowerCase())}`
+    const told = `${target}: ${found.replace(/^[A-Z](?=[a-z]* )/, (first) => first.toLowerCase())}`
     return [finding(part, 'upstream_failed', { found: told, ...(advice && { advice }) })]
   }
   const answers = finding(part, 'upstream_answers', { slots: { target, status: answer } })

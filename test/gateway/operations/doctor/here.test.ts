@@ -166,7 +166,10 @@ t.test('listener: ports, free, taken, or of the gateway that runs (Q-09)', async
 
   let store: string | null = null
   const admin = await startAdmin({
-    ...{ host: '127.0.0.1', port: adminPort, draining: () => false },
+    ...{ host: '127.0.0.1', port: adminPort, draining: () => false, token: () => undefined },
+    sessions: async () => ({ ended: 0 }),
+    reload: async () => null,
+    log: { warn: () => {}, error: () => {} },
     readiness: async () => ({ forwarding: null, store, provider: null }),
   })
   t.teardown(() => admin.close())

@@ -60,14 +60,14 @@ t.test('a dead upstream is told by its remedy, each target by itself (Q-09)', as
     ],
   )
   told(t, findings.slice(0, 2), 'upstream_failed', {
-    found: /^http:\/\/127\.0\.0\.1:1: nothing listens there\.$/i,
+    found: /^http:\/\/127\.0\.0\.1:1: nothing listens there\.$/,
     advice: /^Start it, or correct upstreams\[\]\.target\.$/,
   })
   told(t, findings.slice(2), 'upstream_failed', { found: /no-such-host\.invalid: /, advice: /DNS|\./ })
 
   const socket = subjectOf(t, { upstreams: [{ ...upstream, target: 'unix:/nowhere/api.sock' }] })
   told(t, await diagnoseUpstreams(socket), 'upstream_failed', {
-    found: /^unix:\/nowhere\/api\.sock: there is no such socket\.$/i,
+    found: /^unix:\/nowhere\/api\.sock: there is no such socket\.$/,
     advice: /upstreams\[\]\.target/,
   })
 })
@@ -82,7 +82,7 @@ t.test('one that never answers is given up after some seconds (Q-09)', async (t)
   const findings = await diagnoseUpstreams(
     subjectOf(t, { upstreams: [{ ...upstream, target: `http://127.0.0.1:${port}` }] }),
   )
-  told(t, findings, 'upstream_failed', { found: /it has not answered/i, advice: /look at its log/i })
+  told(t, findings, 'upstream_failed', { found: /: it has not answered/, advice: /look at its log/i })
   t.ok(performance.now() - startedAt < 8000)
 })
 
