@@ -38,6 +38,21 @@ function logging(requests: 'off' | 'errors' | 'all', again = ''): Peer {
   })
 }
 
+/** What the metrics cost: the gateway that counts, against the one that does not. */
+export const metrics: Case = {
+  ...common('metrics', 'GET with an answer of 200 bytes: admin.metrics off and on'),
+  base: forwarding(counting(false), 'small'),
+  contenders: [counting(false, '-again'), counting(true)].map((peer) => forwarding(peer, 'small')),
+}
+
+function counting(isOn: boolean, again = ''): Peer {
+  return gatewayPeer({
+    name: `gateway-metrics-${isOn ? 'on' : 'off'}${again}`,
+    title: `the gateway, admin.metrics: ${isOn}${again && ', against itself: the noise'}`,
+    change: ({ helperPort }) => ({ admin: { host: '127.0.0.1', port: helperPort, metrics: isOn } }),
+  })
+}
+
 function common(name: string, title: string) {
   return { name, title, metric: 'rate', mode: 'repeat', connections: 64, oursOnly: true } as const
 }

@@ -2,7 +2,7 @@ import { bare, forwarders } from '../peers/index.ts'
 import type { Case, Contender } from '../plan/case.ts'
 import { authorize } from './authorize.ts'
 import { eventStreams } from './event-streams.ts'
-import { accessLog, fastPaths } from './fast-paths.ts'
+import { accessLog, fastPaths, metrics } from './fast-paths.ts'
 import { forwarding, type Message } from './forward.ts'
 import { forwardSession } from './forward-session.ts'
 import { introspect } from './introspect.ts'
@@ -55,6 +55,7 @@ export function allCases(smoke: boolean): readonly Case[] {
     refresh,
     introspect,
     accessLog,
+    metrics,
     ...fastPaths,
   ]
 }
