@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module'
 import type { Metric, Registry } from 'prom-client'
 import { loadPackage, missingPackages } from '../../../plugin/api/internal.ts'
 import {
@@ -7,6 +6,7 @@ import {
   STATUS_CLASSES,
   seriesOf,
 } from '../../forward/exchange/route-counters.ts'
+import { packageVersion } from '../admin/version.ts'
 import { droppedLogLines } from '../log/log-sink.ts'
 import { type Definition, METRICS, type MetricName } from './definitions.ts'
 import type { Metrics } from './metrics.ts'
@@ -149,7 +149,7 @@ function sourcesOf(metrics: Metrics): Record<MetricName, Source> {
     pkce_last_reload_success_timestamp_seconds: () =>
       metrics.lastReloadAt === undefined ? [] : one(metrics.lastReloadAt.getTime() / 1000),
     pkce_serving_processes: () => one(metrics.gauges ? 1 : 0),
-    pkce_build_info: () => [{ labels: { version: version(), node: process.version }, value: 1 }],
+    pkce_build_info: () => [{ labels: { version: packageVersion(), node: process.version }, value: 1 }],
   }
 }
 
@@ -157,9 +157,4 @@ function seriesOfRequests(route: string) {
   return METHOD_CLASSES.flatMap((method, m) =>
     STATUS_CLASSES.map((status, s) => ({ labels: { route, method, status }, at: seriesOf(m, s) })),
   )
-}
-
-function version(): string {
-  const { version } = createRequire(import.meta.url)('fastify-pkce/package.json') as { version: string }
-  return version
 }
