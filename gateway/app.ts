@@ -154,7 +154,7 @@ export function forwardingOptions(
   load: Load,
   observed: Pick<ForwardingOptions, 'metrics' | 'tracing'> = {},
 ): ForwardingOptions {
-  const { allowedHosts, trustProxy, upstreams, plugin, listen } = config
+  const { allowedHosts, trustProxy, upstreams, plugin, listen, forwardAuth } = config
   const { minUploadBytesPerSecond } = listen
   return {
     ...{ publicUrl: plugin.publicUrl, allowedHosts, trustProxy, minUploadBytesPerSecond, upstreams },
@@ -163,6 +163,7 @@ export function forwardingOptions(
     ),
     load,
     ...observed,
+    ...(forwardAuth && { forwardAuthPath: `${plugin.routePrefix ?? '/oauth2'}/verify` }),
     sessions: () => app.pkce,
   }
 }

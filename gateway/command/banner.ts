@@ -21,7 +21,11 @@ export function banner(config: GatewayConfig, address: string, adminAddress: str
     ...(config.workers > 1 ? [['workers', String(config.workers)] as const] : []),
   ] as const
   const routes = config.upstreams.map(
-    (upstream) => [upstream.prefix, `${upstream.target}  ${policyOf(upstream)}`] as const,
+    (upstream) =>
+      [
+        upstream.prefix,
+        `${upstream.target.length > 0 ? upstream.target : 'a proxy forwards'}  ${policyOf(upstream)}`,
+      ] as const,
   )
   return `\n${table(rows)}\n\n${table(routes) || '  no upstreams'}\n\n`
 }

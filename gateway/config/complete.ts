@@ -6,6 +6,7 @@ import { completeHttp2, http2Problems } from './rules/http2.ts'
 import {
   allowedHostProblems,
   completeOverload,
+  forwardAuthProblems,
   listenerProblems,
   overloadProblems,
   trustProxyProblems,
@@ -88,13 +89,15 @@ export function completeConfig(given: unknown, context: ConfigContext = {}): Com
   const tls = isSound('listen', 'tls') && isSound('publicUrl') ? completeTls(input, folderOf) : undefined
   if (tls) problems.push(...tls.problems)
   if (isSound('allowedHosts')) problems.push(...allowedHostProblems(input.allowedHosts))
-  if (isSound('trustProxy')) problems.push(...trustProxyProblems(input.trustProxy))
+  if (isSound('trustProxy'))
+    problems.push(...trustProxyProblems(input.trustProxy), ...forwardAuthProblems(input))
   const checkable = new Map(
     (Array.isArray(input.upstreams) ? [...input.upstreams.entries()] : []).filter(([index]) =>
       isSound('upstreams', index),
     ),
   )
-  if (isSound('routePrefix')) problems.push(...upstreamProblems(checkable, input.routePrefix))
+  if (isSound('routePrefix'))
+    problems.push(...upstreamProblems(checkable, input.routePrefix, input.forwardAuth === true))
   const trust = completeTrust(checkable, folderOf)
   problems.push(...trust.problems)
   if (problems.length > 0 || !plugin.config || !store?.config) return failed
@@ -117,6 +120,7 @@ export function completeConfig(given: unknown, context: ConfigContext = {}): Com
     workers: workerCount(input.workers),
     allowedHosts: input.allowedHosts.map((host) => host.toLowerCase()),
     trustProxy: input.trustProxy,
+    forwardAuth: input.forwardAuth,
     upstreams: upstreams.toSorted((a, b) => b.prefix.length - a.prefix.length),
     log: input.log,
     shutdown: input.shutdown,

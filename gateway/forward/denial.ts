@@ -21,3 +21,9 @@ export function deny(error: unknown, sessions: Pick<Pkce, 'corsHeaders'>, reques
   request.log.error({ requestId: request.id, err: error }, 'session check failed')
   request.refuse(unavailable ? 'unavailable' : 'internal', cors)
 }
+
+/** A fault of ours: told in the log, and answered as far as it can be. */
+export function failed(request: ClientRequest, err: unknown): void {
+  request.log.error({ requestId: request.id, err }, 'request failed')
+  request.refuse('internal')
+}

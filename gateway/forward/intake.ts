@@ -2,26 +2,27 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
 import { warnOfUntrustedProxy } from '../../plugin/api/internal.ts'
 import type { Pkce, Session } from '../../plugin/index.ts'
-import type { Refusal } from '../http/refusals.ts'
 import { requestFieldRules } from '../http/request-fields.ts'
 import { nameRequest } from '../http/request-id.ts'
-import { refuseHost, refuseTarget, servedHosts } from '../http/request-target.ts'
+import { refuseHost, servedHosts } from '../http/request-target.ts'
 import { closeAfter } from '../listener/http1-connection.ts'
 import { closeUnlessWhole, endWithHeader } from '../listener/http1-request.ts'
 import { bodyMs } from '../listener/listener.ts'
 import { answerEmpty } from '../listener/problem-details.ts'
 import { ClientRequest, type IntakeContext, type Load } from './client-request.ts'
-import { deny } from './denial.ts'
+import { deny, failed } from './denial.ts'
 import { Exchange } from './exchange/exchange.ts'
 import { type AccessLog, RequestRecord } from './exchange/request-record.ts'
 import { type RequestTracing, runInSpan } from './exchange/request-tracing.ts'
 import type { ForwardingMetrics } from './exchange/route-counters.ts'
+import type { ForwardAuth } from './forward-auth/forward-auth.ts'
+import { refuseMessage } from './headers/refuse-message.ts'
 import { upstreamFields } from './headers/upstream-fields.ts'
 import { type Access, PublicRoute } from './policy.ts'
 import { pathOf, type Routes } from './routes.ts'
 import { TrustedProxies } from './trusted-proxies.ts'
 import type { UpstreamRoute } from './upstream/route.ts'
-import { isOriginAllowed, refuseHandshake, VERSION_FIELDS } from './websocket/handshake.ts'
+import { isOriginAllowed, VERSION_FIELDS } from './websocket/handshake.ts'
 
 export interface IntakeOptions {
   readonly publicUrl: string
@@ -42,6 +43,7 @@ export interface IntakeOptions {
   readonly accessLog?: AccessLog | undefined
   readonly metrics?: ForwardingMetrics | undefined
   readonly tracing?: RequestTracing | undefined
+  readonly forwardAuth?: ForwardAuth | undefined
 }
 
 /**
@@ -61,6 +63,7 @@ export class Intake {
   readonly #bodyMs: number
   /** Requests at an endpoint, and those whose session is being looked up. */
   #pending = 0
+  readonly #forwardAuth: IntakeOptions['forwardAuth']
   #draining = false
 
   constructor(options: IntakeOptions) {
@@ -75,6 +78,7 @@ export class Intake {
     this.#endpoints = options.endpoints
     this.#findSessions = options.sessions
     this.#bodyMs = bodyMs(options.minUploadBytesPerSecond)
+    this.#forwardAuth = options.forwardAuth
   }
 
   /** The plugin is registered after the intake is made, so it is looked for at the first request. */
@@ -117,7 +121,14 @@ export class Intake {
       request.refuse('overloaded', this.#sessions.corsHeaders(headers.origin))
       return
     }
-    const refusal = headers.framing ?? this.#refuseTarget(target) ?? refuseHost(headers.host, this.#hosts)
+    if (headers.framing === null && this.#forwardAuth?.serves(target)) {
+      this.#toEndpoint(request, this.#forwardAuth.path)
+      const decision = this.#forwardAuth.decide(request)
+      if (decision !== undefined) this.#await(request, decision)
+      return
+    }
+    const refusal =
+      headers.framing ?? this.#routes.refuseTarget(target) ?? refuseHost(headers.host, this.#hosts)
     if (refusal !== null) {
       request.refuse(refusal)
       return
@@ -133,28 +144,27 @@ export class Intake {
       const chain = this.#context.proxies.plainChain(raw.socket, headers.forwardedFor)
       if (chain !== undefined) raw.headers['x-forwarded-for'] = chain
       nameRequest(raw, request.id)
-      const path = pathOf(target)
-      request.routedTo(path, this.#context.metrics?.countersOf(path) ?? null)
-      this.#pending++
-      response.once('close', () => {
-        this.#pending--
-        request.ended()
-      })
+      this.#toEndpoint(request, pathOf(target))
       this.#countWhenWhole(request)
       runInSpan(raw, request.span, () => this.#endpoints(raw, response))
     }
   }
 
-  #refuseTarget(target: string): Refusal | null {
-    const refusal = refuseTarget(target)
-    return refusal === 'path_not_canonical' && this.#routes.allows(target) ? null : refusal
+  #toEndpoint(request: ClientRequest, path: string): void {
+    request.routedTo(path, this.#context.metrics?.countersOf(path) ?? null)
+    this.#pending++
+    request.response.once('close', () => {
+      this.#pending--
+      request.ended()
+    })
   }
 
   /** Method (405), then policy: a public route, or a session with every scope (401, 403, 400, 503). */
   #toUpstream(request: ClientRequest, route: UpstreamRoute): void {
     const { headers, raw } = request
     request.routedTo(route.name, route.counters)
-    if (!route.methods.has(raw.method ?? '')) this.#otherMethod(request, route)
+    if (!route.forwards) request.refuse('route_unknown')
+    else if (!route.methods.has(raw.method ?? '')) this.#otherMethod(request, route)
     else if (headers.websocket && !isOriginAllowed(headers.origin, route))
       request.refuse('origin_not_allowed')
     else if (route.publicRoute !== null) this.#pass(request, route, route.publicRoute)
@@ -182,19 +192,24 @@ export class Intake {
       return
     }
     if (session instanceof Promise) {
-      this.#pending++
-      this.#context.load.inFlight++
-      session
-        .then(
-          (resolved) => this.#pass(request, route, request.found(resolved)),
-          (error: unknown) => deny(error, sessions, request),
-        )
-        .catch((error: unknown) => failed(request, error))
-        .finally(() => {
-          this.#pending--
-          this.#context.load.inFlight--
-        })
+      const passing = session.then(
+        (resolved) => this.#pass(request, route, request.found(resolved)),
+        (error: unknown) => deny(error, sessions, request),
+      )
+      this.#await(request, passing)
     } else this.#pass(request, route, session)
+  }
+
+  /** Counts the request while its session is looked up. */
+  #await(request: ClientRequest, decision: Promise<void>): void {
+    this.#pending++
+    this.#context.load.inFlight++
+    decision
+      .catch((error: unknown) => failed(request, error))
+      .finally(() => {
+        this.#pending--
+        this.#context.load.inFlight--
+      })
   }
 
   /** Nobody needs a session here: who lets bodies drip must not keep others out. */
@@ -231,18 +246,4 @@ export class Intake {
     const fields = upstreamFields(request, route, access)
     new Exchange(route, access, request, fields).start()
   }
-}
-
-/** A fault of ours: told in the log, and answered as far as it can be. */
-function failed(request: ClientRequest, err: unknown): void {
-  request.log.error({ requestId: request.id, err }, 'request failed')
-  request.refuse('internal')
-}
-
-/** What a message to this upstream may not be (H-18, H-19, H-29). */
-function refuseMessage({ headers, raw }: ClientRequest, route: UpstreamRoute): Refusal | null {
-  if (headers.websocket) return route.websocket ? refuseHandshake(raw, headers) : 'upgrade_unsupported'
-  if (!headers.hasBody) return null
-  if (raw.method === 'GET' || raw.method === 'HEAD') return 'body_not_allowed'
-  return headers.contentLength > route.bodyLimitBytes ? 'body_too_large' : null
 }

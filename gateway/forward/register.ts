@@ -2,6 +2,7 @@ import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { Pkce, Session } from '../../plugin/index.ts'
 import type { Upstream } from '../config/schemas/config.ts'
+import { servedHosts } from '../http/request-target.ts'
 import { ALL_FEATURES, type NodeFeatures } from '../listener/assumptions.ts'
 import { afterPrevious, claimConnection } from '../listener/http1-connection.ts'
 import { continueWhenRead } from '../listener/http1-response.ts'
@@ -9,6 +10,7 @@ import { acceptUpgrades } from '../listener/http1-upgrade.ts'
 import { Http2Response, whenStillOpen } from '../listener/http2-response.ts'
 import { OpenStreams } from './exchange/open-streams.ts'
 import { type RequestSpan, resumeSpan } from './exchange/request-tracing.ts'
+import { ForwardAuth } from './forward-auth/forward-auth.ts'
 import { Intake, type IntakeOptions } from './intake.ts'
 import { Routes } from './routes.ts'
 import { type RouteOptions, UpstreamRoute } from './upstream/route.ts'
@@ -19,6 +21,8 @@ export type ForwardingOptions = Pick<
 > &
   RouteOptions & {
     readonly upstreams: readonly Upstream[]
+    /** Path of the endpoint that proxies ask, e.g. `/oauth2/verify`; undefined: there is none. */
+    readonly forwardAuthPath?: string | undefined
     /** What of Node's inside holds (`tryNode`). Default: all. */
     readonly features?: NodeFeatures
     readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'preflightHeaders' | 'onSessionEnd'>
@@ -55,14 +59,18 @@ export function registerForwarding(app: FastifyInstance, options: ForwardingOpti
  * @param app whose routes are the endpoints.
  */
 export function createForwarding(app: FastifyInstance, options: ForwardingOptions): Forwarding {
-  const { publicUrl, upstreams, sessions, tracing } = options
+  const { publicUrl, allowedHosts, upstreams, sessions, tracing, forwardAuthPath: path } = options
   const streams = new OpenStreams(sessions)
   const upstreamRoutes = upstreams.map((upstream) => new UpstreamRoute(upstream, publicUrl, streams, options))
   const routes = new Routes(upstreamRoutes)
+  const identityHeaders = upstreams.flatMap((upstream) => Object.keys(upstream.identityHeaders))
+  const hosts = servedHosts(publicUrl, allowedHosts)
   const intake = new Intake({
     ...options,
-    identityHeaders: upstreams.flatMap((upstream) => Object.keys(upstream.identityHeaders)),
     ...(tracing && { sessions: () => inSpans(sessions()) }),
+    identityHeaders,
+    forwardAuth:
+      path === undefined ? undefined : new ForwardAuth({ path, hosts, routes, identityHeaders, sessions }),
     routes,
     endpoints: app.routing,
     log: app.log,

@@ -1,3 +1,4 @@
+import type { Refusal } from '../http/refusals.ts'
 import { refuseTarget, targetReadings } from '../http/request-target.ts'
 import type { UpstreamRoute } from './upstream/route.ts'
 
@@ -34,6 +35,12 @@ export class Routes {
     const upstream = this.#upstreamOf(target)
     if (upstream !== undefined && !this.#shared.has(upstream)) return upstream
     return this.#endpoints.has(pathOf(target)) ? 'endpoint' : upstream
+  }
+
+  /** Why a target is refused, or null: as `refuseTarget`, but for the forms that its route allows. */
+  refuseTarget(target: string): Refusal | null {
+    const refusal = refuseTarget(target)
+    return refusal === 'path_not_canonical' && this.allows(target) ? null : refusal
   }
 
   /**

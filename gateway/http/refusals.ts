@@ -43,6 +43,14 @@ const refusals = {
   origin_not_allowed: { status: 403, detail: 'This origin may not connect.', close: true },
   upgrade_unsupported: { status: 501, detail: 'Upgrading the connection is not supported.', close: true },
 
+  // Forward-auth: who asks, and what about
+  proxy_untrusted: { status: 403, detail: 'Only a proxy that trustProxy names may ask this.' },
+  original_missing: { status: 403, detail: 'The method and the path of the original request are required.' },
+  original_ambiguous: {
+    status: 403,
+    detail: 'What names the original request is repeated, malformed or contradicted.',
+  },
+
   // Header rules and body (H-14, H-18, H-19, H-20)
   field_repeated: { status: 400, detail: 'A header field is repeated.', close: true },
   connection_protected: { status: 400, detail: 'Connection names a field that must not be.', close: true },

@@ -50,10 +50,30 @@ function requestLine({ method, url = '' }: Pick<IncomingMessage, 'method' | 'url
   return { method, path: loggedPath(url) }
 }
 
-/** Answers with what the session check found, its challenge included (RFC 6750 §3). */
-export function answerOAuthError(to: Answerable, error: OAuthError, fields?: Fields): void {
+/** Tells a proxy that asks about a request that it may not pass, for whatever reason: its connection goes on. */
+export function answerForbidden(to: Answerable & { answerFields: Fields | null }, refusal: Refusal): void {
+  if (isAnswered(to)) return
+  const { detail } = answerFor(refusal)
+  to.log.info(
+    { code: refusal, status: 403, requestId: to.id, ...requestLine(to.raw), address: to.ip },
+    'request refused',
+  )
+  answerProblem(to, { status: 403, code: refusal, detail, close: false }, to.answerFields ?? {})
+}
+
+/**
+ * Answers with what the session check found, its challenge included (RFC 6750 §3).
+ *
+ * @param status in place of the error's own.
+ */
+export function answerOAuthError(
+  to: Answerable,
+  error: OAuthError,
+  fields?: Fields,
+  status: number = error.statusCode,
+): void {
   const problem = {
-    status: error.statusCode,
+    status,
     code: error.error === '' ? undefined : error.error,
     detail: error.message,
     close: false,

@@ -72,6 +72,7 @@ export interface ForwarderSetup {
   allowedHosts?: readonly string[]
   /** In place of the plugin's check. */
   authenticate?: Pkce['authenticate']
+  forwardAuthPath?: string | undefined
   /** What the plugin's check finds behind a token. Default: `good` is a session, nothing else is. */
   resolve?: (token: string) => Session | Promise<Session>
   /** Hears of every audit event. */
@@ -167,6 +168,7 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
     upstreams: setup.upstreams,
     accessLog: createAccessLog(log, app.log, (subject) => `<${subject}>`),
     load,
+    forwardAuthPath: setup.forwardAuthPath,
     sessions: () => sessions,
     features,
     sendsWholeBodies: features === ALL_FEATURES,

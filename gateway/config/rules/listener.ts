@@ -81,6 +81,15 @@ export function trustProxyProblems(entries: readonly string[]): ConfigProblem[] 
   })
 }
 
+/** Without a proxy that is trusted nobody could ask (requirements Q-10). */
+export function forwardAuthProblems({
+  forwardAuth,
+  trustProxy,
+}: Pick<GatewayConfig, 'forwardAuth' | 'trustProxy'>): ConfigProblem[] {
+  if (!forwardAuth || trustProxy.length > 0) return []
+  return [{ path: ['forwardAuth'], problem: 'needs trustProxy: the addresses of the proxies that may ask' }]
+}
+
 function proxyProblem(entry: string): string | undefined {
   const [address = '', length, ...rest] = entry.split('/')
   const bits = isIPv4(address) ? 32 : 128

@@ -19,10 +19,12 @@ const COOKIE_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/
 /**
  * What is wrong with the upstreams, each taken alone and all together (requirements H-01).
  * @param upstreams by their place in the list.
+ * @param forwardAuth true: a proxy forwards, so that an upstream may have no target.
  */
 export function upstreamProblems(
   upstreams: ReadonlyMap<number, UpstreamInput>,
   routePrefix: string,
+  forwardAuth: boolean,
 ): ConfigProblem[] {
   const problems: ConfigProblem[] = []
   const prefixes = new Set<string>()
@@ -32,6 +34,7 @@ export function upstreamProblems(
     if (prefixes.has(upstream.prefix)) report('is the prefix of another upstream too', 'prefix')
     prefixes.add(upstream.prefix)
     checkPrefix(upstream.prefix, routePrefix, report)
+    if (upstream.target.length === 0 && !forwardAuth) report('is required', 'target')
     checkTargets(upstream, report)
     checkPolicy(upstream, report)
     checkIdentityHeaders(upstream.identityHeaders, report)

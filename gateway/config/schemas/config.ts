@@ -59,7 +59,7 @@ export type Upstream = Readonly<
     Input,
     'target' | 'cookies' | 'timeouts' | 'paths' | 'methods' | 'scopes' | 'identityHeaders' | 'websocket'
   > & {
-    /** Origins or sockets, and the same path. */
+    /** Origins or sockets, and the same path. Empty: a proxy forwards (`forwardAuth`). */
     target: string | readonly string[]
     scopes: readonly string[]
     /** HEAD is among them wherever GET is. */
@@ -131,6 +131,7 @@ export interface GatewayConfig {
   /** In lower case, besides publicUrl's own. */
   readonly allowedHosts: readonly string[]
   readonly trustProxy: readonly string[]
+  readonly forwardAuth: boolean
   /** The longest prefix first. */
   readonly upstreams: readonly Upstream[]
   readonly log: Filled<GatewayInput['log']>

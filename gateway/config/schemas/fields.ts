@@ -163,9 +163,10 @@ export interface UpstreamFields {
   /**
    * http(s) origin and an optional base path, or unix:/run/orders.sock, or unix:/run/orders.sock:/base;
    * upstream path = target path + (path − prefix). Of several, the one with the fewest requests under way is
-   * asked; one that cannot be reached is left alone for 1 to 30 s.
+   * asked; one that cannot be reached is left alone for 1 to 30 s. Required, unless forwardAuth is true and a
+   * proxy alone forwards; a request that comes here is then a 404. Default: `[]`.
    */
-  target: string | string[]
+  target?: string | string[]
   /**
    * The Host that the upstream gets. upstream: its own (localhost for unix:); public: publicUrl's; else this
    * host or host:port. A certificate is always compared with the target's own name. Default: `"upstream"`.
@@ -282,6 +283,12 @@ export interface GatewayFields {
   allowedHosts?: string[]
   /** Addresses and CIDRs whose forwarded headers count. Default: `[]`. */
   trustProxy?: string[]
+  /**
+   * Answer proxies that forward by themselves (nginx auth_request, Traefik, Caddy, Envoy) at
+   * `<routePrefix>/verify`. Needs trustProxy: nobody else is answered. An upstream may then have no target.
+   * Default: `false`.
+   */
+  forwardAuth?: boolean
   provider?: GatewayProviderFields
   /**
    * In place of `provider`, several with names: each has a callback of its own,

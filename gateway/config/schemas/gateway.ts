@@ -92,6 +92,13 @@ export const GatewaySchema = Type.Object(
     ),
     allowedHosts: strings("Host values besides publicUrl's; others get 421."),
     trustProxy: strings('Addresses and CIDRs whose forwarded headers count.'),
+    forwardAuth: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          'Answer proxies that forward by themselves (nginx auth_request, Traefik, Caddy, Envoy) at `<routePrefix>/verify`. Needs trustProxy: nobody else is answered. An upstream may then have no target.',
+      }),
+    ),
     provider: Type.Optional(Provider),
     providers: Type.Optional(
       Type.Record(Type.String(), NamedProvider, {

@@ -29,12 +29,12 @@ export const UpstreamSchema = Type.Object(
       minLength: 1,
       description: '/, or whole segments without a slash at the end. Prefixes may nest: the longest wins.',
     }),
-    target: Type.Union(
-      [Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })],
-      {
+    target: Type.Optional(
+      Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }))], {
+        default: [],
         description:
-          'http(s) origin and an optional base path, or unix:/run/orders.sock, or unix:/run/orders.sock:/base; upstream path = target path + (path − prefix). Of several, the one with the fewest requests under way is asked; one that cannot be reached is left alone for 1 to 30 s.',
-      },
+          'http(s) origin and an optional base path, or unix:/run/orders.sock, or unix:/run/orders.sock:/base; upstream path = target path + (path − prefix). Of several, the one with the fewest requests under way is asked; one that cannot be reached is left alone for 1 to 30 s. Required, unless forwardAuth is true and a proxy alone forwards; a request that comes here is then a 404.',
+      }),
     ),
     host: Type.Optional(
       Type.String({

@@ -41,7 +41,7 @@ export function upstreamFields(
 }
 
 /** Once per session: it is shared by all requests that carry its token. */
-function preparedFields(session: Session, route: UpstreamRoute): readonly string[] {
+export function preparedFields(session: Session, route: UpstreamRoute): readonly string[] {
   const prepared = route.preparedFields.get(session)
   if (prepared !== undefined) return prepared
   const fields = sessionFields(session, route)

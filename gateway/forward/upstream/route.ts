@@ -56,6 +56,8 @@ export class UpstreamRoute {
   readonly idleMs: number
   readonly websocket: Upstream['websocket']
   readonly targets: Targets
+  /** False for one without a target: requests are decided on for a proxy, which forwards them (requirements Q-10). */
+  readonly forwards: boolean
   /** Requests and tunnels that have not ended. */
   underWay = 0
   /** A request that found nobody is sent again, if it may be. */
@@ -85,7 +87,8 @@ export class UpstreamRoute {
     this.publicOrigins = new Set(
       [publicHost, ...allowedHosts].map((host) => new URL(`${protocol}//${host}`).origin),
     )
-    this.base = addresses[0]!.base
+    this.base = addresses[0]?.base ?? ''
+    this.forwards = addresses.length > 0
     this.publicBase = publicUrl + this.prefix
     // An upstream whose paths end in the same way says that end itself.
     this.forwardedPrefix = this.prefix.endsWith(this.base)

@@ -70,7 +70,7 @@ export class Targets {
   readonly #targets: readonly Target[]
   #next = 0
 
-  /** @param targets at least one. */
+  /** @param targets at least one, if `pick` is called. */
   constructor(targets: readonly Target[]) {
     this.#targets = targets
   }

@@ -75,6 +75,7 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
     workers: 1,
     allowedHosts: [],
     trustProxy: [],
+    forwardAuth: false,
     upstreams: [
       {
         prefix: '/api',

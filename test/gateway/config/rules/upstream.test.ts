@@ -113,7 +113,7 @@ t.test('upstream rules: several targets are one upstream on several servers (H-1
   const { config } = load(file(t, { ...minimal(), upstreams: [{ ...upstream, target }] }))
   t.same(config.upstreams[0]?.target, ['http://a:1', 'http://b:1', 'https://a:1'])
   const refused: [unknown, RegExp[]][] = [
-    [[], [/target: must not be empty$/]],
+    [[], [/target: is required$/]],
     [3, [/target: must be text or a list$/]],
     [['http://a', 'http://u:p@h'], [/target\[1\]: must be an http or https URL/]],
     [
@@ -226,3 +226,20 @@ t.test('upstream rules: the Host that an upstream gets (H-13)', async (t) => {
     matchAll(t, problems, [/upstreams\[0\]\.host: /], `host ${host}`)
   }
 })
+
+t.test(
+  'an upstream has a target, unless a proxy that is trusted asks and forwards by itself (Q-10)',
+  async (t) => {
+    const upstreams = [{ prefix: '/api' }]
+    const trustProxy = ['10.0.0.1']
+    matchAll(t, problemsOf(file(t, { ...minimal(), upstreams })), [/upstreams\[0\]\.target: is required/])
+    matchAll(t, problemsOf(file(t, { ...minimal(), upstreams, forwardAuth: true })), [
+      /forwardAuth: needs trustProxy/,
+    ])
+    const { config } = load(file(t, { ...minimal(), upstreams, trustProxy, forwardAuth: true }))
+    t.same(config.upstreams[0]?.target, [])
+    const trusted = { ...minimal(), trustProxy, forwardAuth: true }
+    const withFile = [{ prefix: '/api', caFile: 'ca.pem' }]
+    t.match(problemsOf(file(t, { ...trusted, upstreams: withFile }))[0], /caFile: needs an https target/)
+  },
+)
