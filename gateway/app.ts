@@ -7,6 +7,7 @@ import type { Load } from './forward/client-request.ts'
 import { type ForwardingOptions, registerForwarding } from './forward/register.ts'
 import { type NodeFeatures, tryNode } from './listener/assumptions.ts'
 import { publicListener } from './listener/listener.ts'
+import { IdentityKeys } from './operations/identity-jwt/identity-keys.ts'
 import { createAccessLog } from './operations/log/access-log.ts'
 import { listenerLogging } from './operations/log/log.ts'
 import type { LogStream } from './operations/log/log-sink.ts'
@@ -110,11 +111,15 @@ export async function composeGateway(
     // The first hook to be added is the last to be run: after the plugin's own.
     app.addHook('onClose', () => store.close())
     close = () => app.close()
+    const identityKeys = IdentityKeys.of(config)
     const overload = new Overload(config.listen.overload)
     overload.watch(app.log)
     app.addHook('onClose', async () => overload.close())
     const forwarding = registerForwarding(app, {
-      ...forwardingOptions(app, config, overload, { tracing }),
+      ...forwardingOptions(app, config, overload, {
+        tracing,
+        identityTokens: identityKeys && (() => identityKeys),
+      }),
       features,
       sendsWholeBodies: !leftOut.includes('whole bodies'),
     })
@@ -124,6 +129,7 @@ export async function composeGateway(
       await app.register(fastifyRedis.default, { client: store.redis as FastifyRedis })
     }
     await app.register(pkceWith(observerOf(undefined, tracing)), options)
+    await identityKeys?.open(app)
     return app
   } catch (error) {
     await close()
@@ -152,7 +158,7 @@ export function forwardingOptions(
   app: FastifyInstance,
   config: GatewayConfig,
   load: Load,
-  observed: Pick<ForwardingOptions, 'metrics' | 'tracing'> = {},
+  more: Pick<ForwardingOptions, 'metrics' | 'tracing' | 'identityTokens'> = {},
 ): ForwardingOptions {
   const { allowedHosts, trustProxy, upstreams, plugin, listen, forwardAuth } = config
   const { minUploadBytesPerSecond } = listen
@@ -162,7 +168,7 @@ export function forwardingOptions(
       servicesOf(app)?.audit.loggedSubject(subject, issuer),
     ),
     load,
-    ...observed,
+    ...more,
     ...(forwardAuth && { forwardAuthPath: `${plugin.routePrefix ?? '/oauth2'}/verify` }),
     sessions: () => app.pkce,
   }

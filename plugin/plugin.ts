@@ -112,7 +112,7 @@ export async function plugin(
 
   async function discovery(scope: FastifyInstance): Promise<void> {
     cors.install(scope)
-    jwksRoute(scope, prefix, bringsSecurityScheme(options))
+    jwksRoute(scope, services, bringsSecurityScheme(options))
     metadataRoutes(scope, services)
   }
 }
@@ -142,6 +142,7 @@ function build(
     rateCounts: before?.services.rateCounts ?? new Map(),
     audit: new Audit(app.log, createLoggedSubject(options)),
     observer,
+    publishedKeys: { current: () => [] },
   }
 
   function client({ name, callbackPath, options: provider }: NamedProvider): Provider {

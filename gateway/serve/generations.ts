@@ -8,6 +8,7 @@ import type { GatewayConfig } from '../config/schemas/config.ts'
 import type { Load } from '../forward/client-request.ts'
 import { createForwarding, type Forwarding } from '../forward/register.ts'
 import { behindListener } from '../listener/listener.ts'
+import { IdentityKeys } from '../operations/identity-jwt/identity-keys.ts'
 import { listenerLogging } from '../operations/log/log.ts'
 import type { LogStream } from '../operations/log/log-sink.ts'
 import type { Metrics } from '../operations/metrics/metrics.ts'
@@ -56,7 +57,12 @@ export async function makeGeneration(
 ): Promise<Generation> {
   const app = behindListener(config, listenerLogging(config.log.level, logStream))
   try {
-    const forwarding = createForwarding(app, forwardingOptions(app, config, load, { metrics, tracing }))
+    const identityKeys = IdentityKeys.of(config)
+    const identityTokens = identityKeys && (() => identityKeys)
+    const forwarding = createForwarding(
+      app,
+      forwardingOptions(app, config, load, { metrics, tracing, identityTokens }),
+    )
     const options = optionsOn(store, config)
     metrics?.know(config.plugin.clients)
     const observer = observerOf(metrics, tracing)
@@ -69,6 +75,7 @@ export async function makeGeneration(
       if (unready.length > 0) throw unreachable(config, unready)
     }
     if (metrics) app.pkce.events.on('*', (event) => metrics.recorded(event))
+    await identityKeys?.open(app)
     await app.ready()
     return { config, app, forwarding }
   } catch (error) {

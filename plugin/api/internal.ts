@@ -50,6 +50,7 @@ export {
 export { type PlainOptions, validateOptions } from '../options/validate.ts'
 export { type ResponseReceiver, UndiciHandler } from '../provider/transport/undici-handler.ts'
 export { randomHex } from '../secrets/random.ts'
+export { Sealing } from '../secrets/sealing.ts'
 export {
   loadPackage,
   missingPackages,
@@ -63,6 +64,13 @@ export {
   type ProviderExamination,
 } from './examine-provider.ts'
 export { type SessionPage, type SessionQuery, TargetError } from './management.ts'
+
+/** Has the key set at `<routePrefix>/jwks` show the public keys of a program that signs in our name (RFC 7517 §5). */
+export function publishKeys(app: FastifyInstance, keys: () => readonly object[]): void {
+  const services = servicesOf(app)
+  if (services === undefined) throw new Error('publishKeys: the plugin has not been loaded')
+  services.publishedKeys.current = keys
+}
 
 /** Issuers of the providers whose metadata has not been accepted yet. */
 export function unreadyProviders(app: FastifyInstance): string[] {

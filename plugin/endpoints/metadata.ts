@@ -19,12 +19,19 @@ export function metadataRoutes(scope: FastifyInstance, { options }: Services): v
   }
 }
 
-/** The keys that we sign with: none yet. Clients that require the address find a valid set (RFC 7517 §5). */
-export function jwksRoute(scope: FastifyInstance, prefix: string, config: object): void {
+/**
+ * The keys that are signed with in our name, if there are any (`publishKeys`). Clients that require the address find
+ * a valid set in any case (RFC 7517 §5).
+ */
+export function jwksRoute(
+  scope: FastifyInstance,
+  { options, publishedKeys }: Services,
+  config: object,
+): void {
   jsonRoute(scope, ['GET'], {
-    url: `${prefix}/jwks`,
+    url: `${options.routePrefix}/jwks`,
     schema: jwksSchema,
     config,
-    handler: async () => ({ keys: [] }),
+    handler: async () => ({ keys: publishedKeys.current() }),
   })
 }

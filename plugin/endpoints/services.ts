@@ -9,6 +9,11 @@ import type { Observer } from '../options/types/observer.ts'
 import type { Providers } from '../provider/providers.ts'
 import type { SessionResolver } from '../session/resolver.ts'
 
+/** @see publishKeys */
+export interface PublishedKeys {
+  current: () => readonly object[]
+}
+
 /** What every endpoint works with. Made once, by `plugin.ts`. */
 export interface Services {
   readonly options: ResolvedOptions
@@ -21,4 +26,6 @@ export interface Services {
   readonly rateCounts: RateCounts
   readonly audit: Audit
   readonly observer: Observer
+  /** What the key set holds besides: public keys of a program that signs in our name. */
+  readonly publishedKeys: PublishedKeys
 }

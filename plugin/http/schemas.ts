@@ -132,7 +132,7 @@ export const userinfoSchema = {
 export const jwksSchema = {
   tags,
   operationId: 'jwks',
-  summary: 'Our signing keys: none yet (RFC 7517 §5)',
+  summary: 'Public keys that are signed with in our name (RFC 7517 §5)',
   response: { 200: Type.Object({ keys: Type.Array(Type.Object({}, { additionalProperties: true })) }) },
 }
 

@@ -56,10 +56,13 @@ function checkPrefix(prefix: string, routePrefix: string, report: Report): void 
 }
 
 function checkPolicy(upstream: UpstreamInput, report: Report): void {
+  if (upstream.audience !== undefined && upstream.credentials !== 'identity-jwt')
+    report('is for credentials: identity-jwt alone', 'audience')
   if (!upstream.public) return
   const needsSession = 'needs a session, and public is true'
   if (upstream.scopes.length > 0) report(needsSession, 'scopes')
-  if (upstream.credentials === 'provider-token') report(needsSession, 'credentials')
+  if (upstream.credentials !== undefined && upstream.credentials !== 'none')
+    report(needsSession, 'credentials')
   if (Object.keys(upstream.identityHeaders).length > 0) report(needsSession, 'identityHeaders')
 }
 

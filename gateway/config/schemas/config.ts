@@ -47,7 +47,7 @@ export type StoreConfig =
       readonly listenUrlFile?: string
     })
 
-type TrustKey = 'caFile' | 'clientCertFile' | 'clientKeyFile'
+type TrustKey = 'caFile' | 'clientCertFile' | 'clientKeyFile' | 'audience'
 type Input = Required<Omit<UpstreamFields, TrustKey>> & Pick<UpstreamFields, TrustKey>
 
 /** How WebSocket connections are forwarded. */

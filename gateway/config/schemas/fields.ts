@@ -216,8 +216,14 @@ export interface UpstreamFields {
   scopes?: string[]
   /** Default: all of them (public: GET). HEAD goes with GET. */
   methods?: ('GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE')[]
-  /** What Authorization carries to the upstream. Default: provider-token (public: none). */
-  credentials?: 'provider-token' | 'none'
+  /**
+   * What Authorization carries to the upstream. provider-token: the access token of the provider;
+   * identity-jwt: a JWT of the gateway for this upstream, which says who is calling. Default: provider-token
+   * (public: none).
+   */
+  credentials?: 'provider-token' | 'identity-jwt' | 'none'
+  /** Of identity-jwt: its `aud`. Default: publicUrl and the prefix, e.g. https://api.example.com/orders. */
+  audience?: string
   /** Header name → claim; always stripped inbound. sub and iss, its provider, are known of every session. */
   identityHeaders?: Record<string, string>
   /** Names that are passed; all others are removed. */

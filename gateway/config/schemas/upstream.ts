@@ -114,8 +114,16 @@ export const UpstreamSchema = Type.Object(
       }),
     ),
     credentials: Type.Optional(
-      Type.Enum(['provider-token', 'none'], {
-        description: 'What Authorization carries to the upstream. Default: provider-token (public: none).',
+      Type.Enum(['provider-token', 'identity-jwt', 'none'], {
+        description:
+          'What Authorization carries to the upstream. provider-token: the access token of the provider; identity-jwt: a JWT of the gateway for this upstream, which says who is calling. Default: provider-token (public: none).',
+      }),
+    ),
+    audience: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'Of identity-jwt: its `aud`. Default: publicUrl and the prefix, e.g. https://api.example.com/orders.',
       }),
     ),
     identityHeaders: Type.Optional(

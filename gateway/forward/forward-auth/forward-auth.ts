@@ -149,7 +149,7 @@ export class ForwardAuth {
     // The proxy may have left while the session was looked up.
     if (request.response.destroyed) return
     const fields: Record<string, string> = { ...this.#empty }
-    const known = access instanceof PublicRoute ? [] : preparedFields(access, route)
+    const known = access instanceof PublicRoute ? [] : preparedFields(access, route, request.startedAt)
     for (let i = 0; i < known.length; i += 2) fields[known[i]!] = known[i + 1]!
     answerEmpty(request, 204, { ...fields, 'cache-control': 'no-store', 'x-request-id': request.id })
   }

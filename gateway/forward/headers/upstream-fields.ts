@@ -12,7 +12,7 @@ import { sessionFields } from './identity.ts'
  * @returns a flat list. Source: requirements H-13, H-15 to H-17, H-19, Appendix C.
  */
 export function upstreamFields(
-  { headers, raw, id, context }: ClientRequest,
+  { headers, raw, id, startedAt, context }: ClientRequest,
   route: UpstreamRoute,
   access: Access,
 ): string[] {
@@ -33,18 +33,24 @@ export function upstreamFields(
     const cookie = allowedCookies(headers.cookie, route.requestCookies)
     if (cookie !== null) fields.push('cookie', cookie)
   }
-  if (!(access instanceof PublicRoute)) fields.push(...preparedFields(access, route))
+  if (!(access instanceof PublicRoute)) fields.push(...preparedFields(access, route, startedAt))
   // We decide on the framing: this length, or else chunked (CVE-2026-1525).
   if (headers.contentLength > 0) fields.push('content-length', String(headers.contentLength))
   if (headers.websocket) fields.push(...handshakeFields(raw))
   return fields
 }
 
-/** Once per session: it is shared by all requests that carry its token. */
-export function preparedFields(session: Session, route: UpstreamRoute): readonly string[] {
-  const prepared = route.preparedFields.get(session)
-  if (prepared !== undefined) return prepared
-  const fields = sessionFields(session, route)
-  route.preparedFields.set(session, fields)
-  return fields
+/**
+ * Once per session, and again when a signed identity grows old: it is shared by all requests that carry its token.
+ *
+ * @param now by `performance.now()`. @returns a flat list.
+ */
+export function preparedFields(session: Session, route: UpstreamRoute, now: number): readonly string[] {
+  let prepared = route.preparedFields.get(session)
+  const revision = route.identityTokens === undefined ? 0 : route.identityTokens().revision
+  if (prepared === undefined || prepared.freshUntil <= now || prepared.revision !== revision) {
+    prepared = sessionFields(session, route, now)
+    route.preparedFields.set(session, prepared)
+  }
+  return prepared.fields
 }

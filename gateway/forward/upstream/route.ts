@@ -5,6 +5,7 @@ import type { PathForms } from '../../http/request-target.ts'
 import { targetAddress } from '../../http/target-address.ts'
 import type { OpenStreams } from '../exchange/open-streams.ts'
 import type { ForwardingMetrics, RouteCounters } from '../exchange/route-counters.ts'
+import type { IdentityTokens, PreparedFields } from '../headers/identity-tokens.ts'
 import { PublicRoute } from '../policy.ts'
 import { Target, Targets } from './targets.ts'
 
@@ -17,6 +18,8 @@ export interface RouteOptions {
   readonly sendsWholeBodies?: boolean
   /** Default: nothing is counted. */
   readonly metrics?: ForwardingMetrics | undefined
+  /** For `credentials: identity-jwt`. */
+  readonly identityTokens?: (() => IdentityTokens) | undefined
 }
 
 /** One configured upstream, with everything a request needs prepared, and its own connections. */
@@ -46,6 +49,12 @@ export class UpstreamRoute {
   /** Answers belong to one session and are not stored (H-26). */
   readonly isPrivate: boolean
   readonly sendsProviderToken: boolean
+  /** Who signs an identity for this upstream; undefined: nobody. */
+  readonly identityTokens: (() => IdentityTokens) | undefined
+  /** For whom it is signed. */
+  readonly audience: string
+  /** Names of the claims that are told in it. */
+  readonly identityClaims: readonly string[]
   readonly identityHeaders: readonly (readonly [header: string, claim: string])[]
   readonly requestCookies: ReadonlySet<string>
   readonly responseCookies: ReadonlySet<string>
@@ -68,14 +77,20 @@ export class UpstreamRoute {
   /** A body that came along with its header goes on as it is, and not as a stream. */
   readonly sendsWholeBodies: boolean
   /** What tells this upstream who is calling, prepared once for each session (`upstream-fields.ts`). */
-  readonly preparedFields = new WeakMap<Session, readonly string[]>()
+  readonly preparedFields = new WeakMap<Session, PreparedFields>()
 
   /** @param publicUrl our origin, e.g. `https://api.example.com`. @throws ConfigError for files that cannot be used. */
   constructor(
     upstream: Upstream,
     publicUrl: string,
     streams: OpenStreams,
-    { allowedHosts = [], minUploadBytesPerSecond, sendsWholeBodies = true, metrics }: RouteOptions,
+    {
+      allowedHosts = [],
+      minUploadBytesPerSecond,
+      sendsWholeBodies = true,
+      metrics,
+      identityTokens,
+    }: RouteOptions,
   ) {
     const { prefix, target, timeouts, methods } = upstream
     const addresses = [target].flat().map((one) => targetAddress(one)!)
@@ -101,6 +116,9 @@ export class UpstreamRoute {
     this.publicRoute = upstream.public ? new PublicRoute(prefix) : null
     this.isPrivate = !upstream.public && upstream.cacheControl === 'private'
     this.sendsProviderToken = upstream.credentials === 'provider-token'
+    this.identityTokens = upstream.credentials === 'identity-jwt' ? identityTokens : undefined
+    this.audience = upstream.audience ?? this.publicBase
+    this.identityClaims = [...new Set(Object.values(upstream.identityHeaders))]
     this.identityHeaders = Object.entries(upstream.identityHeaders)
     this.requestCookies = new Set(upstream.cookies.request)
     this.responseCookies = new Set(upstream.cookies.response)

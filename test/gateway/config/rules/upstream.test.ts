@@ -243,3 +243,15 @@ t.test(
     t.match(problemsOf(file(t, { ...trusted, upstreams: withFile }))[0], /caFile: needs an https target/)
   },
 )
+
+t.test('audience is for identity-jwt alone, which needs a session (Q-11)', async (t) => {
+  const upstreams = [
+    { ...upstream, audience: 'orders' },
+    { ...upstream, prefix: '/b', public: true, credentials: 'identity-jwt' },
+    { ...upstream, prefix: '/c', credentials: 'identity-jwt', audience: 'orders' },
+  ]
+  matchAll(t, problemsOf(file(t, { ...minimal(), upstreams })), [
+    /upstreams\[0\]\.audience: is for credentials: identity-jwt alone/,
+    /upstreams\[1\]\.credentials: needs a session/,
+  ])
+})
