@@ -12,7 +12,7 @@ import { checkAnswers, forwarding, smallTraffic } from './forward.ts'
 const TIMES = 10
 const CONCURRENT = 64
 
-/** What a session costs: none is asked for, it is in the memory, it was read from Redis before, or is read now. */
+/** What a session costs: none is asked for, it is in the memory, as a signed identity, it was read from Redis before, or is read now. */
 export const forwardSession: Case = {
   name: 'forward-session',
   title:
@@ -35,6 +35,16 @@ export const forwardSession: Case = {
       'small',
     ),
     forwarding(gateway, 'small'),
+    forwarding(
+      gatewayPeer({
+        name: 'gateway-identity-jwt',
+        title: "the gateway, a JWT of its own in the place of the provider's token",
+        change: (place) => ({
+          upstreams: [{ ...api(place), scopes: ['orders.read'], credentials: 'identity-jwt' }],
+        }),
+      }),
+      'small',
+    ),
     forwarding(
       gatewayPeer({
         name: 'gateway-redis-warm',
