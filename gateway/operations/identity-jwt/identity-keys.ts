@@ -73,19 +73,3 @@ export class IdentityKeys implements IdentityTokens {
     return signIdentity(this.#ring!.signingKey(), session, { issuer, audience, claims }, this.#store!.now())
   }
 }
-
-/**
- * Makes a new key for all instances, which hear of it at once.
- *
- * @param secrets server secrets, the first seals. @param atOnce see `KeyRing.rotate`.
- * @returns the ids of the keys that are published now. @throws StoreError
- */
-export async function rotateIdentityKeys(
-  store: Store,
-  secrets: readonly Buffer[],
-  { atOnce = false }: { readonly atOnce?: boolean } = {},
-): Promise<readonly string[]> {
-  const ring = new KeyRing(store, new Sealing(secrets))
-  await ring.rotate(atOnce)
-  return ring.publicKeys.map(({ kid }) => kid)
-}

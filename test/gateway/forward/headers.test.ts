@@ -7,6 +7,7 @@ import { allowedCookies, isSetCookieAllowed } from '../../../gateway/forward/hea
 import { encodeClaim, sessionFields } from '../../../gateway/forward/headers/identity.ts'
 import { RequestHeaders } from '../../../gateway/forward/headers/request-headers.ts'
 import { responseHead, responseTrailers } from '../../../gateway/forward/headers/response-headers.ts'
+import { preparedFields } from '../../../gateway/forward/headers/upstream-fields.ts'
 import { TrustedProxies } from '../../../gateway/forward/trusted-proxies.ts'
 import { UpstreamRoute } from '../../../gateway/forward/upstream/route.ts'
 import { requestFieldRules } from '../../../gateway/http/request-fields.ts'
@@ -420,4 +421,40 @@ t.test('trailers pass the same rules (RFC 9110 §6.5.1)', async (t) => {
     'a',
   )
   t.same(responseTrailers(raw), [['X-Checksum', '1']])
+})
+
+t.test('a signed identity is made anew at half of its life, and when its key is gone (Q-11)', async (t) => {
+  let signed = 0
+  const tokens = {
+    revision: 0,
+    sign: (_: unknown, audience: string, claims: readonly string[]) => {
+      signed++
+      return { token: `${audience} ${claims} ${signed}`, lifeMs: 60_000 }
+    },
+  }
+  const own = { target: 'http://127.0.0.1:1', identityHeaders: { 'x-email': 'email', 'x-mail': 'email' } }
+  const route = (more: Partial<Upstream>) => {
+    const made = new UpstreamRoute(
+      upstream({ ...own, credentials: 'identity-jwt', ...more }),
+      PUBLIC_URL,
+      noStreams,
+      {
+        ...bodyOptions,
+        identityTokens: () => tokens,
+      },
+    )
+    t.teardown(() => made.targets.close())
+    return made
+  }
+  const [orders, alice] = [route({}), session()]
+  const at = (now: number, to = orders) => preparedFields(alice, to, now)[1]
+  t.equal(at(1000), `Bearer ${PUBLIC_URL}/api email 1`)
+  t.equal(at(30_999), at(1000))
+  t.equal(at(31_000), `Bearer ${PUBLIC_URL}/api email 2`)
+  tokens.revision++
+  t.equal(at(31_001), `Bearer ${PUBLIC_URL}/api email 3`)
+  t.equal(at(31_001, route({ audience: 'orders' })), 'Bearer orders email 4', 'each upstream has its own')
+  t.equal(at(31_001, route({ credentials: 'none' })), undefined)
+  t.equal(at(31_001, route({ credentials: 'provider-token' })), 'Bearer provider-token')
+  t.equal(signed, 4)
 })

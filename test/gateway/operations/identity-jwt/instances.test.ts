@@ -8,7 +8,9 @@ import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { createRemoteJWKSet, customFetch, type JWTPayload, jwtVerify } from 'jose'
 import t, { type Test } from 'tap'
-import { rotateIdentityKeys } from '../../../../gateway/operations/identity-jwt/identity-keys.ts'
+import { gatewayConfig } from '../../../../gateway/config/load.ts'
+import { rotateKeys } from '../../../../gateway/operations/identity-jwt/rotate-keys.ts'
+import { minimal } from '../../../support/gateway-config.ts'
 import { type Instances, startInstances } from '../../../support/instances.ts'
 import { NativeApp, send } from '../../../support/native-app.ts'
 import { until } from '../../../support/wait.ts'
@@ -135,10 +137,13 @@ t.test('an upstream verifies the identity from the key set alone (Q-11)', async 
       await call()
       const old = received
       const { kid } = JSON.parse(Buffer.from(old.slice(7).split('.')[0]!, 'base64url').toString())
-      const store = stack.store.open()
-      const unwatch = await store.watch({ onChange: () => {}, onGap: () => {}, onResume: () => {} })
-      const [newKid] = await rotateIdentityKeys(store, [secret], { atOnce: true })
-      unwatch()
+      const config = gatewayConfig({
+        ...minimal(),
+        secrets: [secret.toString('base64url')],
+        store: stack.store.settings,
+      })
+      const [newKid, ...others] = await rotateKeys(config, { atOnce: true })
+      t.same(others, [])
       t.not(newKid, kid)
       for (const instance of instances) {
         await until(async () => {

@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import { decodeProtectedHeader, importJWK, jwtVerify } from 'jose'
 import t from 'tap'
+import { gatewayConfig } from '../../../../gateway/config/load.ts'
 import { sessionId, signIdentity } from '../../../../gateway/operations/identity-jwt/identity-jwt.ts'
-import { rotateIdentityKeys } from '../../../../gateway/operations/identity-jwt/identity-keys.ts'
 import {
   type KeyRecord,
   PUBLISHED_AHEAD_MS,
@@ -12,9 +12,11 @@ import {
   TOKEN_MS,
 } from '../../../../gateway/operations/identity-jwt/key-record.ts'
 import { KeyRing } from '../../../../gateway/operations/identity-jwt/key-ring.ts'
+import { rotateKeys, rotateKeysIn } from '../../../../gateway/operations/identity-jwt/rotate-keys.ts'
 import { memoryStore } from '../../../../plugin/index.ts'
 import { Sealing } from '../../../../plugin/secrets/sealing.ts'
 import { session } from '../../../support/forwarder.ts'
+import { minimal } from '../../../support/gateway-config.ts'
 
 const secrets = [randomBytes(32)]
 const MINUTE = 60_000
@@ -77,17 +79,17 @@ t.test('a rotation by hand: the next key at once, or the only one at once (Q-11)
   const a = ring()
   await a.maintain()
   const first = signs(a)
-  t.equal((await rotateIdentityKeys(store, secrets)).length, 2)
+  t.equal((await rotateKeysIn(store, secrets)).length, 2)
   await a.read()
   t.equal(signs(a), first)
   pass(PUBLISHED_AHEAD_MS)
   t.not(signs(a), first)
-  const [only, ...others] = await rotateIdentityKeys(store, secrets, { atOnce: true })
+  const [only, ...others] = await rotateKeysIn(store, secrets, { atOnce: true })
   t.same(others, [])
   await a.read()
   t.same(kids(a), [only])
   t.equal(signs(a), only)
-  t.equal((await rotateIdentityKeys(setUp().store, secrets)).length, 1, 'where there was none')
+  t.equal((await rotateKeysIn(setUp().store, secrets)).length, 1, 'where there was none')
 })
 
 t.test('nothing of a key can be read in the store, and none can be put there (Q-11, G-03)', async (t) => {
@@ -151,6 +153,10 @@ t.test('a record that is gone or of another version stops no signature (Q-11)', 
   await t.rejects(a.maintain(), /another version of the gateway/)
   t.equal(signs(a), kid)
   t.equal((await store.read(RECORD_KEY))!.value, '{"v":2}', 'it is left as it is')
+})
+
+t.test('the memory store is rotated by nobody else (Q-11)', async (t) => {
+  await t.rejects(rotateKeys(gatewayConfig(minimal())), /memory store/)
 })
 
 t.test('what a token says, and for how long (Q-11; RFC 9068 §2)', async (t) => {
