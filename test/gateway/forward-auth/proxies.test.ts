@@ -25,6 +25,7 @@ async function setUp(t: Test, language: keyof typeof proxies) {
       ...route,
       ...(config.upstreams?.[0]?.target && { target: config.upstreams[0].target }),
       ...(!route.public && { identityHeaders }),
+      websocket: route.prefix === '/api',
     })),
   }))
   let seen: Record<string, unknown> = {}
@@ -108,6 +109,26 @@ for (const language of ['nginx', 'caddyfile'] as const) {
       t.equal(seen()['x-email'], 'alice@example.com')
       t.equal((await ask(proxy, 'GET', '/open/status', bearer, ...spoofed)).status, 200)
       t.notMatch(JSON.stringify(seen()), /root|pka_/, 'on a public route there is nobody')
+    })
+
+    await t.test('a WebSocket handshake is judged by its route and its origin (Q-10, H-29)', async (t) => {
+      const lines = [
+        'Upgrade: websocket',
+        'Sec-WebSocket-Version: 13',
+        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+      ]
+      const open = (path: string, ...more: string[]) =>
+        exchange(
+          proxy,
+          `${[`GET ${path} HTTP/1.1`, `Host: 127.0.0.1:${proxy}`, 'Connection: Upgrade', ...lines, ...more].join('\r\n')}\r\n\r\n`,
+        )
+      // The API knows no WebSocket: it answers what has reached it like any request.
+      t.equal((await open('/api/chat', bearer)).status, 200)
+      const before = api.requests
+      t.equal((await open('/api/chat')).status, 401)
+      t.equal((await open('/api/chat', bearer, 'Origin: https://evil.example')).status, 403)
+      t.equal((await open('/open/chat')).status, 403, 'a route without WebSocket')
+      t.equal(api.requests, before)
     })
 
     await t.test('nobody outside can ask (Q-10)', async (t) => {
