@@ -4,6 +4,7 @@ import { healthcheck } from './commands/healthcheck.ts'
 import { init } from './commands/init.ts'
 import { migrate } from './commands/migrate.ts'
 import { openapi } from './commands/openapi.ts'
+import { rotateKeys } from './commands/rotate-keys.ts'
 import { secret } from './commands/secret.ts'
 import { sessions } from './commands/sessions.ts'
 import { start } from './commands/start.ts'
@@ -22,6 +23,7 @@ export const COMMANDS = {
   migrate,
   healthcheck,
   sessions,
+  'rotate-keys': rotateKeys,
   openapi,
   version,
 } as const satisfies Record<string, Command>

@@ -8,11 +8,11 @@ import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { createRemoteJWKSet, customFetch, type JWTPayload, jwtVerify } from 'jose'
 import t, { type Test } from 'tap'
-import { gatewayConfig } from '../../../../gateway/config/load.ts'
-import { rotateKeys } from '../../../../gateway/operations/identity-jwt/rotate-keys.ts'
+import { configFile } from '../../../support/gateway-command.ts'
 import { minimal } from '../../../support/gateway-config.ts'
 import { type Instances, startInstances } from '../../../support/instances.ts'
 import { NativeApp, send } from '../../../support/native-app.ts'
+import { runCaptured } from '../../../support/run-command.ts'
 import { until } from '../../../support/wait.ts'
 import { exchange } from '../../../support/wire.ts'
 
@@ -137,13 +137,14 @@ t.test('an upstream verifies the identity from the key set alone (Q-11)', async 
       await call()
       const old = received
       const { kid } = JSON.parse(Buffer.from(old.slice(7).split('.')[0]!, 'base64url').toString())
-      const config = gatewayConfig({
+      const config = configFile(t, {
         ...minimal(),
         secrets: [secret.toString('base64url')],
         store: stack.store.settings,
       })
-      const [newKid, ...others] = await rotateKeys(config, { atOnce: true })
-      t.same(others, [])
+      const rotated = await runCaptured(['rotate-keys', '--config', config, '--at-once'])
+      t.match(rotated, { status: 0, stdout: /^[A-Za-z0-9_-]{43}\n$/, stderr: '' })
+      const newKid = rotated.stdout.trim()
       t.not(newKid, kid)
       for (const instance of instances) {
         await until(async () => {

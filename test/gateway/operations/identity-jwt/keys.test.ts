@@ -16,7 +16,9 @@ import { rotateKeys, rotateKeysIn } from '../../../../gateway/operations/identit
 import { memoryStore } from '../../../../plugin/index.ts'
 import { Sealing } from '../../../../plugin/secrets/sealing.ts'
 import { session } from '../../../support/forwarder.ts'
+import { configFile, values } from '../../../support/gateway-command.ts'
 import { minimal } from '../../../support/gateway-config.ts'
+import { runCaptured } from '../../../support/run-command.ts'
 
 const secrets = [randomBytes(32)]
 const MINUTE = 60_000
@@ -157,6 +159,8 @@ t.test('a record that is gone or of another version stops no signature (Q-11)', 
 
 t.test('the memory store is rotated by nobody else (Q-11)', async (t) => {
   await t.rejects(rotateKeys(gatewayConfig(minimal())), /memory store/)
+  const config = configFile(t, values())
+  t.match(await runCaptured(['rotate-keys', '--config', config]), { status: 1, stderr: /memory store/ })
 })
 
 t.test('what a token says, and for how long (Q-11; RFC 9068 §2)', async (t) => {
