@@ -53,10 +53,19 @@ export interface OpenedKey {
 
 /** @throws Error for what another version has written: it is left as it is. */
 export function decodeRecord(value: string): KeyRecord {
-  const record = JSON.parse(value) as Partial<KeyRecord>
-  if (record.v !== 1 || !Array.isArray(record.keys))
+  const record = parsed(value)
+  if (record?.v !== 1 || !Array.isArray(record.keys))
     throw new Error('the store holds identity keys of another version of the gateway: run one version alone')
   return record as KeyRecord
+}
+
+/** The error of JSON.parse quotes what it read. */
+function parsed(value: string): Partial<KeyRecord> | null {
+  try {
+    return JSON.parse(value)
+  } catch {
+    return null
+  }
 }
 
 /** Makes a key that signs from then on, sealed with the first of the secrets. */
