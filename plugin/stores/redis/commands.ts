@@ -49,10 +49,15 @@ export class RedisCommands {
   }
 
   /** The script's reply, without the time. @throws StoreError */
-  async run(operation: string, script: Script, key: string, args: string[] = []): Promise<unknown[]> {
+  async run(
+    operation: string,
+    script: Script,
+    keys: string | readonly string[],
+    args: string[] = [],
+  ): Promise<unknown[]> {
     return this.within(operation, async () => {
       const startedAt = this.clock.start()
-      const [seconds, microseconds, ...reply] = await evaluate(this.#client, script, key, args)
+      const [seconds, microseconds, ...reply] = await evaluate(this.#client, script, [keys].flat(), args)
       this.clock.observe(Number(seconds) * 1000 + Number(microseconds) / 1000, startedAt)
       return reply
     })
@@ -154,12 +159,12 @@ export class RedisCommands {
 async function evaluate(
   client: RedisClient,
   script: Script,
-  key: string,
+  keys: readonly string[],
   args: string[],
 ): Promise<unknown[]> {
-  const reply = await client.evalsha(script.sha1, 1, key, ...args).catch((error: unknown) => {
+  const reply = await client.evalsha(script.sha1, keys.length, ...keys, ...args).catch((error: unknown) => {
     if (error instanceof Error && error.message.startsWith('NOSCRIPT')) {
-      return client.eval(script.lua, 1, key, ...args)
+      return client.eval(script.lua, keys.length, ...keys, ...args)
     }
     throw error
   })

@@ -75,15 +75,17 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 `
 
-/** KEYS: index. ARGV: member, life in ms. */
+/** KEYS: indexes. ARGV: member, life in ms. */
 export const addToIndex = script(`${nowMs}
--- The score is the time at which a member leaves.
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
--- GT: a shorter life does not shorten a longer one.
-redis.call('ZADD', KEYS[1], 'GT', string.format('%.0f', now + ARGV[2]), ARGV[1])
--- The index leaves with its last member.
-local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
-redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', last[2]))
+for _, index in ipairs(KEYS) do
+  -- The score is the time at which a member leaves.
+  redis.call('ZREMRANGEBYSCORE', index, '-inf', string.format('%.0f', now))
+  -- GT: a shorter life does not shorten a longer one.
+  redis.call('ZADD', index, 'GT', string.format('%.0f', now + ARGV[2]), ARGV[1])
+  -- The index leaves with its last member.
+  local last = redis.call('ZRANGE', index, -1, -1, 'WITHSCORES')
+  redis.call('PEXPIREAT', index, string.format('%.0f', last[2]))
+end
 return { time[1], time[2] }
 `)
 
@@ -93,10 +95,10 @@ local members = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. string.format('%.0f'
 return { time[1], time[2], members }
 `)
 
-/** KEYS: index. ARGV: member. */
+/** KEYS: indexes. ARGV: member. */
 export const removeFromIndex = script(`
 local time = redis.call('TIME')
-redis.call('ZREM', KEYS[1], ARGV[1])
+for _, index in ipairs(KEYS) do redis.call('ZREM', index, ARGV[1]) end
 return { time[1], time[2] }
 `)
 

@@ -45,6 +45,7 @@ class RedisStore implements Store {
   readonly name = 'redis'
   readonly #names: RedisNames
   readonly #commands: RedisCommands
+  readonly #isCluster: boolean
   readonly #channel: Channel
   readonly #instance = randomBytes(12).toString('base64url')
   #writes = 0
@@ -52,6 +53,7 @@ class RedisStore implements Store {
 
   constructor(client: RedisClient, names: RedisNames, timeoutMs: number) {
     this.#names = names
+    this.#isCluster = client.isCluster
     this.#commands = new RedisCommands(client, timeoutMs)
     this.#channel = createRedisChannel(client, this.#commands, names)
   }
@@ -143,9 +145,10 @@ class RedisStore implements Store {
 
   /** All at once: on a Cluster the indexes lie in different slots, and elsewhere it is one round trip anyway. */
   async #onEach(operation: string, script: scripts.Script, indexes: readonly string[], args: string[]) {
-    await Promise.all(
-      indexes.map((index) => this.#commands.run(operation, script, this.#names.index(index), args)),
-    )
+    const keys = indexes.map((index) => this.#names.index(index))
+    // In a Cluster they are in different slots.
+    const calls = this.#isCluster || keys.length === 0 ? keys.map((key) => [key]) : [keys]
+    await Promise.all(calls.map((keys) => this.#commands.run(operation, script, keys, args)))
   }
 
   /** Unique, so that a write that the client sends again can be told from another's. */
