@@ -83,6 +83,7 @@ function stepsFor(preset: PresetName, fileName: string): string {
     '',
     `Fill in what is empty in ${fileName}, then:`,
     `  pkce-gateway check --config ${fileName}`,
+    `  pkce-gateway doctor --config ${fileName}`,
     `  pkce-gateway --config ${fileName}`,
     '',
     'To know:',

@@ -10,7 +10,7 @@ import { endAndClose, hasUnreadBody } from './lingering-close.ts'
 /** RFC 9457 problem details; `code` and `detail` are constants, `requestId` finds the log lines. */
 interface Problem {
   readonly status: number
-  readonly code: string | undefined
+  readonly code: string
   readonly detail: string
   readonly close: boolean
 }
@@ -74,7 +74,8 @@ export function answerOAuthError(
 ): void {
   const problem = {
     status,
-    code: error.error === '' ? undefined : error.error,
+    // RFC 6750 §3.1 has no error code for a request without a token; a program wants one all the same.
+    code: error.error === '' ? error.reason : error.error,
     detail: error.message,
     close: false,
   }

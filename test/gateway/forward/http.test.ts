@@ -169,6 +169,7 @@ t.test('the session check refuses as RFC 6750 §3 says, and is audited (H-06, J-
   const { api, port } = await setUp(t, { scopes: ['admin'] }, { onAudit: (event) => audited.push(event) })
   const none = await exchange(port, `GET /api/a HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`)
   t.equal(none.status, 401)
+  t.match(problem(none), { status: 401, code: 'token_absent' })
   t.equal(field(none, 'www-authenticate'), 'Bearer realm="gateway"')
   t.equal(field(none, 'content-type'), 'application/problem+json')
   t.equal(field(none, 'cache-control'), 'no-store')

@@ -107,20 +107,20 @@ t.test('node: its end, and the variables that change what it does (Q-09)', async
   told(t, at('v24.3.0', '2026-01-01'), 'node_supported', { found: /^Node 24\.3\.0 .* until 2028-04-30\.$/ })
   told(t, at('v22.22.0', '2026-11-30'), 'node_ends', {
     found: /^Node 22\.22\.0 gets no security fixes after 2027-04-30\.$/,
-    advice: /^Plan the move to Node 26\.$/,
+    advice: /^Plan the move to Node 24\.$/,
   })
   t.same(codes(at('v20.20.2', '2026-04-30')), ['node_ends'], 'the last day counts')
   told(t, at('v20.20.2', '2026-05-02'), 'node_ended', {
     found: /they ended on 2026-04-30/,
-    advice: /^Move to Node 26\.$/,
+    advice: /^Move to Node 24\.$/,
   })
   told(t, at('v25.1.0', '2026-05-02'), 'node_unknown', {
     found: /^Node 25\.1\.0 /,
-    advice: /^Use Node 26\.$/,
+    advice: /^Use Node 24\.$/,
   })
 
   const among = (environment: Record<string, string>, publicUrl = PUBLIC) =>
-    diagnoseNode(subjectOf(t, { publicUrl }, { environment, nodeVersion: 'v26.0.0' }))
+    diagnoseNode(subjectOf(t, { publicUrl }, { environment, nodeVersion: 'v24.0.0' }))
   told(t, among({}), 'node_not_production', { found: /^NODE_ENV is not production/, advice: /^Set NODE_ENV/ })
   t.same(codes(among({ NODE_ENV: 'production' })), ['node_supported'])
   t.same(codes(among({}, 'http://127.0.0.1:3000')), ['node_supported'])
