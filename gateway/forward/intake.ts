@@ -188,13 +188,13 @@ export class Intake {
     try {
       session = sessions.authenticate(request, route.scopes)
     } catch (error) {
-      deny(error, sessions, request)
+      deny(error, sessions, request, route)
       return
     }
     if (session instanceof Promise) {
       const passing = session.then(
         (resolved) => this.#pass(request, route, request.found(resolved)),
-        (error: unknown) => deny(error, sessions, request),
+        (error: unknown) => deny(error, sessions, request, route),
       )
       this.#await(request, passing)
     } else this.#pass(request, route, session)

@@ -2,6 +2,7 @@ import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { Pkce, Session } from '../../plugin/index.ts'
 import type { Upstream } from '../config/schemas/config.ts'
+import { resourceMetadata, resourceMetadataPath } from '../http/protected-resource.ts'
 import { servedHosts } from '../http/request-target.ts'
 import { ALL_FEATURES, type NodeFeatures } from '../listener/assumptions.ts'
 import { afterPrevious, claimConnection } from '../listener/http1-connection.ts'
@@ -77,6 +78,7 @@ export function createForwarding(app: FastifyInstance, options: ForwardingOption
   })
   if (tracing) app.addHook('preHandler', resumeSpan)
   app.addHook('onRoute', ({ url }) => routes.addEndpoint(url))
+  describeResources(app, upstreamRoutes, publicUrl, sessions)
   // So that its routes can refuse them all in the same way (H-18).
   for (const method of METHODS) {
     if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method)
@@ -124,6 +126,29 @@ export function letIn(
     enter(request, response)
   })
   acceptUpgrades(server, take, log)
+}
+
+/** For clients that know the address of an API alone, e.g. agents (RFC 9728; requirements N-01). */
+function describeResources(
+  app: FastifyInstance,
+  upstreams: readonly UpstreamRoute[],
+  publicUrl: string,
+  sessions: ForwardingOptions['sessions'],
+): void {
+  const protectedOnes = upstreams.filter(({ publicRoute }) => publicRoute === null)
+  const scopes = [...new Set(protectedOnes.flatMap((route) => route.scopes))]
+  const whole = { publicUrl, prefix: '', scopes }
+  for (const resource of [whole, ...protectedOnes.filter(({ prefix }) => prefix !== '')]) {
+    const metadata = resourceMetadata(resource)
+    const path = resourceMetadataPath(resource.prefix)
+    app.get(path, async ({ headers }, reply) =>
+      reply.headers(sessions().corsHeaders(headers.origin)).send(metadata),
+    )
+    app.options(path, async ({ raw }, reply) => {
+      const preflight = sessions().preflightHeaders(raw, 'GET')
+      return preflight === null ? reply.callNotFound() : reply.code(204).headers(preflight).send()
+    })
+  }
 }
 
 /** The same, but what the store is asked for a session belongs to the span of the request. */

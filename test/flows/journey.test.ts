@@ -285,7 +285,7 @@ t.test('two confidential apps and a public one, each with its own scopes (C-07, 
     t.equal(refused.status, 403)
     t.equal(
       refused.headers.get('www-authenticate'),
-      `Bearer realm="${stack.publicUrl}", error="insufficient_scope", error_description="The access token lacks a required scope.", scope="orders.read orders.write"`,
+      `Bearer realm="${stack.publicUrl}", error="insufficient_scope", error_description="The access token lacks a required scope.", scope="orders.read orders.write", resource_metadata="${stack.publicUrl}/.well-known/oauth-protected-resource/api/admin"`,
     )
     t.equal((await reports.call(reportTokens.access_token)).status, 403)
     t.equal(stack.api.requests, requests)

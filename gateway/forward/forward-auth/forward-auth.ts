@@ -3,7 +3,7 @@ import type { Refusal } from '../../http/refusals.ts'
 import { refuseHost } from '../../http/request-target.ts'
 import { answerEmpty, answerForbidden, answerOAuthError } from '../../listener/problem-details.ts'
 import type { ClientRequest } from '../client-request.ts'
-import { deny } from '../denial.ts'
+import { challengeOf, deny } from '../denial.ts'
 import { preparedFields } from '../headers/upstream-fields.ts'
 import { type Access, PublicRoute } from '../policy.ts'
 import type { Routes } from '../routes.ts'
@@ -135,11 +135,11 @@ export class ForwardAuth {
       if (session instanceof Promise)
         return session.then(
           (resolved) => this.#allow(request, route, request.found(resolved)),
-          (error: unknown) => this.#deny(request, error),
+          (error: unknown) => this.#deny(request, route, error),
         )
       this.#allow(request, route, session)
     } catch (error) {
-      this.#deny(request, error)
+      this.#deny(request, route, error)
     }
     return undefined
   }
@@ -155,12 +155,13 @@ export class ForwardAuth {
   }
 
   /** nginx knows no other refusals than 401 and 403. */
-  #deny(request: ClientRequest, error: unknown): void {
+  #deny(request: ClientRequest, route: UpstreamRoute, error: unknown): void {
     const { sessions } = this.#options
     if (error instanceof OAuthError && error.statusCode === 400) {
       request.context.metrics?.refused(error.reason)
-      answerOAuthError(request, error, sessions().corsHeaders(request.headers.origin), 403)
-    } else deny(error, sessions(), request)
+      const cors = sessions().corsHeaders(request.headers.origin)
+      answerOAuthError(request, error, { ...cors, ...challengeOf(error, route) }, 403)
+    } else deny(error, sessions(), request, route)
   }
 }
 

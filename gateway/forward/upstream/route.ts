@@ -35,6 +35,8 @@ export class UpstreamRoute {
   readonly publicOrigins: ReadonlySet<string>
   /** Path of every target, without a trailing slash. */
   readonly base: string
+  /** Our own origin. */
+  readonly publicUrl: string
   /** What `base` is called outside. */
   readonly publicBase: string
   /** What the upstream can put in front of its paths, so that they lead back here; `''`: nothing is missing. */
@@ -104,6 +106,7 @@ export class UpstreamRoute {
     )
     this.base = addresses[0]?.base ?? ''
     this.forwards = addresses.length > 0
+    this.publicUrl = publicUrl
     this.publicBase = publicUrl + this.prefix
     // An upstream whose paths end in the same way says that end itself.
     this.forwardedPrefix = this.prefix.endsWith(this.base)
