@@ -71,7 +71,7 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
       minUploadBytesPerSecond: 1024,
       timeouts: { headersMs: 15_000, requestMs: 0, keepAliveMs: 72_000 },
     },
-    admin: { host: '127.0.0.1', port: 9090 },
+    admin: { host: '127.0.0.1', port: 9090, metrics: true },
     workers: 1,
     allowedHosts: [],
     trustProxy: [],
