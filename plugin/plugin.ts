@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { decorate } from './api/decorate.ts'
 import { bringsSecurityScheme } from './api/openapi.ts'
 import { authorizeRoute } from './endpoints/authorize/authorize.ts'
+import { backchannelLogoutRoute } from './endpoints/backchannel-logout.ts'
 import { callbackRoute } from './endpoints/callback.ts'
 import { introspectRoute } from './endpoints/introspect.ts'
 import { jwksRoute, metadataRoutes } from './endpoints/metadata.ts'
@@ -88,6 +89,7 @@ export async function plugin(
     await secureScope(scope, services)
     await scope.register(frontChannel, { prefix })
     await scope.register(backChannel, { prefix })
+    await scope.register(fromProviders, { prefix })
     await scope.register(discovery)
   }
   // Fastify types serializers as returning text; pino takes any value.
@@ -108,6 +110,11 @@ export async function plugin(
       userinfoRoute(forApps, services, authenticate)
     })
     introspectRoute(scope, services)
+  }
+
+  async function fromProviders(scope: FastifyInstance): Promise<void> {
+    await limitRate(scope, options, 'logout', services.rateCounts)
+    for (const provider of options.providers) backchannelLogoutRoute(scope, services, provider)
   }
 
   async function discovery(scope: FastifyInstance): Promise<void> {

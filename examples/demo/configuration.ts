@@ -9,6 +9,9 @@ export function gatewayAtProvider(publicUrl: string): ClientMetadata {
     token_endpoint_auth_method: 'client_secret_basic',
     grant_types: ['authorization_code', 'refresh_token'],
     redirect_uris: [`${publicUrl}/oauth2/callback`],
+    // Who signs out there, is signed out here.
+    backchannel_logout_uri: `${publicUrl}/oauth2/backchannel-logout`,
+    backchannel_logout_session_required: true,
   }
 }
 

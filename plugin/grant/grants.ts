@@ -108,9 +108,7 @@ export class Grants {
     if (!(await this.replace({ grant, version }, end(grant, reason, this.now())))) return false
     if (grant.status === 'active') {
       // The index may name grants that are over, so a failure here is not worth a failed logout.
-      await this.#store
-        .removeFromIndex(indexesOf(grant.provider, grant.subject, grant.id), grant.id)
-        .catch(() => {})
+      await this.#store.removeFromIndex(indexesOf(grant), grant.id).catch(() => {})
     }
     return true
   }

@@ -16,8 +16,32 @@ export function correlationIndex(correlation: string): string {
 }
 
 /** All that a grant is listed under once its subject is known. */
-export function indexesOf(provider: string, subject: string, grantId: string): readonly string[] {
-  return [subjectIndex(provider, subject), correlationIndex(correlationId(grantId))]
+export function indexesOf(grant: IndexedGrant): readonly string[] {
+  const { provider, subject, sid, id } = grant
+  return [
+    subjectIndex(provider, subject),
+    ...(sid === undefined ? [] : [providerSessionIndex(provider, sid)]),
+    correlationIndex(correlationId(id)),
+  ]
+}
+
+/** What a grant is found by: any active one is one. */
+export interface IndexedGrant {
+  readonly id: string
+  /** Issuer. */
+  readonly provider: string
+  readonly subject: string
+  readonly sid?: string | undefined
+}
+
+/** The grants that came out of one session at a provider. */
+export function providerSessionIndex(provider: string, sid: string): string {
+  return `sid:${hash('sha256', JSON.stringify([provider, sid]), 'base64url')}`
+}
+
+/** When the grants of another index were last logged out by their provider. */
+export function logoutIndex(index: string): string {
+  return `logout:${index}`
 }
 
 /** The grants of a subject at a provider. */

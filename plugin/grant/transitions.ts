@@ -53,6 +53,7 @@ export function activate(
     ActiveGrant,
     | 'activatedAt'
     | 'subject'
+    | 'sid'
     | 'claims'
     | 'ownClaims'
     | 'scope'

@@ -98,6 +98,18 @@ export const revokeSchema = {
   response: { 200: Type.Object({}), ...failures },
 }
 
+/** @param name of the provider, where there are several. */
+export function backchannelLogoutSchema(name: string | undefined) {
+  return {
+    tags,
+    operationId: name === undefined ? 'backchannelLogout' : `backchannelLogout_${name}`,
+    summary: "The provider's logout token (OpenID Connect Back-Channel Logout §2.5)",
+    consumes: ['application/x-www-form-urlencoded'],
+    body: form({ logout_token: optional('A JWT of the provider. Required.') }),
+    response: { 200: Type.Object({}), ...failures },
+  }
+}
+
 export const introspectSchema = {
   tags,
   operationId: 'introspect',

@@ -214,6 +214,9 @@ const responses = {
     description: 'The access token lacks a required scope.',
   },
 
+  logout_token_invalid: invalidRequest('The logout token cannot be accepted.'),
+  logout_token_replayed: invalidRequest('The logout token cannot be accepted.'),
+
   internal: { status: 500, error: 'server_error', description: 'An internal error occurred.' },
 } as const satisfies Record<string, ErrorResponse>
 

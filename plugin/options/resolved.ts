@@ -63,7 +63,7 @@ export interface ResolvedOptions {
   readonly lifetimes: Readonly<Required<NonNullable<OptionFields['lifetimes']>>>
   readonly limits: Readonly<Required<NonNullable<OptionFields['limits']>>>
   readonly log: Readonly<Required<NonNullable<OptionFields['log']>>>
-  readonly rateLimit: { readonly authorize: RateLimitGroup; readonly token: RateLimitGroup } | false
+  readonly rateLimit: Readonly<Record<'authorize' | 'token' | 'logout', RateLimitGroup>> | false
   readonly onLogin: OnLogin | undefined
   /** What an operator should hear at start: every option that weakens security, and a few besides. */
   readonly warnings: readonly string[]

@@ -183,6 +183,10 @@ export const OptionsSchema = Type.Object(
             {
               authorize: RateLimitGroup(30, 'Covers callback.'),
               token: RateLimitGroup(60, 'Covers revoke, introspect, userinfo.'),
+              logout: RateLimitGroup(
+                600,
+                "Covers back-channel logout: a provider's requests come from few addresses.",
+              ),
             },
             closed,
           ),

@@ -12,6 +12,7 @@ import { createDiscovery } from './metadata/discovery.ts'
 import type { Metadata } from './metadata/endpoints.ts'
 import { createIdTokens } from './openid/id-token.ts'
 import { createKeySet, type KeySet } from './openid/jwks.ts'
+import { createLogoutTokens } from './openid/logout-token.ts'
 import { createUserinfo } from './openid/userinfo.ts'
 import type { Provider } from './provider.ts'
 import { adviceOn } from './refusals/advice.ts'
@@ -80,9 +81,9 @@ export function createProvider(options: ProviderClientOptions): Provider {
   })
   const { revoke } = revocation
   const parametersOf = createAuthorizationParameters(provider, callbackUrl)
-  let keys: { readonly address: string; readonly set: KeySet } | undefined
-  const findKey: KeySet['find'] = (header, token) => keySet().find(header, token)
-  const signed = { trusted: provider, keys: findKey, now }
+  const signed = { trusted: provider, keys: keyFinder(), now }
+  // Anybody can post a token with an unknown `kid`: what pauses that brings about must not be those of logins (F-13).
+  const logoutTokens = createLogoutTokens({ ...signed, keys: keyFinder() })
   const idTokens = createIdTokens(signed)
   const tokenEndpoint = createTokenEndpoint({
     ...{ provider, calls, log, callbackUrl, accepted, idTokens, revoke },
@@ -141,6 +142,11 @@ export function createProvider(options: ProviderClientOptions): Provider {
     },
     refreshedClaims: (idToken, accessToken) => idTokens.validate(idToken, { accessToken }),
     ...createUserinfo({ ...signed, calls, accepted }),
+    sendsLogouts: hasOpenId(provider),
+    async readLogoutToken(jwt) {
+      await discovery.find()
+      return logoutTokens.read(jwt)
+    },
     revoke,
 
     async close() {
@@ -157,10 +163,13 @@ export function createProvider(options: ProviderClientOptions): Provider {
   }
 
   /** Keys of an old `jwks_uri` prove nothing at a new one: each address has a set of its own. */
-  function keySet(): KeySet {
-    const address = accepted().jwks_uri!.href
-    if (keys?.address !== address) keys = { address, set: createKeySet(fetchKeys, elapsed) }
-    return keys.set
+  function keyFinder(): KeySet['find'] {
+    let keys: { readonly address: string; readonly set: KeySet } | undefined
+    return (header, token) => {
+      const address = accepted().jwks_uri!.href
+      if (keys?.address !== address) keys = { address, set: createKeySet(fetchKeys, elapsed) }
+      return keys.set.find(header, token)
+    }
   }
 
   /** RFC 9126 §2.1. @returns the request_uri. */

@@ -63,11 +63,30 @@ export interface Provider {
   /** True if userinfo answers our tokens: it is configured, or discovered and the scope has `openid`. */
   readonly hasUserinfo: boolean
 
+  /** True where its logout tokens can be verified: it speaks OpenID Connect. */
+  readonly sendsLogouts: boolean
+  /**
+   * Verifies a logout token (Back-Channel Logout §2.6), but for its `jti` having been used.
+   * @throws OAuthError `logout_token_invalid`, whose cause names the check. @throws ProviderError of a key fetch.
+   */
+  readLogoutToken(jwt: string): Promise<LogoutToken>
+
   /** RFC 7009, the refresh token if there is one. Three tries in the background; never throws. */
   revoke(tokens: { accessToken: string; refreshToken?: string | undefined }): void
 
   /** Waits for revocations under way, bounded, and closes the connections. */
   close(): Promise<void>
+}
+
+/** What a logout token says is over: one session at the provider, or all of a subject; at least one of them is named. */
+export interface LogoutToken {
+  /** Once only: whoever gets it again refuses it. */
+  readonly jti: string
+  readonly sid?: string | undefined
+  /** `sub`. */
+  readonly subject?: string | undefined
+  /** Milliseconds from now, after which it is refused for its age. */
+  readonly remainingMs: number
 }
 
 /** What an authorization request to the provider says besides what it always says. */

@@ -95,7 +95,7 @@ async function walk(t: Test, app: PluginApp, count: CountedStore['count']): Prom
   })
   t.equal(await callback, 2, 'callback')
   let answer!: Awaited<ReturnType<PluginApp['redeem']>>
-  t.equal(await count(async () => (answer = await app.redeem(code))), 4, 'token exchange')
+  t.equal(await count(async () => (answer = await app.redeem(code))), 6, 'token exchange, logouts looked for')
   const { access_token, refresh_token } = answer.json()
   const forward = async () => t.equal((await app.call(access_token)).statusCode, 200)
   // Notice of the activation may still be on its way, and would empty the cache between the two.

@@ -70,7 +70,8 @@ clients:
     providers: [google, apple]     # default: all of them
 \`\`\`
 
-- Each has a callback of its own: register \`<publicUrl>/oauth2/callback/google\` at Google, and so on.
+- Each has a callback of its own: register \`<publicUrl>/oauth2/callback/google\` at Google, and so on. For logouts it is
+  \`<publicUrl>/oauth2/backchannel-logout/<name>\`.
 - The app says which one by the authorization request parameter \`identity_provider=google\`. If it does not, a page lets
   the person choose.
 - A user is \`iss\` and \`sub\` together. Equal \`sub\` of two providers are two people, everywhere. Give upstreams both:
@@ -95,7 +96,7 @@ function blanksOf(preset: PresetName): string {
 }
 
 function pageOf(preset: PresetName): string {
-  const { where, redirectUris, steps, refresh, quirks } = GUIDES[preset]
+  const { where, redirectUris, logoutUri, steps, refresh, quirks } = GUIDES[preset]
   const yaml = stringify({ provider: sampleOf(preset) })
   return `# ${nameOf(preset)}: preset \`${preset}\`
 
@@ -106,7 +107,11 @@ ${NOTE}
 At ${where}:
 
 ${steps.map((step) => `- ${step}\n`).join('')}- Register \`<publicUrl>/oauth2/callback\` as ${redirectUris}, character for character.
-
+${
+  logoutUri === undefined
+    ? ''
+    : `- Register \`<publicUrl>/oauth2/backchannel-logout\` as ${logoutUri}: who signs out there [is signed out here](../sessions.md#the-provider-says-that-it-is-over).\n`
+}
 ## Configure
 
 \`\`\`yaml

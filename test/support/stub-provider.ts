@@ -1,6 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
+import { exportJWK, generateKeyPair, type JWTHeaderParameters, type JWTPayload, SignJWT } from 'jose'
 
 /** A request as the provider received it. */
 export interface ReceivedRequest {
@@ -32,6 +33,8 @@ export interface StubProvider {
   count(path: string): number
   /** A signed id_token with sound claims, overridden by the given ones. */
   idToken(claims?: JWTPayload): Promise<string>
+  /** A signed logout token of `alice`, with other claims and header fields as given; undefined leaves one out. */
+  logoutToken(claims?: JWTPayload, header?: Partial<JWTHeaderParameters>): Promise<string>
   /** Signs with a new key from now on. `jwks` names it at once, under a `kid` of its own unless one is given. */
   rotateKey(kid?: string): Promise<void>
   /** The token endpoint moves to `path`, and metadata says so; at its old path there is nothing. */
@@ -40,6 +43,9 @@ export interface StubProvider {
   leave(): Promise<() => Promise<void>>
   close(): Promise<void>
 }
+
+/** What makes a JWT a logout token (Back-Channel Logout §2.4). */
+export const LOGOUT = { 'http://schemas.openid.net/event/backchannel-logout': {} }
 
 export function json(response: ServerResponse, status: number, body: unknown): void {
   response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
@@ -61,6 +67,14 @@ export async function startStubProvider({ clientId = 'gateway' } = {}): Promise<
       .setIssuedAt(claims.iat)
       .setExpirationTime('5m')
       .sign(key.privateKey)
+
+  const logoutToken = (claims: JWTPayload = {}, header: Partial<JWTHeaderParameters> = {}) => {
+    const now = Math.floor(Date.now() / 1000)
+    const sound = { iss: issuer, aud: clientId, iat: now, exp: now + 120, jti: randomUUID(), events: LOGOUT }
+    return new SignJWT({ ...sound, ...(claims.sid === undefined && { sub: 'alice' }), ...claims })
+      .setProtectedHeader({ alg: 'ES256', kid: key.jwk.kid, typ: 'logout+jwt', ...header })
+      .sign(key.privateKey)
+  }
 
   const behave: StubProvider['behave'] = {
     token: async (_request, response) => {
@@ -123,6 +137,7 @@ export async function startStubProvider({ clientId = 'gateway' } = {}): Promise<
     claims: {},
     count: (path) => requests.filter((request) => request.path === path).length,
     idToken,
+    logoutToken,
     rotateKey: async (kid = `stub-${Math.random()}`) => {
       key = await newKey(kid)
     },

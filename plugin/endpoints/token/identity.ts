@@ -7,6 +7,8 @@ import type { TokenRequest } from './token-request.ts'
 /** Who signed in: what the grant keeps of the provider's word. */
 export interface Identity {
   readonly subject: string
+  /** The session at the provider, where its id_token names one. */
+  readonly sid?: string
   /** The client's allow-listed claims; the rest is forgotten (E-06). */
   readonly claims: Record<string, unknown>
   /** All that the provider has told. */
@@ -35,8 +37,11 @@ export async function identify(
   if (lacking && provider.hasUserinfo) {
     claims = { ...(await readUserinfo(request, provider, tokens.accessToken, known)), ...claims }
   }
+  // Nobody but the id_token is asked: it alone is signed for certain.
+  const sid = tokens.claims?.sid
   return {
     subject: typeof claims.sub === 'string' ? claims.sub : subjectOfItsOwn(grant.id),
+    ...(typeof sid === 'string' && sid !== '' && { sid }),
     claims: selectClaims(client, { ...user, ...claims }),
     known: { ...user, ...claims },
   }

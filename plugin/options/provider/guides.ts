@@ -6,6 +6,8 @@ export interface Guide {
   readonly where: string
   /** What our redirect URI is called there, to follow "as". */
   readonly redirectUris: string
+  /** What the address of back-channel logouts is called there, to follow "as"; absent where there are none. */
+  readonly logoutUri?: string
   /** What else to do there, a sentence each. */
   readonly steps: readonly string[]
   /** How long a session can go on. */
@@ -80,6 +82,7 @@ export const GUIDES: Readonly<Record<PresetName, Guide>> = {
   auth0: {
     where: 'Auth0 Dashboard, Applications, the application',
     redirectUris: 'an allowed callback URL (Settings)',
+    logoutUri: 'the OpenID Connect Back-Channel Logout URI (Settings; not in every plan)',
     steps: [
       'Create an application of the type Regular Web Application.',
       'Allow the grant Refresh Token under Advanced Settings, Grant Types.',
@@ -110,6 +113,7 @@ export const GUIDES: Readonly<Record<PresetName, Guide>> = {
   keycloak: {
     where: 'Keycloak Admin Console, the realm, Clients, the client',
     redirectUris: 'a valid redirect URI (Settings)',
+    logoutUri: 'the Backchannel logout URL (Settings), with Backchannel logout session required on',
     steps: [
       'Create a client of the type OpenID Connect with Client authentication on and Standard flow.',
       'Copy the secret from Credentials.',

@@ -251,6 +251,13 @@ export interface RateLimitFields {
     /** Length of the window. Default: `60000`. */
     windowMs?: number
   }
+  /** Covers back-channel logout: a provider's requests come from few addresses. */
+  logout?: {
+    /** Requests of one address in a window. Default: `600`. */
+    max?: number
+    /** Length of the window. Default: `60000`. */
+    windowMs?: number
+  }
 }
 
 /** What log lines tell. */

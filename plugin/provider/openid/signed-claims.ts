@@ -40,10 +40,10 @@ export interface ClaimFailure {
 export async function verifySignature(
   jwt: string,
   keys: JWTVerifyGetKey,
-): Promise<{ claims: Claims; alg: string }> {
+): Promise<{ claims: Claims; alg: string; typ: unknown }> {
   const { payload, protectedHeader } = await verifyWithAnyKey(jwt, keys)
   if (protectedHeader.b64 === false) throw new errors.JWTInvalid('unencoded payload')
-  return { claims: parseClaims(payload), alg: protectedHeader.alg }
+  return { claims: parseClaims(payload), alg: protectedHeader.alg, typ: protectedHeader.typ }
 }
 
 async function verifyWithAnyKey(jwt: string, keys: JWTVerifyGetKey): Promise<CompactVerifyResult> {

@@ -59,7 +59,11 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
         tombstoneSeconds: 3600,
       },
       limits: { transactionsPerAddress: 100, transactions: 100_000 },
-      rateLimit: { authorize: { max: 30, windowMs: 60_000 }, token: { max: 60, windowMs: 60_000 } },
+      rateLimit: {
+        authorize: { max: 30, windowMs: 60_000 },
+        token: { max: 60, windowMs: 60_000 },
+        logout: { max: 600, windowMs: 60_000 },
+      },
       log: { subject: 'hash' },
     },
     listen: {

@@ -44,7 +44,11 @@ t.test('the defaults are secure, and change by intention only (SC-06)', async (t
       tombstoneSeconds: 3600,
     },
     limits: { transactionsPerAddress: 100, transactions: 100_000 },
-    rateLimit: { authorize: { max: 30, windowMs: 60_000 }, token: { max: 60, windowMs: 60_000 } },
+    rateLimit: {
+      authorize: { max: 30, windowMs: 60_000 },
+      token: { max: 60, windowMs: 60_000 },
+      logout: { max: 600, windowMs: 60_000 },
+    },
     log: { subject: 'hash' },
     warnings: [],
   })

@@ -7,6 +7,7 @@ import { OAuthError, ProviderError } from '../../../oauth/errors.ts'
 import { type TokenResponse, tokenResponse } from '../../../oauth/token.ts'
 import type { ProviderTokens } from '../../../provider/provider.ts'
 import { type Handle, hashCredential, issueHandle } from '../../../secrets/handles.ts'
+import { isLoggedOut } from '../../../session/provider-logouts.ts'
 import { type Identity, warnOfLostScopes } from '../identity.ts'
 import { shareToken } from '../share-token.ts'
 import type { TokenRequest } from '../token-request.ts'
@@ -67,6 +68,7 @@ export async function activateGrant(
   const next = activate(grant, {
     activatedAt: now,
     ...{ subject: identity.subject, claims: identity.claims },
+    ...(identity.sid !== undefined && { sid: identity.sid }),
     ...(ownClaims && { ownClaims }),
     scope: [...scope],
     expiresAt,
@@ -82,9 +84,17 @@ export async function activateGrant(
   let active: StoredGrant<ActiveGrant> | null
   try {
     // The indexes first: a logout by subject meanwhile then finds the grant, active or about to be (G-10).
-    await grants.addToIndex(indexesOf(grant.provider, identity.subject, id), id, expiresAt)
+    await grants.addToIndex(indexesOf(next), id, expiresAt)
     if (options.tokens === 'relay') await shareToken(request.services, next, access.record)
-    active = await grants.replace(redeeming, next)
+    const [activated, isOver] = await Promise.all([
+      grants.replace(redeeming, next),
+      provider.sendsLogouts && isLoggedOut(grants, next),
+    ])
+    active = isOver ? null : activated
+    // Before anybody gets its handles (E-11).
+    if (isOver && activated && (await grants.end(activated, 'provider_logout'))) {
+      request.record('session.ended', { grant: next, reason: 'provider_logout' })
+    }
   } catch (cause) {
     if (cause instanceof ProviderError) {
       request.record('provider.error', { grant: next, reason: cause.reason })
