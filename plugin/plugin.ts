@@ -8,6 +8,7 @@ import { introspectRoute } from './endpoints/introspect.ts'
 import { jwksRoute, metadataRoutes } from './endpoints/metadata.ts'
 import { revokeRoute } from './endpoints/revoke.ts'
 import type { Services } from './endpoints/services.ts'
+import { sessionsRoutes } from './endpoints/sessions.ts'
 import { tokenRoute } from './endpoints/token/token.ts'
 import { userinfoRoute } from './endpoints/userinfo.ts'
 import { Audit, createLoggedSubject } from './grant/audit.ts'
@@ -108,6 +109,10 @@ export async function plugin(
       tokenRoute(forApps, services)
       revokeRoute(forApps, services)
       userinfoRoute(forApps, services, authenticate)
+    })
+    await scope.register(async (forApps) => {
+      cors.install(forApps, 'GET, DELETE')
+      sessionsRoutes(forApps, services, authenticate)
     })
     introspectRoute(scope, services)
   }

@@ -12,6 +12,7 @@ interface Described {
   readonly tags?: readonly string[]
   readonly consumes?: readonly string[]
   readonly querystring?: Shape
+  readonly params?: Shape
   readonly body?: Shape
   readonly response?: Readonly<Record<string, Shape>>
 }
@@ -51,13 +52,15 @@ export async function openapiDocument({ plugin }: GatewayConfig): Promise<object
 
 /** The same endpoints, with a store and providers that nobody asks for anything. */
 function offline(plugin: PluginConfig): PkceOptions {
-  const providers = mapProviders(plugin, ({ issuer, clientId, responseMode }: ProviderConfig) => ({
-    ...{ issuer, clientId, clientSecret: 'unused', scope: 'profile' },
+  const providers = mapProviders(plugin, ({ issuer, clientId, responseMode, scope }: ProviderConfig) => ({
+    // By its scope it is told whether there are logouts of its own.
+    ...{ issuer, clientId, clientSecret: 'unused', ...(scope !== undefined && { scope }) },
     ...(responseMode && { responseMode }),
     // As they are given, its metadata is not looked for.
     authorizationEndpoint: `${issuer}/authorize`,
     tokenEndpoint: `${issuer}/token`,
     userinfoEndpoint: `${issuer}/userinfo`,
+    jwksUri: `${issuer}/jwks`,
   }))
   const store = memoryStore({ dangerouslyAllowInProduction: true })
   return { ...plugin, secrets: [], rateLimit: false, ...providers, store } as PkceOptions
@@ -83,25 +86,31 @@ function pathsOf(routes: readonly RouteOptions[]): Record<string, Record<string,
   for (const { url, method, schema } of routes) {
     const described = (schema ?? {}) as FastifySchema & Described
     if (described.hide || typeof method !== 'string' || described.operationId === undefined) continue
-    paths[url] = { ...paths[url], [method.toLowerCase()]: operation(described) }
+    const path = url.replaceAll(/:(\w+)/g, '{$1}')
+    paths[path] = { ...paths[path], [method.toLowerCase()]: operation(described) }
   }
   return paths
 }
 
-function operation({ operationId, summary, tags, consumes, querystring, body, response }: Described): object {
+/** Those that take an access token. */
+const WITH_TOKEN = /^(?:userinfo|sessions|endSession)/
+
+function operation(described: Described): object {
+  const { operationId = '', summary, tags, consumes, querystring, params, body, response } = described
   const [mediaType = 'application/json'] = consumes ?? []
   return {
     ...{ operationId, summary, tags },
-    ...(querystring && { parameters: parametersOf(querystring) }),
+    ...(querystring && { parameters: parametersOf(querystring, 'query') }),
+    ...(params && { parameters: parametersOf(params, 'path') }),
     ...(body && { requestBody: { required: true, content: { [mediaType]: { schema: body } } } }),
-    ...(operationId?.startsWith('userinfo') && { security: [{ [SCHEME]: [] }] }),
+    ...(WITH_TOKEN.test(operationId) && { security: [{ [SCHEME]: [] }] }),
     responses: response ? responsesOf(response) : { default: { description: 'A redirect, or a page.' } },
   }
 }
 
-function parametersOf({ properties = {}, required = [] }: Shape): object[] {
+function parametersOf({ properties = {}, required = [] }: Shape, place: 'query' | 'path'): object[] {
   return Object.entries(properties).map(([name, { description, ...schema }]) => ({
-    ...{ name, in: 'query', required: required.includes(name), schema },
+    ...{ name, in: place, required: required.includes(name), schema },
     ...(description !== undefined && { description }),
   }))
 }

@@ -96,6 +96,8 @@ const Active = record({
   ...common,
   status: Type.Literal('active'),
   activatedAt: time,
+  /** Of the last refresh, if there has been one. */
+  refreshedAt: Type.Optional(time),
   subject: text,
   /** `sid` of the login's id_token: the session at the provider that it came out of (E-10). */
   sid: Type.Optional(text),

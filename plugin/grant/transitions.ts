@@ -139,6 +139,7 @@ export function rotate(
     ...fields,
     ...(code && code.forgottenAt > now && { code }),
     accessTokens: [...alive, accessToken].slice(-ACCESS_TOKENS_MAX),
+    refreshedAt: now,
     ...(isNew && { unpresented: accessToken.hash }),
   }
 }

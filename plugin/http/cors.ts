@@ -11,7 +11,7 @@ export interface CorsRequest {
 }
 
 /** What our own endpoints take of a script (RFC 6749 §2.3.1, RFC 6750 §2.1). */
-const OWN = { methods: 'GET, POST', fields: 'Authorization, Content-Type' }
+const OWN_FIELDS = 'Authorization, Content-Type'
 const PREFLIGHT_MAX_AGE_SECONDS = '600'
 /** Names of request header fields, as a browser lists them. */
 const FIELD_NAMES = /^[!#$%&'*+\-.^_`|~0-9A-Za-z, ]{1,1024}$/
@@ -67,26 +67,26 @@ export class Cors {
     }
   }
 
-  /** Puts the headers on every response of this scope, errors included, and responds to preflights before anything else. */
-  install(scope: FastifyInstance): void {
+  /**
+   * Puts the headers on every response of this scope, errors included, and responds to preflights before anything else.
+   *
+   * @param methods of its routes.
+   */
+  install(scope: FastifyInstance, methods = 'GET, POST'): void {
     if (this.#origins.size === 0) return
     scope.addHook('onRequest', (request, reply, done) => {
-      if (this.#ownPreflightHeaders(request)) reply.code(204).send()
+      if (this.preflightHeaders(request, methods, OWN_FIELDS)) reply.code(204).send()
       else done()
     })
     // At the end, when the client is known, and behind whatever the app's own hooks have said of CORS.
     scope.addHook('onSend', (request, reply, payload, done) => {
       const { origin } = request.headers
       const { vary, ...headers } =
-        this.#ownPreflightHeaders(request) ?? this.headers(origin, clients.get(request))
+        this.preflightHeaders(request, methods, OWN_FIELDS) ?? this.headers(origin, clients.get(request))
       if (vary !== undefined) addVary(reply, vary)
       reply.headers(headers)
       done(null, payload)
     })
-  }
-
-  #ownPreflightHeaders(request: CorsRequest): Headers | null {
-    return this.preflightHeaders(request, OWN.methods, OWN.fields)
   }
 }
 

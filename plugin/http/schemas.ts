@@ -141,6 +141,38 @@ export const userinfoSchema = {
   response: { 200: Type.Object({ sub: Type.String() }, { additionalProperties: true }), ...failures },
 }
 
+const seconds = (description: string) =>
+  Type.Integer({ description: `${description} Seconds since the epoch.` })
+
+export const sessionsSchema = {
+  tags,
+  operationId: 'sessions',
+  summary: "The live sessions of the token's user, the newest first",
+  response: {
+    200: Type.Object({
+      sessions: Type.Array(
+        Type.Object({
+          id: Type.String({ description: 'Names the session, and opens nothing.' }),
+          client_id: Type.String(),
+          client_name: Type.Optional(Type.String()),
+          created_at: seconds('When its login began.'),
+          last_refresh_at: Type.Optional(seconds('Absent before the first.')),
+          current: Type.Boolean({ description: 'The one that asks.' }),
+        }),
+      ),
+    }),
+    ...failures,
+  },
+}
+
+export const endSessionSchema = {
+  tags,
+  operationId: 'endSession',
+  summary: "Ends one of the sessions of the token's user",
+  params: Type.Object({ id: Type.String() }),
+  response: { 200: Type.Object({}), ...failures },
+}
+
 export const jwksSchema = {
   tags,
   operationId: 'jwks',

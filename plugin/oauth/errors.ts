@@ -214,6 +214,7 @@ const responses = {
     description: 'The access token lacks a required scope.',
   },
 
+  session_unknown: { status: 404, error: 'invalid_request', description: 'There is no such session.' },
   logout_token_invalid: invalidRequest('The logout token cannot be accepted.'),
   logout_token_replayed: invalidRequest('The logout token cannot be accepted.'),
 

@@ -78,6 +78,7 @@ for (const kind of ['redis', 'postgres'] as const) {
     const secrets = [Buffer.alloc(32, 3).toString('base64url')]
     const app = await startPluginApp(t, { store, secrets, provider: { scope: 'openid' } })
     // The first time brings the scripts, or the connection.
+    app.provider.claims = { sid: 'a session at the provider' }
     const { access_token } = await app.login()
     await app.refresh((await app.login()).refresh_token)
     await app.post('revoke', { client_id: 'app', token: access_token })

@@ -99,6 +99,7 @@ const MEANINGS: Readonly<Record<Reason, string>> = {
   token_sealed: 'The record does not open with this token: a secret is gone from `secrets`.',
   token_subject_mismatch: '`tokens: relay`: the provider gave one token to two people.',
   scope_insufficient: 'The session lacks a scope that the route requires.',
+  session_unknown: 'An app names a session that its user does not have, or that is over.',
   logout_token_invalid:
     'A logout token of the provider fails a check; the log line `a logout token was refused` names it.',
   logout_token_replayed: 'A logout token came again: it has done its work already.',
