@@ -96,7 +96,9 @@ async function walk(t: Test, app: PluginApp, count: CountedStore['count']): Prom
   })
   t.equal(await callback, 2, 'callback')
   let answer!: Awaited<ReturnType<PluginApp['redeem']>>
-  t.equal(await count(async () => (answer = await app.redeem(code))), 6, 'token exchange, logouts looked for')
+  // The last three go at once (E-11): commands to Redis, and to PostgreSQL one turn or more.
+  const exchange = await count(async () => (answer = await app.redeem(code)))
+  t.ok(exchange >= 4 && exchange <= 6, `token exchange: ${exchange}`)
   const { access_token, refresh_token } = answer.json()
   const forward = async () => t.equal((await app.call(access_token)).statusCode, 200)
   // Notice of the activation may still be on its way, and would empty the cache between the two.
