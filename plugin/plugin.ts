@@ -3,6 +3,8 @@ import { decorate } from './api/decorate.ts'
 import { bringsSecurityScheme } from './api/openapi.ts'
 import { authorizeRoute } from './endpoints/authorize/authorize.ts'
 import { backchannelLogoutRoute } from './endpoints/backchannel-logout.ts'
+import { parRoute } from './endpoints/authorize/par.ts'
+import { PushedRequests } from './endpoints/authorize/pushed-requests.ts'
 import { callbackRoute } from './endpoints/callback.ts'
 import { introspectRoute } from './endpoints/introspect.ts'
 import { jwksRoute, metadataRoutes } from './endpoints/metadata.ts'
@@ -106,6 +108,7 @@ export async function plugin(
     await limitRate(scope, options, 'token', services.rateCounts)
     await scope.register(async (forApps) => {
       cors.install(forApps)
+      parRoute(forApps, services)
       tokenRoute(forApps, services)
       revokeRoute(forApps, services)
       userinfoRoute(forApps, services, authenticate)
@@ -139,6 +142,11 @@ function build(
   const grants = new Grants(store, issuers, lifetimes)
   const seals = new Seals(new Sealing(options.secrets))
   const relaysTokens = options.tokens === 'relay'
+  const transactions = new Transactions(
+    limits,
+    lifetimes.transactionSeconds * 1000,
+    before?.services.transactions,
+  )
   return {
     options,
     grants,
@@ -146,11 +154,8 @@ function build(
     credentials: new Credentials(options, seals),
     providers: new Providers(options.providers.map(client)),
     sessions: new SessionResolver(options, grants, seals, observer),
-    transactions: new Transactions(
-      limits,
-      lifetimes.transactionSeconds * 1000,
-      before?.services.transactions,
-    ),
+    transactions,
+    pushedRequests: new PushedRequests(options, seals, transactions, before?.services.pushedRequests),
     rateCounts: before?.services.rateCounts ?? new Map(),
     audit: new Audit(app.log, createLoggedSubject(options)),
     observer,

@@ -8,6 +8,7 @@ import type { ResolvedOptions } from '../options/resolved.ts'
 import type { Observer } from '../options/types/observer.ts'
 import type { Providers } from '../provider/providers.ts'
 import type { SessionResolver } from '../session/resolver.ts'
+import type { PushedRequests } from './authorize/pushed-requests.ts'
 
 /** @see publishKeys */
 export interface PublishedKeys {
@@ -23,6 +24,7 @@ export interface Services {
   readonly providers: Providers
   readonly sessions: SessionResolver
   readonly transactions: Transactions
+  readonly pushedRequests: PushedRequests
   readonly rateCounts: RateCounts
   readonly audit: Audit
   readonly observer: Observer

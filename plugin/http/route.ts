@@ -1,5 +1,6 @@
 import type {
   FastifyInstance,
+  FastifyReply,
   FastifyRequest,
   FastifySchema,
   preParsingHookHandler,
@@ -65,17 +66,21 @@ interface FormEndpoint<Name extends string> extends Omit<Endpoint, 'handler'> {
   readonly schema: Endpoint['schema'] & { readonly body: TSchema }
   /** All that the handler reads; everything else in the form is ignored (C-05). */
   readonly parameters: readonly Name[]
-  readonly handler: (request: FastifyRequest, parameters: FormParameters<Name>) => Promise<unknown>
+  readonly handler: (
+    request: FastifyRequest,
+    parameters: FormParameters<Name>,
+    reply: FastifyReply,
+  ) => Promise<unknown>
 }
 
 /** A route that takes a form: POST, and what cannot be a form is refused before it is read (C-01 to C-03). */
 export function formRoute<Name extends string>(scope: FastifyInstance, endpoint: FormEndpoint<Name>): void {
   const { parameters, handler, ...more } = endpoint
   const validator = Compile(endpoint.schema.body)
-  const parseAndHandle = (request: FastifyRequest) => {
+  const parseAndHandle = (request: FastifyRequest, reply: FastifyReply) => {
     const form = parseForm(rawForm(request), parameters)
     if (!validator.Check(form)) throw new OAuthError('parameter_invalid')
-    return handler(request, form)
+    return handler(request, form, reply)
   }
   route(scope, ['POST'], { ...more, handler: parseAndHandle }, { preParsing: formOnly })
 }

@@ -21,20 +21,40 @@ const clientParameters = {
   client_secret: optional('client_secret_post.'),
 }
 
+const authorizationRequest = {
+  client_id: optional('Registered client.'),
+  redirect_uri: optional('Exactly as registered; a loopback address with any port.'),
+  response_type: optional('code'),
+  code_challenge: optional('43 base64url characters.'),
+  code_challenge_method: optional('S256'),
+  scope: optional('Default: all that the client may have.'),
+  state: optional('Printable ASCII characters; comes back as it is.'),
+  identity_provider: optional('Name of the provider to sign in at, where there are several.'),
+}
+
 export const authorizeSchema = {
   tags,
   operationId: 'authorize',
   summary: 'Authorization endpoint (RFC 6749 §3.1, RFC 7636 §4.3)',
   querystring: form({
-    client_id: optional('Registered client.'),
-    redirect_uri: optional('Exactly as registered; a loopback address with any port.'),
-    response_type: optional('code'),
-    code_challenge: optional('43 base64url characters.'),
-    code_challenge_method: optional('S256'),
-    scope: optional('Default: all that the client may have.'),
-    state: optional('Printable ASCII characters; comes back as it is.'),
-    identity_provider: optional('Name of the provider to sign in at, where there are several.'),
+    ...authorizationRequest,
+    request_uri: optional('Of a pushed request: with client_id alone.'),
   }),
+}
+
+export const parSchema = {
+  tags,
+  operationId: 'par',
+  summary: 'Pushed authorization request (RFC 9126)',
+  consumes: ['application/x-www-form-urlencoded'],
+  body: form({ ...authorizationRequest, ...clientParameters }),
+  response: {
+    201: Type.Object({
+      request_uri: Type.String({ description: 'For the authorization endpoint, with client_id; once.' }),
+      expires_in: Type.Integer({ description: 'Seconds.' }),
+    }),
+    ...failures,
+  },
 }
 
 const callback = {

@@ -1,13 +1,13 @@
 import type { RegisteredClient } from './client.ts'
 import { OAuthError } from './errors.ts'
-import { type FormParameters, parseForm } from './form.ts'
+import { type FormParameters, formatForm, parseForm } from './form.ts'
 import { isCodeChallenge } from './pkce.ts'
 import { appendToRedirectUri, redirectUriMatches } from './redirect-uri.ts'
 import { grantScope } from './scope.ts'
 
 declare const verified: unique symbol
 
-/** An authorization request that has passed every check. Only `validateAuthorizationRequest` makes one. */
+/** An authorization request that has passed every check. Only this file makes one. */
 export interface VerifiedAuthorizationRequest {
   readonly [verified]: true
   readonly client: RegisteredClient
@@ -58,6 +58,8 @@ const REQUEST_PARAMETERS = [
   'registration',
   'claims',
 ] as const
+/** As many characters as a URL may have, so that nobody can have more kept by pushing it. */
+const PUSHED_MAX = 8192
 type RequestParameters = FormParameters<(typeof REQUEST_PARAMETERS)[number]>
 
 /**
@@ -73,20 +75,65 @@ export function validateAuthorizationRequest(
   clients: ReadonlyMap<string, RegisteredClient>,
 ): VerifiedAuthorizationRequest {
   const parameters = parseForm(query, REQUEST_PARAMETERS)
-  const client = clients.get(parameters.client_id ?? '')
-  if (client === undefined || !client.enabled) throw new OAuthError('authorize_client_unknown')
+  const client = requireClient(parameters.client_id, clients)
+  return validate(client, parameters, query, client.requirePar)
+}
 
+/**
+ * Checks an authorization request that has been pushed, or was pushed before, in the same order.
+ *
+ * @param form raw, or as `formatPushedRequest` has it. @param client who has pushed it.
+ * @throws OAuthError `request_uri_pushed`, and those of `validateAuthorizationRequest`.
+ * Source: RFC 9126 §2.1.
+ */
+export function validatePushedRequest(form: string, client: RegisteredClient): VerifiedAuthorizationRequest {
+  const parameters = parseForm(form, REQUEST_PARAMETERS)
+  if (parameters.request_uri !== undefined) throw new OAuthError('request_uri_pushed')
+  return validate(client, parameters, form, false)
+}
+
+/**
+ * What counts of a pushed request, as a form again: without the client's secret, and without what nobody reads.
+ *
+ * @throws OAuthError `body_too_large` where it would not fit into a URL of ours.
+ */
+export function formatPushedRequest(form: string, client: RegisteredClient): string {
+  const formatted = formatForm({
+    ...parseForm(form, REQUEST_PARAMETERS),
+    ...parseForm(form, client.passThrough),
+  })
+  if (formatted.length > PUSHED_MAX) throw new OAuthError('body_too_large')
+  return formatted
+}
+
+/** The client that an authorization request names. @throws OAuthError `authorize_client_unknown`. */
+export function requireClient(
+  clientId: string | undefined,
+  clients: ReadonlyMap<string, RegisteredClient>,
+): RegisteredClient {
+  const client = clients.get(clientId ?? '')
+  if (client === undefined || !client.enabled) throw new OAuthError('authorize_client_unknown')
+  return client
+}
+
+function validate(
+  client: RegisteredClient,
+  parameters: RequestParameters,
+  text: string,
+  mustBePushed: boolean,
+): VerifiedAuthorizationRequest {
   const redirectUri = parameters.redirect_uri
   if (redirectUri === undefined || !client.redirectUris.some((uri) => redirectUriMatches(uri, redirectUri))) {
     throw new OAuthError('redirect_uri_mismatch')
   }
 
-  const forProvider = parseForm(query, client.passThrough)
+  const forProvider = parseForm(text, client.passThrough)
 
   // Whatever is refused first, the app needs its state to tell which of its requests failed.
   const stateIsValid = parameters.state === undefined || STATE.test(parameters.state)
   const state = stateIsValid ? parameters.state : undefined
   try {
+    if (mustBePushed) throw new OAuthError('par_required')
     assertResponseType(parameters)
     assertNoRequestObject(parameters)
     const codeChallenge = requireCodeChallenge(parameters)

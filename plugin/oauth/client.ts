@@ -29,6 +29,8 @@ export interface RegisteredClient {
   readonly allowedOrigins: readonly string[]
   /** Names of the providers where its users may sign in; empty: all of them. */
   readonly providers: readonly string[]
+  /** Its authorization requests must be pushed (RFC 9126 §6). */
+  readonly requirePar: boolean
   /** A code that is proved again shortly after it was used gets the same answer, should that have been lost (C-25). */
   readonly repeatableExchange: boolean
 }

@@ -44,6 +44,11 @@ const PAGE_EXPIRED: ErrorResponse = {
   description:
     'This sign-in link is unknown, expired or already used. If the app is not signed in, start again there.',
 }
+const INVALID_REQUEST_URI: ErrorResponse = {
+  status: 400,
+  error: 'invalid_request_uri',
+  description: 'This sign-in link is unknown, expired or already used. Return to the app and start again.',
+}
 const invalidRequest = (description: string): ErrorResponse => ({
   status: 400,
   error: 'invalid_request',
@@ -118,6 +123,10 @@ const responses = {
     error: 'request_uri_not_supported',
     description: 'request_uri is not supported.',
   },
+  request_uri_pushed: invalidRequest('request_uri must not be pushed.'),
+  par_required: invalidRequest('This client must push its authorization requests.'),
+  pushed_request_unknown: INVALID_REQUEST_URI,
+  pushed_request_used: INVALID_REQUEST_URI,
   registration_unsupported: invalidRequest('registration and claims are not supported.'),
   identity_provider_unknown: invalidRequest('identity_provider is none of those of this client.'),
   prompt_none: { status: 400, error: 'login_required', description: 'prompt=none is not supported.' },

@@ -13,7 +13,7 @@ interface AuthorizationServer {
 /**
  * Our metadata, the same body for both well-known addresses. Only what is implemented is claimed.
  *
- * Source: RFC 8414 §2, RFC 9207 §3. `jwks_uri`, `subject_types_supported` and
+ * Source: RFC 8414 §2, RFC 9207 §3, RFC 9126 §5. `jwks_uri`, `subject_types_supported` and
  * `id_token_signing_alg_values_supported` are there because OpenID Connect Discovery §3 requires them and some
  * clients require them, though no id_token is issued.
  */
@@ -25,6 +25,9 @@ export function authorizationServerMetadata(server: AuthorizationServer) {
   return {
     issuer: server.publicUrl,
     authorization_endpoint: endpoint('authorize'),
+    pushed_authorization_request_endpoint: endpoint('par'),
+    ...(clients.length > 0 &&
+      clients.every(({ requirePar }) => requirePar) && { require_pushed_authorization_requests: true }),
     token_endpoint: endpoint('token'),
     revocation_endpoint: endpoint('revoke'),
     ...(server.resourceServers.size > 0 && {

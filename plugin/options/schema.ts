@@ -54,6 +54,12 @@ export const ClientSchema = Type.Object(
     providers: strings(
       'Names of `providers` where its users may sign in; default: all of them. If there are several, the app says which by `identity_provider`, or the person chooses on a page.',
     ),
+    requirePar: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description: 'True: its authorization requests must be pushed, `POST <routePrefix>/par` (RFC 9126).',
+      }),
+    ),
     repeatableExchange: Type.Optional(
       Type.Boolean({
         default: false,
@@ -182,7 +188,7 @@ export const OptionsSchema = Type.Object(
           Type.Object(
             {
               authorize: RateLimitGroup(30, 'Covers callback.'),
-              token: RateLimitGroup(60, 'Covers revoke, introspect, userinfo.'),
+              token: RateLimitGroup(60, 'Covers revoke, introspect, userinfo, par.'),
               logout: RateLimitGroup(
                 600,
                 "Covers back-channel logout: a provider's requests come from few addresses.",

@@ -7,8 +7,10 @@ import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { generateCodeVerifier, OAuth2Client } from '@badgateway/oauth2-client'
 import { build } from 'esbuild'
+import * as oauth from 'oauth4webapi'
 import * as oidc from 'openid-client'
 import t, { type Test } from 'tap'
+import { login } from '../../examples/demo/login.ts'
 import { type GatewayStack, startGatewayStack } from '../support/gateway-stack.ts'
 
 const CLIENT_ID = 'com.example.app'
@@ -17,7 +19,13 @@ const HTTPS = 'https://app.example.com/callback'
 
 const stack = await startGatewayStack(t as unknown as Test, (config) => ({
   ...config,
-  clients: [{ ...config.clients[0]!, redirectUris: [PRIVATE_USE, 'http://127.0.0.1/callback', HTTPS] }],
+  clients: [
+    { ...config.clients[0]!, redirectUris: [PRIVATE_USE, 'http://127.0.0.1/callback', HTTPS] },
+    {
+      ...{ ...config.clients[0]!, clientId: 'pushing', redirectUris: [HTTPS], requirePar: true },
+      ...{ authentication: 'client_secret_basic' as const, clientSecret: 'pushing-secret' },
+    },
+  ],
 }))
 
 /** What the API behind the gateway says to a token. */
@@ -80,6 +88,79 @@ t.test('openid-client, https redirect (RFC 8252 §7.2)', (t) => journeyWithOpeni
 t.test('openid-client, loopback redirect on a random port (RFC 8252 §7.3)', async (t) =>
   journeyWithOpenidClient(t, await loopbackRedirect(t)),
 )
+
+/** A login whose authorization URL does not tell where it ends. */
+async function signInUntil(until: string, authorizationUrl: URL | string): Promise<URL> {
+  const alice = { username: 'alice', password: 'password' }
+  return new URL((await login(String(authorizationUrl), { ...alice, until })).redirectTo)
+}
+
+t.test('openid-client pushes its request: the browser carries a reference (RFC 9126 §4, A-25)', async (t) => {
+  const config = await oidc.discovery(new URL(stack.publicUrl), CLIENT_ID, undefined, oidc.None(), {
+    execute: [oidc.allowInsecureRequests],
+  })
+  const codeVerifier = oidc.randomPKCECodeVerifier()
+  const expectedState = oidc.randomState()
+  const authorizationUrl = await oidc.buildAuthorizationUrlWithPAR(config, {
+    redirect_uri: PRIVATE_USE,
+    scope: 'orders.read',
+    state: expectedState,
+    code_challenge: await oidc.calculatePKCECodeChallenge(codeVerifier),
+    code_challenge_method: 'S256',
+  })
+  t.same([...authorizationUrl.searchParams.keys()].sort(), ['client_id', 'request_uri'])
+  const callback = await signInUntil(PRIVATE_USE, authorizationUrl)
+  const tokens = await oidc.authorizationCodeGrant(config, callback, {
+    pkceCodeVerifier: codeVerifier,
+    expectedState,
+  })
+  t.equal(await callApi(stack, tokens.access_token), 200)
+  t.equal((await fetch(authorizationUrl, { redirect: 'manual' })).status, 400, 'used')
+})
+
+t.test('oauth4webapi pushes as a confidential client that must (RFC 9126 §2, §6, A-25)', async (t) => {
+  const insecure = { [oauth.allowInsecureRequests]: true }
+  const issuer = new URL(stack.publicUrl)
+  const as = await oauth.processDiscoveryResponse(
+    issuer,
+    await oauth.discoveryRequest(issuer, { ...insecure, algorithm: 'oauth2' }),
+  )
+  const client = { client_id: 'pushing' }
+  const authentication = oauth.ClientSecretBasic('pushing-secret')
+  const codeVerifier = oauth.generateRandomCodeVerifier()
+  const parameters = {
+    redirect_uri: HTTPS,
+    response_type: 'code',
+    scope: 'orders.read',
+    code_challenge: await oauth.calculatePKCECodeChallenge(codeVerifier),
+    code_challenge_method: 'S256',
+  }
+  const { request_uri, expires_in } = await oauth.processPushedAuthorizationResponse(
+    as,
+    client,
+    await oauth.pushedAuthorizationRequest(as, client, authentication, parameters, insecure),
+  )
+  t.ok(expires_in <= 60)
+  const callback = await signInUntil(
+    HTTPS,
+    `${as.authorization_endpoint}?${new URLSearchParams({ ...client, request_uri })}`,
+  )
+  const response = await oauth.authorizationCodeGrantRequest(
+    as,
+    client,
+    authentication,
+    oauth.validateAuthResponse(as, client, callback, oauth.expectNoState),
+    HTTPS,
+    codeVerifier,
+    insecure,
+  )
+  const tokens = await oauth.processAuthorizationCodeResponse(as, client, response)
+  t.equal(await callApi(stack, tokens.access_token), 200)
+
+  const front = `${as.authorization_endpoint}?${new URLSearchParams({ ...client, ...parameters })}`
+  const refused = await fetch(front, { redirect: 'manual' })
+  t.match(refused.headers.get('location'), /[?&]error=invalid_request(&|$)/)
+})
 
 /** What the tests use of @openid/appauth and its Node support. */
 type AppAuth = typeof import('@openid/appauth/built/src/authorization_request.js') &

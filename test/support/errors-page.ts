@@ -6,10 +6,10 @@ import { OAuthError, type Reason, reasons } from '../../plugin/oauth/errors.ts'
 
 const MEANINGS: Readonly<Record<Reason, string>> = {
   method_not_allowed: 'An endpoint was asked with another method. HEAD is one: it would use up a state.',
-  media_type: 'The token, revocation or introspection endpoint was sent something else than a form.',
+  media_type: 'An endpoint that takes a form was sent something else.',
   content_encoding: 'The body was compressed.',
   body_timeout: 'The body did not arrive within ten seconds.',
-  body_too_large: 'A form was longer than 16 KiB.',
+  body_too_large: 'A form was longer than 16 KiB, or a pushed request longer than 8 KiB.',
   form_malformed: 'A query or form is no valid percent-encoding, or no UTF-8.',
   parameter_repeated: 'A parameter came twice. A proxy or a library adds it a second time.',
   parameters_too_many: 'More parameters than any client sends.',
@@ -41,7 +41,13 @@ const MEANINGS: Readonly<Record<Reason, string>> = {
   prompt_none: 'A silent login could ride on the consent given to another app.',
   prefetch_refused: 'A browser guessed the next page. Nothing has happened.',
   request_object_unsupported: '`request` is not supported.',
-  request_uri_unsupported: '`request_uri` is not supported.',
+  request_uri_unsupported:
+    '`request_uri` names a document elsewhere: only those of our own `/par` are supported.',
+  request_uri_pushed: 'A `request_uri` was pushed in place of a request.',
+  par_required: '`clients[].requirePar` is true, and the request came by the browser.',
+  pushed_request_unknown:
+    "The `request_uri` is none of ours, older than a minute, or another client's; or its secret is gone from `secrets`.",
+  pushed_request_used: 'The `request_uri` was used before, e.g. by a reload of the page.',
   registration_unsupported: '`registration` and `claims` are not supported.',
   transactions_per_address: 'More logins of one address are under way than `limits.transactionsPerAddress`.',
   transactions_full: 'More logins are under way than `limits.transactions`.',

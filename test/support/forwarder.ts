@@ -108,6 +108,7 @@ const browserClient: RegisteredClient = {
   passThrough: [],
   allowedOrigins: [ALLOWED_ORIGIN],
   providers: [],
+  requirePar: false,
   repeatableExchange: false,
 }
 

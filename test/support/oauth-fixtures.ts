@@ -21,6 +21,7 @@ export function registered(overrides: Partial<RegisteredClient> = {}): Registere
     passThrough: [],
     allowedOrigins: [],
     providers: [],
+    requirePar: false,
     repeatableExchange: false,
     ...overrides,
   }

@@ -112,6 +112,7 @@ export const clientFields: Record<keyof Static<typeof ClientSchema>, keyof Regis
   passThrough: 'passThrough',
   allowedOrigins: 'allowedOrigins',
   providers: 'providers',
+  requirePar: 'requirePar',
   repeatableExchange: 'repeatableExchange',
 }
 
@@ -148,6 +149,7 @@ export const verified: VerifiedAuthorizationRequest = {
     passThrough: [],
     allowedOrigins: [],
     providers: [],
+    requirePar: false,
     repeatableExchange: false,
   },
   redirectUri: 'com.example.app:/callback',

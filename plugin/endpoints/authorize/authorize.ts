@@ -1,12 +1,19 @@
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AuthorizingGrant, TransactionSecrets } from '../../grant/grant.ts'
 import { deriveTransactionSecrets } from '../../grant/transaction-secrets.ts'
 import { limitedAddress } from '../../http/address.ts'
 import { rawQuery } from '../../http/query.ts'
 import { pageRoute } from '../../http/route.ts'
 import { authorizeSchema } from '../../http/schemas.ts'
-import { type VerifiedAuthorizationRequest, validateAuthorizationRequest } from '../../oauth/authorization.ts'
+import {
+  requireClient,
+  type VerifiedAuthorizationRequest,
+  validateAuthorizationRequest,
+  validatePushedRequest,
+} from '../../oauth/authorization.ts'
+import type { RegisteredClient } from '../../oauth/client.ts'
 import { OAuthError, ProviderError } from '../../oauth/errors.ts'
+import { formatForm, parseForm } from '../../oauth/form.ts'
 import { codeChallengeS256 } from '../../oauth/pkce.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'
 import type { Provider } from '../../provider/provider.ts'
@@ -14,7 +21,8 @@ import { hashCredential, issueFirstHandle } from '../../secrets/handles.ts'
 import type { Services } from '../services.ts'
 import { interactionOf, sendAuthorizationResponse } from './authorization-response.ts'
 import { bindBrowser } from './browser-binding.ts'
-import { providersOf, sendChoice } from './provider-choice.ts'
+import { PROVIDER_PARAMETER, providersOf, sendChoice } from './provider-choice.ts'
+import { isPushedRequestUri, type PushedRequest } from './pushed-requests.ts'
 
 /** `GET /oauth2/authorize`: the app's request becomes a grant, and the browser goes to the provider (RFC 6749 §4.1.1). */
 export function authorizeRoute(scope: FastifyInstance, services: Services): void {
@@ -23,16 +31,52 @@ export function authorizeRoute(scope: FastifyInstance, services: Services): void
     schema: authorizeSchema,
     handler: async (request, reply) => {
       try {
-        const verified = validateAuthorizationRequest(rawQuery(request), services.options.clients)
+        const query = rawQuery(request)
+        const { verified, pushed } = await receive(services, query)
+        const { client } = verified
         const candidates = providersOf(services, verified)
         const [provider, ...others] = candidates
-        if (others.length > 0) return sendChoice(services, verified.client, candidates, reply)
+        if (others.length > 0) {
+          const link = pushed ? await pushAgain(services, client, pushed, request) : query
+          return sendChoice(services, { client, query: link }, candidates, reply)
+        }
         return await beginTransaction(services, provider!, verified, reply)
       } catch (error) {
         return sendRefusal(services, error, reply)
       }
     },
   })
+}
+
+/**
+ * The request that the browser has brought, or the one that it has brought a reference to. Of what stands beside such
+ * a reference nothing counts, whatever it is: it is not what the app has pushed (RFC 9126 §4, RFC 9101 §6.3).
+ *
+ * @throws OAuthError of `validateAuthorizationRequest` and `PushedRequests.take`. @throws StoreError
+ */
+async function receive(
+  { options: { clients }, pushedRequests }: Services,
+  query: string,
+): Promise<{ verified: VerifiedAuthorizationRequest; pushed?: PushedRequest }> {
+  const beside = parseForm(query, ['client_id', 'request_uri'])
+  if (!isPushedRequestUri(beside.request_uri)) {
+    return { verified: validateAuthorizationRequest(query, clients) }
+  }
+  const client = requireClient(beside.client_id, clients)
+  const pushed = await pushedRequests.take(client, beside.request_uri)
+  const choice = pushed.awaitsChoice ? `&${formatForm(parseForm(query, [PROVIDER_PARAMETER]))}` : ''
+  return { verified: validatePushedRequest(pushed.form + choice, client), pushed }
+}
+
+/** @returns the query of an authorization request with a new reference, which lasts while a person chooses. */
+async function pushAgain(
+  { pushedRequests }: Services,
+  client: RegisteredClient,
+  { form }: PushedRequest,
+  request: FastifyRequest,
+): Promise<string> {
+  const requestUri = await pushedRequests.pushAgain(client, form, limitedAddress(request))
+  return formatForm({ client_id: client.clientId, request_uri: requestUri })
 }
 
 async function beginTransaction(

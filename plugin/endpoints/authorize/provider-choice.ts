@@ -1,6 +1,5 @@
 import type { FastifyReply } from 'fastify'
 import { sendChoicePage } from '../../http/page.ts'
-import { rawQuery } from '../../http/query.ts'
 import type { VerifiedAuthorizationRequest } from '../../oauth/authorization.ts'
 import type { RegisteredClient } from '../../oauth/client.ts'
 import { OAuthError } from '../../oauth/errors.ts'
@@ -8,7 +7,7 @@ import type { Provider } from '../../provider/provider.ts'
 import type { Services } from '../services.ts'
 
 /** The authorization request parameter that names a provider. */
-const PARAMETER = 'identity_provider'
+export const PROVIDER_PARAMETER = 'identity_provider'
 
 /**
  * The providers that the request may go to: the one that it names, or all of the client's. Where there is but one
@@ -34,20 +33,24 @@ export function isAllowed({ providers }: RegisteredClient, name: string | undefi
   return name === undefined || providers.length === 0 || providers.includes(name)
 }
 
-/** A page on which the person chooses: each link is this request once more, with the provider named. Nothing has begun yet. */
+/**
+ * A page on which the person chooses: each link is the request once more, with the provider named. Nothing has begun yet.
+ *
+ * @param query of the request, without its question mark.
+ */
 export function sendChoice(
   { options }: Services,
-  { name }: RegisteredClient,
+  { client, query }: { readonly client: RegisteredClient; readonly query: string },
   candidates: readonly Provider[],
   reply: FastifyReply,
 ): FastifyReply {
-  const request = new URLSearchParams(rawQuery(reply.request))
+  const request = new URLSearchParams(query)
   const choices = candidates.map((provider) => {
-    request.set(PARAMETER, provider.name!)
+    request.set(PROVIDER_PARAMETER, provider.name!)
     return {
       label: provider.options.name ?? provider.name!,
       url: `${options.routePrefix}/authorize?${request}`,
     }
   })
-  return sendChoicePage(reply, name, choices)
+  return sendChoicePage(reply, client.name, choices)
 }

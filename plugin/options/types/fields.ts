@@ -41,6 +41,10 @@ export interface ClientFields {
    */
   providers?: string[]
   /**
+   * True: its authorization requests must be pushed, `POST <routePrefix>/par` (RFC 9126). Default: `false`.
+   */
+  requirePar?: boolean
+  /**
    * Within `duplicateSeconds` the same code, proved again, gets the same answer, until one of its tokens has
    * been used. RFC 6749 §4.1.2 says to refuse it. Default: `false`.
    */
@@ -244,7 +248,7 @@ export interface RateLimitFields {
     /** Length of the window. Default: `60000`. */
     windowMs?: number
   }
-  /** Covers revoke, introspect, userinfo. */
+  /** Covers revoke, introspect, userinfo, par. */
   token?: {
     /** Requests of one address in a window. Default: `60`. */
     max?: number

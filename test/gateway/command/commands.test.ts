@@ -148,6 +148,7 @@ t.test('openapi: a valid document of what this configuration has, and no network
       ['/auth/authorize', 'get'],
       ['/auth/callback/one', 'get'],
       ['/auth/callback/two', 'post'],
+      ['/auth/par', 'post'],
       ['/auth/token', 'post'],
       ['/auth/revoke', 'post'],
       ['/auth/userinfo', 'get,post'],

@@ -42,6 +42,7 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
           passThrough: [],
           allowedOrigins: [],
           providers: [],
+          requirePar: false,
           repeatableExchange: false,
         },
       ],

@@ -18,6 +18,7 @@ t.test('metadata', async (t) => {
       t.same(response.json(), {
         issuer: PUBLIC_URL,
         authorization_endpoint: `${PUBLIC_URL}/oauth2/authorize`,
+        pushed_authorization_request_endpoint: `${PUBLIC_URL}/oauth2/par`,
         token_endpoint: `${PUBLIC_URL}/oauth2/token`,
         revocation_endpoint: `${PUBLIC_URL}/oauth2/revoke`,
         userinfo_endpoint: `${PUBLIC_URL}/oauth2/userinfo`,
@@ -65,6 +66,7 @@ t.test('metadata', async (t) => {
     async (t) => {
       const endpoints: [string, string[]][] = [
         ['/oauth2/authorize', ['GET']],
+        ['/oauth2/par', ['POST']],
         ['/oauth2/callback', ['GET']],
         ['/oauth2/token', ['POST']],
         ['/oauth2/revoke', ['POST']],

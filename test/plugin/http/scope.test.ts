@@ -282,6 +282,7 @@ t.test('@fastify/swagger finds every endpoint, each operation under one name', a
       'get /oauth2/userinfo userinfo',
       'post /oauth2/userinfo userinfoPost',
       'post /oauth2/introspect introspect',
+      'post /oauth2/par par',
       'post /oauth2/revoke revoke',
       'post /oauth2/token token',
     ]),

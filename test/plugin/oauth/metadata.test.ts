@@ -14,6 +14,7 @@ t.test('metadata (RFC 8414 §2, E-13)', async (t) => {
     t.strictSame(authorizationServerMetadata(options), {
       issuer: ISSUER,
       authorization_endpoint: `${ISSUER}/oauth2/authorize`,
+      pushed_authorization_request_endpoint: `${ISSUER}/oauth2/par`,
       token_endpoint: `${ISSUER}/oauth2/token`,
       revocation_endpoint: `${ISSUER}/oauth2/revoke`,
       userinfo_endpoint: `${ISSUER}/oauth2/userinfo`,

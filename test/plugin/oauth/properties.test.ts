@@ -34,6 +34,7 @@ const CLIENT: RegisteredClient = {
   passThrough: ['prompt', 'login_hint', 'ui_locales', 'max_age', 'acr_values'],
   allowedOrigins: [],
   providers: [],
+  requirePar: false,
   repeatableExchange: false,
 }
 const CLIENTS = new Map([[CLIENT.clientId, CLIENT]])

@@ -67,6 +67,7 @@ t.test('the defaults are secure, and change by intention only (SC-06)', async (t
         passThrough: [],
         allowedOrigins: [],
         providers: [],
+        requirePar: false,
         repeatableExchange: false,
       },
     ],
