@@ -66,7 +66,8 @@ export async function plugin(
   for (const warning of options.warnings) app.log.warn(warning)
   const services = build(app, options, { before, observer })
   const cors = new Cors(options)
-  const authenticate = createAuthenticate(services.sessions, services.audit, options.publicUrl)
+  const { sessions, audit, grants } = services
+  const authenticate = createAuthenticate(sessions, audit, options.publicUrl, grants.now)
 
   const { cache, endings } = services.sessions
   const watches = [cache, endings, services.transactions].map((watcher) => services.grants.watch(watcher))

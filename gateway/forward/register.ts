@@ -154,9 +154,9 @@ function describeResources(
 /** The same, but what the store is asked for a session belongs to the span of the request. */
 function inSpans(sessions: ReturnType<IntakeOptions['sessions']>): ReturnType<IntakeOptions['sessions']> {
   return {
-    authenticate(request, scopes) {
+    authenticate(request, ...demanded) {
       const { span } = request as { readonly span?: RequestSpan }
-      const authenticate = () => sessions.authenticate(request, scopes)
+      const authenticate = () => sessions.authenticate(request, ...demanded)
       return span ? span.run(authenticate) : authenticate()
     },
     corsHeaders: (...of) => sessions.corsHeaders(...of),

@@ -4,6 +4,7 @@ import type { Cors } from '../http/cors.ts'
 import { isOwnRoute } from '../http/route.ts'
 import type { Authenticate } from '../session/authenticate.ts'
 import type { Session } from '../session/session.ts'
+import { requiredAuthentication } from '../session/step-up.ts'
 import { endSession, sessionsOf } from './management.ts'
 import { describeSecurity } from './openapi.ts'
 import type { Pkce } from './pkce.ts'
@@ -39,12 +40,13 @@ export function decorate(
     issuer: options.publicUrl,
     events: audit.events,
     authenticate,
-    requireSession({ scopes = [] } = {}) {
+    requireSession({ scopes = [], ...demanded } = {}) {
+      const authentication = requiredAuthentication(demanded)
       async function requireSession(request: FastifyRequest, reply: FastifyReply) {
         // As a hook of the whole app it runs before these, too, and nobody could ever log in.
         if (isOwnRoute(request)) return
         reply.header('cache-control', 'no-store')
-        sessions.set(request, await authenticate(request, scopes))
+        sessions.set(request, await authenticate(request, scopes, authentication))
       }
       requiredScopes.set(requireSession, scopes)
       return requireSession

@@ -51,6 +51,7 @@ export { type PlainOptions, validateOptions } from '../options/validate.ts'
 export { type ResponseReceiver, UndiciHandler } from '../provider/transport/undici-handler.ts'
 export { randomHex } from '../secrets/random.ts'
 export { Sealing } from '../secrets/sealing.ts'
+export { isAcr, type RequiredAuthentication, requiredAuthentication } from '../session/step-up.ts'
 export {
   loadPackage,
   missingPackages,

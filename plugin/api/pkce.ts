@@ -2,6 +2,7 @@ import type { onRequestHookHandler } from 'fastify'
 import type { AuditEvents } from '../grant/audit-events.ts'
 import type { CorsRequest } from '../http/cors.ts'
 import type { ProtectedRequest, Session } from '../session/session.ts'
+import type { RequiredAuthentication } from '../session/step-up.ts'
 
 /** What the plugin adds to the instance: `app.pkce`. */
 export interface Pkce {
@@ -13,16 +14,22 @@ export interface Pkce {
   /**
    * An `onRequest` hook that lets a request pass only with a live session that holds all of `scopes`, and sets
    * `request.pkceSession`. Otherwise it fails with an `OAuthError`: 401, 403 or 400 and `WWW-Authenticate`
-   * (RFC 6750 §3), or 503 when the store cannot answer.
+   * (RFC 6750 §3), or 503 when the store cannot answer. With `acr` or `maxAgeSeconds`, a login that was too weak or is
+   * too old is a 401 that says what the app must ask for in its next authorization request (RFC 9470 §3).
+   * @throws TypeError for an `acr` that is no list, or a `maxAgeSeconds` below 1.
    */
-  requireSession(required?: { scopes?: readonly string[] }): onRequestHookHandler
+  requireSession(required?: { scopes?: readonly string[] } & RequiredAuthentication): onRequestHookHandler
 
   /**
    * The same check as a call, synchronous when the session is cached. What it refuses is in the audit trail already,
    * as `forward.denied`.
    * @throws OAuthError as `requireSession`.
    */
-  authenticate(request: ProtectedRequest, scopes?: readonly string[]): Session | Promise<Session>
+  authenticate(
+    request: ProtectedRequest,
+    scopes?: readonly string[],
+    authentication?: RequiredAuthentication,
+  ): Session | Promise<Session>
 
   /**
    * Calls `listener` once when the session has ended: revoked, replaced, expired, or not to be confirmed for five

@@ -29,6 +29,8 @@ export function introspectRoute(scope: FastifyInstance, services: Services): voi
           scope: formatScope(session.scope),
           token_type: 'Bearer',
           exp: Math.floor(session.expiresAt / 1000),
+          ...(session.acr !== undefined && { acr: session.acr }),
+          ...(session.authTime !== undefined && { auth_time: Math.floor(session.authTime / 1000) }),
         }
       } catch (error) {
         if (error instanceof OAuthError && error.statusCode === 401) return { active: false }

@@ -62,7 +62,7 @@ export interface AuditFacts {
   'session.ended': { readonly grant: AuditedGrant; readonly reason: EndReason }
   'session.unreadable': { readonly grant?: AuditedSession; readonly reason: Reason }
   'client.auth_failed': { readonly reason: Reason }
-  /** The session, where it lacked nothing but a scope. */
+  /** The session, where it lacked nothing but a scope or a stronger login. */
   'forward.denied': { readonly grant?: AuditedSession | undefined; readonly reason: Reason }
   'store.unavailable': { readonly grant?: AuditedGrant; readonly reason?: Reason }
   'provider.error': { readonly grant: AuditedGrant; readonly reason?: Reason | undefined }

@@ -102,6 +102,10 @@ const Active = record({
   /** `sid` of the login's id_token: the session at the provider that it came out of (E-10). */
   sid: Type.Optional(text),
   claims: Type.Record(text, Type.Unknown()),
+  /** How the person has signed in, by the id_token of the login; absent: not told, or from before this was kept (S-04). */
+  acr: Type.Optional(text),
+  /** When the person has signed in. */
+  authTime: Type.Optional(time),
   /** The team's (`onLogin`): no refresh renews them. */
   ownClaims: Type.Optional(Type.Record(text, Type.Unknown())),
   scope,

@@ -56,6 +56,8 @@ export function activate(
     | 'sid'
     | 'claims'
     | 'ownClaims'
+    | 'acr'
+    | 'authTime'
     | 'scope'
     | 'expiresAt'
     | 'sealed'

@@ -149,6 +149,8 @@ export const introspectSchema = {
       scope: Type.Optional(Type.String()),
       token_type: Type.Optional(Type.String()),
       exp: Type.Optional(Type.Integer({ description: 'Seconds since the epoch.' })),
+      acr: Type.Optional(Type.String({ description: 'How the person has signed in (RFC 9470 §6.2).' })),
+      auth_time: Type.Optional(Type.Integer({ description: 'When: seconds since the epoch.' })),
     }),
     ...failures,
   },

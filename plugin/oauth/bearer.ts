@@ -68,12 +68,21 @@ function isAuthorization(name: string): boolean {
  */
 export function challenge(
   realm: string,
-  problem?: { error: string; description?: string | undefined; scope?: readonly string[] | undefined },
+  problem?: {
+    error: string
+    description?: string | undefined
+    scope?: readonly string[] | undefined
+    /** How to sign in for the resource (RFC 9470 §3). */
+    authentication?: { acr?: readonly string[] | undefined; maxAgeSeconds?: number | undefined } | undefined
+  },
 ): string {
   let value = `Bearer realm="${realm}"`
   if (problem === undefined || problem.error === '') return value
   value += `, error="${problem.error}"`
   if (problem.description !== undefined) value += `, error_description="${problem.description}"`
   if (problem.scope !== undefined) value += `, scope="${formatScope(problem.scope)}"`
+  const { acr, maxAgeSeconds } = problem.authentication ?? {}
+  if (acr !== undefined) value += `, acr_values="${acr.join(' ')}"`
+  if (maxAgeSeconds !== undefined) value += `, max_age="${maxAgeSeconds}"`
   return value
 }

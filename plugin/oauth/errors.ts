@@ -217,6 +217,16 @@ const responses = {
   token_client_disabled: INVALID_TOKEN,
   token_sealed: INVALID_TOKEN,
   token_subject_mismatch: INVALID_TOKEN,
+  authentication_too_weak: {
+    status: 401,
+    error: 'insufficient_user_authentication',
+    description: 'A different authentication level is required.',
+  },
+  authentication_too_old: {
+    status: 401,
+    error: 'insufficient_user_authentication',
+    description: 'More recent authentication is required.',
+  },
   scope_insufficient: {
     status: 403,
     error: 'insufficient_scope',

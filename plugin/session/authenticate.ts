@@ -4,30 +4,41 @@ import { OAuthError, type Reason } from '../oauth/errors.ts'
 import { StoreError } from '../stores/store.ts'
 import type { SessionResolver } from './resolver.ts'
 import type { ProtectedRequest, Session } from './session.ts'
+import { findWeakness, type RequiredAuthentication } from './step-up.ts'
 
 /** @see createAuthenticate */
 export type Authenticate = (
   request: ProtectedRequest,
   scopes?: readonly string[],
+  authentication?: RequiredAuthentication,
 ) => Session | Promise<Session>
+
+/** What a resource demands of a session. */
+interface Demands {
+  readonly scopes?: readonly string[]
+  readonly authentication?: RequiredAuthentication | undefined
+}
 
 const NO_SCOPES: readonly string[] = []
 /** No caller can bring these about: a server secret is gone, or one provider token stands for two subjects. */
 const ALARMING = new Set<Reason>(['token_sealed', 'token_subject_mismatch'])
 
 /**
- * The check before every protected resource: one credential, a live session, and the scopes. Whatever it refuses it
+ * The check before every protected resource: one credential, a live session, the scopes, and how the person has signed
+ * in where that is demanded. Whatever it refuses it
  * records, once, as `forward.denied` (J-04).
  *
  * The returned function gives a cached session at once, any other by a promise.
- * @throws OAuthError with the challenge of RFC 6750 §3 in its headers (requirements H-05, H-06).
+ * @param now milliseconds of the store's clock.
+ * @throws OAuthError with the challenge of RFC 6750 §3 or RFC 9470 §3 in its headers (requirements H-05, H-06, S-04).
  */
 export function createAuthenticate(
   sessions: Pick<SessionResolver, 'resolve'>,
   audit: Audit,
   realm: string,
+  now: () => number,
 ): Authenticate {
-  return function authenticate(request, scopes = NO_SCOPES) {
+  return function authenticate(request, scopes = NO_SCOPES, authentication) {
     let session: Session | Promise<Session>
     try {
       session = sessions.resolve(bearerToken(request.raw.rawHeaders, request.raw.url ?? ''))
@@ -35,33 +46,41 @@ export function createAuthenticate(
       throw refusal(error, request)
     }
     return session instanceof Promise
-      ? awaitSession(session, request, scopes)
-      : requireScopes(session, request, scopes)
+      ? awaitSession(session, request, { scopes, authentication })
+      : admit(session, request, scopes, authentication)
   }
 
   async function awaitSession(
     resolving: Promise<Session>,
     request: ProtectedRequest,
-    scopes: readonly string[],
+    { scopes, authentication }: Required<Demands>,
   ): Promise<Session> {
     const session = await resolving.catch((error: unknown) => {
       throw refusal(error, request)
     })
-    return requireScopes(session, request, scopes)
+    return admit(session, request, scopes, authentication)
   }
 
-  function requireScopes(session: Session, request: ProtectedRequest, scopes: readonly string[]): Session {
+  function admit(
+    session: Session,
+    request: ProtectedRequest,
+    scopes: readonly string[],
+    authentication: RequiredAuthentication | undefined,
+  ): Session {
     for (const scope of scopes) {
       if (session.scope.includes(scope)) continue
-      const { grantId: id, clientId, issuer: provider, subject } = session
-      audit.record('forward.denied', {
-        request,
-        grant: { id, clientId, provider, subject },
-        reason: 'scope_insufficient',
-      })
-      throw challenged(new OAuthError('scope_insufficient'), scopes)
+      recordDenial(session, request, 'scope_insufficient')
+      throw challenged(new OAuthError('scope_insufficient'), { scopes })
     }
-    return session
+    const weakness = authentication && findWeakness(session, authentication, now())
+    if (weakness === undefined) return session
+    recordDenial(session, request, weakness.reason)
+    throw challenged(weakness, { authentication })
+  }
+
+  function recordDenial(session: Session, request: ProtectedRequest, reason: Reason): void {
+    const { grantId: id, clientId, issuer: provider, subject } = session
+    audit.record('forward.denied', { request, grant: { id, clientId, provider, subject }, reason })
   }
 
   /** Recorded, and with its challenge; an outage of the store is a 503, never "not signed in". */
@@ -77,9 +96,9 @@ export function createAuthenticate(
     return challenged(error)
   }
 
-  function challenged(error: OAuthError, scope?: readonly string[]): OAuthError {
+  function challenged(error: OAuthError, { scopes: scope, authentication }: Demands = {}): OAuthError {
     const { reason, cause, message: description } = error
-    const header = challenge(realm, { error: error.error, description, scope })
+    const header = challenge(realm, { error: error.error, description, scope, authentication })
     return new OAuthError(reason, { cause, headers: { 'www-authenticate': header } })
   }
 }

@@ -91,8 +91,8 @@ export class SessionResolver {
 
   /**
    * The session of a token out of the grants that share it: one, but for relayed tokens that the provider gave out
-   * twice. The grant that was activated first gives it all but the scopes, which are those that all of them have. A
-   * grant that has expired, does not open, or whose client is disabled counts as absent. Grants of different subjects
+   * twice. The grant that was activated first gives it all but the scopes, which are those that all of them have, and
+   * how the person has signed in, which is as weak and as old as in any. A grant that has expired, does not open, or whose client is disabled counts as absent. Grants of different subjects
    * are no session: nobody knows whose token it is.
    */
   #open(grants: readonly ActiveGrant[], presented: PresentedToken): Session {
@@ -111,7 +111,7 @@ export class SessionResolver {
     const [first, ...others] = opened.filter((one) => typeof one !== 'string')
     if (!first) throw invalidToken(opened.find((one) => typeof one === 'string')!)
     const scope = first.scope.filter((name) => others.every((other) => other.scope.includes(name)))
-    return new Session({ ...first, scope: Object.freeze(scope) })
+    return new Session({ ...first, ...weakestAuthentication(first, others), scope: Object.freeze(scope) })
   }
 
   /** What the session would be if the grant were the only one, or why it gives none. */
@@ -133,6 +133,7 @@ export class SessionResolver {
       scope: stillAllowed(token.scope, client.scopes),
       claims: Object.freeze({ ...grant.claims, ...grant.ownClaims, sub: grant.subject }),
       expiresAt: token.expiresAt,
+      ...{ acr: grant.acr, authTime: grant.authTime },
       tokenHash: hash,
       providerAuthorization: `${authorizationScheme(provider.tokenType)} ${relayed ?? provider.accessToken}`,
     }
@@ -145,6 +146,18 @@ interface PresentedToken {
   readonly secret: Buffer
   /** The provider's token itself. */
   readonly relayed?: string
+}
+
+/** What can be said of all logins that share a token. */
+function weakestAuthentication(
+  { acr, authTime }: SessionFields,
+  others: readonly SessionFields[],
+): Pick<SessionFields, 'acr' | 'authTime'> {
+  const times = [authTime, ...others.map((other) => other.authTime)].filter((time) => time !== undefined)
+  return {
+    acr: others.every((other) => other.acr === acr) ? acr : undefined,
+    authTime: times.length > others.length ? Math.min(...times) : undefined,
+  }
 }
 
 /** `bearer` and `BEARER` are the same type (RFC 6749 §5.1); upstreams expect the registered spelling. */

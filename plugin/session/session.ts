@@ -16,6 +16,8 @@ export interface SessionFields {
   scope: readonly string[]
   claims: Claims
   expiresAt: number
+  acr?: string | undefined
+  authTime?: number | undefined
   tokenHash: string
   providerAuthorization: string
 }
@@ -41,6 +43,10 @@ export class Session {
   readonly claims: Claims
   /** Milliseconds since the epoch, by the store's clock. */
   readonly expiresAt: number
+  /** `acr` of the id_token: how the person has signed in. Undefined: the provider has not told. */
+  readonly acr: string | undefined
+  /** When the person has signed in at the provider, in milliseconds of the store's clock. Undefined: not told. */
+  readonly authTime: number | undefined
   readonly #tokenHash: string
   readonly #providerAuthorization: string
 
@@ -52,6 +58,8 @@ export class Session {
     this.scope = fields.scope
     this.claims = fields.claims
     this.expiresAt = fields.expiresAt
+    this.acr = fields.acr
+    this.authTime = fields.authTime
     this.#tokenHash = fields.tokenHash
     this.#providerAuthorization = fields.providerAuthorization
     // One request must not be able to change who the next one is.

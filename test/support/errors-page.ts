@@ -104,6 +104,10 @@ const MEANINGS: Readonly<Record<Reason, string>> = {
   token_client_disabled: 'The client of the session was disabled or removed.',
   token_sealed: 'The record does not open with this token: a secret is gone from `secrets`.',
   token_subject_mismatch: '`tokens: relay`: the provider gave one token to two people.',
+  authentication_too_weak:
+    'The login had none of the `acr` values that the route requires, or its provider has told none: the app must send the person there again, with the `acr_values` of the challenge.',
+  authentication_too_old:
+    'The login is longer ago than the route allows, or its provider has not told when it was: the app must send the person there again, with the `max_age` of the challenge.',
   scope_insufficient: 'The session lacks a scope that the route requires.',
   session_unknown: 'An app names a session that its user does not have, or that is over.',
   logout_token_invalid:

@@ -31,6 +31,7 @@ export function upstream(own: Partial<Upstream> & Pick<Upstream, 'target'>): Ups
     prefix: '/api',
     public: false,
     scopes: [],
+    acr: [],
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     host: 'upstream',
     paths: { encodedSlash: false, matrixParameters: false },
@@ -156,7 +157,8 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
   const cors = new Cors({ clients: new Map([[browserClient.clientId, browserClient]]) })
   const sessions: Pick<Pkce, 'authenticate' | 'corsHeaders' | 'preflightHeaders' | 'onSessionEnd'> = {
     authenticate:
-      setup.authenticate ?? createAuthenticate({ resolve: setup.resolve ?? resolveGood }, audit, 'gateway'),
+      setup.authenticate ??
+      createAuthenticate({ resolve: setup.resolve ?? resolveGood }, audit, 'gateway', Date.now),
     corsHeaders: (origin) => cors.headers(origin),
     preflightHeaders: (request, methods) => cors.preflightHeaders(request, methods),
     onSessionEnd: setup.onSessionEnd ?? (() => () => {}),

@@ -39,25 +39,42 @@ function completeWebSocket(websocket: boolean | WebSocketOptions): WebSocketOpti
   return websocket === true ? (Value.Default(WebSocketSchema, {}) as WebSocketOptions) : websocket
 }
 
+/** What a provider is asked at every login. */
+interface Asking {
+  readonly authorizationParams?: Readonly<Record<string, string>>
+}
+
 /** What an operator should hear of upstreams that can be built but hardly be meant. */
 export function upstreamWarnings(
   upstreams: readonly Upstream[],
   {
     clients,
+    provider,
     providers = {},
   }: {
     readonly clients: readonly {
       readonly scopes?: readonly string[]
       readonly claims?: readonly string[]
+      readonly passThrough?: readonly string[]
     }[]
-    readonly providers?: object
+    readonly provider?: Asking | undefined
+    readonly providers?: Readonly<Record<string, Asking>> | undefined
   },
 ): string[] {
   const scopes = new Set(clients.flatMap((client) => client.scopes ?? []))
   const claims = new Set(['sub', 'iss', ...clients.flatMap((client) => client.claims ?? [])])
   const isAmbiguous = (sent: readonly string[]) =>
     Object.keys(providers).length > 1 && sent.includes('sub') && !sent.includes('iss')
-  return upstreams.flatMap(({ prefix, scopes: required, identityHeaders }) => [
+  const isAsked = (parameter: 'acr_values' | 'max_age') =>
+    clients.some(({ passThrough = [] }) => passThrough.includes(parameter)) ||
+    [provider, ...Object.values(providers)].some((one) => one?.authorizationParams?.[parameter] !== undefined)
+  const cannotStepUp = (prefix: string, key: string, parameter: string) =>
+    `upstream ${prefix}: ${key} is set, and no client has ${parameter} in its passThrough, so nobody can step up`
+  return upstreams.flatMap(({ prefix, scopes: required, identityHeaders, acr, maxAgeSeconds }) => [
+    ...(acr.length > 0 && !isAsked('acr_values') ? [cannotStepUp(prefix, 'acr', 'acr_values')] : []),
+    ...(maxAgeSeconds !== undefined && !isAsked('max_age')
+      ? [cannotStepUp(prefix, 'maxAgeSeconds', 'max_age')]
+      : []),
     ...required
       .filter((scope) => !scopes.has(scope))
       .map(

@@ -1,4 +1,4 @@
-import { isBindingCookie } from '../../../plugin/api/internal.ts'
+import { isAcr, isBindingCookie } from '../../../plugin/api/internal.ts'
 import type { ConfigProblem } from '../../../plugin/index.ts'
 import { isReservedField } from '../../http/request-fields.ts'
 import type { Upstream, WebSocketOptions } from '../schemas/config.ts'
@@ -58,9 +58,14 @@ function checkPrefix(prefix: string, routePrefix: string, report: Report): void 
 function checkPolicy(upstream: UpstreamInput, report: Report): void {
   if (upstream.audience !== undefined && upstream.credentials !== 'identity-jwt')
     report('is for credentials: identity-jwt alone', 'audience')
+  for (const [index, value] of upstream.acr.entries()) {
+    if (!isAcr(value)) report('must be visible ASCII without spaces, quotes and backslashes', 'acr', index)
+  }
   if (!upstream.public) return
   const needsSession = 'needs a session, and public is true'
   if (upstream.scopes.length > 0) report(needsSession, 'scopes')
+  if (upstream.acr.length > 0) report(needsSession, 'acr')
+  if (upstream.maxAgeSeconds !== undefined) report(needsSession, 'maxAgeSeconds')
   if (upstream.credentials !== undefined && upstream.credentials !== 'none')
     report(needsSession, 'credentials')
   if (Object.keys(upstream.identityHeaders).length > 0) report(needsSession, 'identityHeaders')

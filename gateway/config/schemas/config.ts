@@ -47,8 +47,8 @@ export type StoreConfig =
       readonly listenUrlFile?: string
     })
 
-type TrustKey = 'caFile' | 'clientCertFile' | 'clientKeyFile' | 'audience'
-type Input = Required<Omit<UpstreamFields, TrustKey>> & Pick<UpstreamFields, TrustKey>
+type Bare = 'caFile' | 'clientCertFile' | 'clientKeyFile' | 'audience' | 'maxAgeSeconds'
+type Input = Required<Omit<UpstreamFields, Bare>> & Pick<UpstreamFields, Bare>
 
 /** How WebSocket connections are forwarded. */
 export type WebSocketOptions = Readonly<Required<WebSocketFields>>
@@ -57,11 +57,20 @@ export type WebSocketOptions = Readonly<Required<WebSocketFields>>
 export type Upstream = Readonly<
   Omit<
     Input,
-    'target' | 'cookies' | 'timeouts' | 'paths' | 'methods' | 'scopes' | 'identityHeaders' | 'websocket'
+    | 'target'
+    | 'cookies'
+    | 'timeouts'
+    | 'paths'
+    | 'methods'
+    | 'scopes'
+    | 'acr'
+    | 'identityHeaders'
+    | 'websocket'
   > & {
     /** Origins or sockets, and the same path. Empty: a proxy forwards (`forwardAuth`). */
     target: string | readonly string[]
     scopes: readonly string[]
+    acr: readonly string[]
     /** HEAD is among them wherever GET is. */
     methods: Readonly<Input['methods']>
     /** Lower-case header name → claim. */

@@ -214,6 +214,16 @@ export interface UpstreamFields {
   public?: boolean
   /** All are required. Default: `[]`. */
   scopes?: string[]
+  /**
+   * Step-up (RFC 9470): acr values of the provider, one of which the login must have had. Any other, or none
+   * that is known: 401 with `acr_values`, which the app sends on (`clients[].passThrough`). Default: `[]`.
+   */
+  acr?: string[]
+  /**
+   * Step-up: how long ago the login may be. An older one, or one that is not known: 401 with `max_age`, which
+   * the app sends on (`clients[].passThrough`).
+   */
+  maxAgeSeconds?: number
   /** Default: all of them (public: GET). HEAD goes with GET. */
   methods?: ('GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE')[]
   /**

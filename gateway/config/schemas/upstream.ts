@@ -107,6 +107,17 @@ export const UpstreamSchema = Type.Object(
       Type.Boolean({ default: false, description: 'No session needed. Methods default to [GET].' }),
     ),
     scopes: strings('All are required.'),
+    acr: strings(
+      'Step-up (RFC 9470): acr values of the provider, one of which the login must have had. Any other, or none that is known: 401 with `acr_values`, which the app sends on (`clients[].passThrough`).',
+    ),
+    maxAgeSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 999_999_999,
+        description:
+          'Step-up: how long ago the login may be. An older one, or one that is not known: 401 with `max_age`, which the app sends on (`clients[].passThrough`).',
+      }),
+    ),
     methods: Type.Optional(
       Type.Array(Type.Enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']), {
         minItems: 1,

@@ -95,7 +95,8 @@ export class ForwardAuth {
       return undefined
     }
     const asked = asProtected(request, original.target)
-    return this.#authenticate(request, judged, () => sessions.authenticate(asked, judged.scopes))
+    const { scopes, authentication } = judged
+    return this.#authenticate(request, judged, () => sessions.authenticate(asked, scopes, authentication))
   }
 
   /** Header rules of the message, which has the client's fields, and every host that it names. */

@@ -1,3 +1,4 @@
+import { type RequiredAuthentication, requiredAuthentication } from '../../../plugin/api/internal.ts'
 import type { Session } from '../../../plugin/index.ts'
 import { readTrust } from '../../config/certificate.ts'
 import type { Upstream } from '../../config/schemas/config.ts'
@@ -46,6 +47,8 @@ export class UpstreamRoute {
   /** The Allow field of a 405. */
   readonly allow: string
   readonly scopes: readonly string[]
+  /** How a person must have signed in; undefined: nothing is demanded. */
+  readonly authentication: RequiredAuthentication | undefined
   /** Set if no session is needed. */
   readonly publicRoute: PublicRoute | null
   /** Answers belong to one session and are not stored (H-26). */
@@ -116,6 +119,7 @@ export class UpstreamRoute {
     this.methods = new Set(methods.includes('GET') ? [...methods, 'HEAD'] : methods)
     this.allow = [...this.methods].join(', ')
     this.scopes = upstream.scopes
+    this.authentication = requiredAuthentication(upstream)
     this.publicRoute = upstream.public ? new PublicRoute(prefix) : null
     this.isPrivate = !upstream.public && upstream.cacheControl === 'private'
     this.sendsProviderToken = upstream.credentials === 'provider-token'

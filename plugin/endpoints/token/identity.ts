@@ -1,4 +1,4 @@
-import { type Grant, subjectOfItsOwn } from '../../grant/grant.ts'
+import { type ActiveGrant, type Grant, subjectOfItsOwn } from '../../grant/grant.ts'
 import type { RegisteredClient } from '../../oauth/client.ts'
 import { ProviderError } from '../../oauth/errors.ts'
 import type { Claims, Provider, ProviderTokens } from '../../provider/provider.ts'
@@ -76,6 +76,25 @@ export function selectClaims(client: RegisteredClient, claims: Claims): Record<s
       .filter((name) => Object.hasOwn(claims, name) && claims[name] != null)
       .map((name) => [name, claims[name]]),
   )
+}
+
+/**
+ * How and when the person has signed in, for the grant (S-04). How long ago that was is told by the provider's own
+ * clock, so that a difference between the clocks makes no login too old, and none newer than it is.
+ *
+ * @param claims of the validated id_token: neither userinfo nor what the browser brought counts.
+ * @param now milliseconds of the store's clock. Source: OIDC Core §2.
+ */
+export function authenticationOf(
+  claims: Claims | undefined,
+  now: number,
+): Pick<ActiveGrant, 'acr' | 'authTime'> {
+  const { acr, auth_time, iat } = claims ?? {}
+  const isTold = typeof auth_time === 'number' && typeof iat === 'number'
+  return {
+    ...(typeof acr === 'string' && acr !== '' && { acr }),
+    ...(isTold && { authTime: now - Math.max(0, iat - auth_time) * 1000 }),
+  }
 }
 
 /** For scopes that were passed on, the provider's response wins over the request (F-16, RFC 6749 §5.1). */

@@ -125,6 +125,23 @@ t.test(
   },
 )
 
+t.test(
+  'a login that is too weak for the route is told what to ask for (RFC 9470 §3, S-04, Q-10)',
+  async (t) => {
+    const upstreams = [upstream({ target: 'http://127.0.0.1:1', acr: ['phr'], maxAgeSeconds: 60 })]
+    const weak = await setUp(t, { upstreams })
+    const refused = await exchange(weak.port, ask('GET', '/api/orders', GOOD))
+    t.equal(refused.status, 401)
+    t.match(
+      field(refused, 'www-authenticate'),
+      /error="insufficient_user_authentication".*, acr_values="phr", max_age="60"$/,
+    )
+    const resolve = () => session({ acr: 'phr', authTime: Date.now() })
+    const strong = await setUp(t, { upstreams, resolve })
+    t.equal((await exchange(strong.port, ask('GET', '/api/orders', GOOD))).status, 204)
+  },
+)
+
 t.test('401 and 403 have the challenge, and scripts of a client can read them (Q-10, H-06)', async (t) => {
   const { port } = await setUp(t)
   const none = await exchange(port, ask('GET', '/api/orders', `Origin: ${ALLOWED_ORIGIN}`))

@@ -38,7 +38,7 @@ function setUp(resolve: () => Session | Promise<Session>) {
     log,
     raw: { rawHeaders: ['Authorization', 'Bearer good'], url: '/' },
   }
-  const authenticate = createAuthenticate({ resolve }, audit, 'realm')
+  const authenticate = createAuthenticate({ resolve }, audit, 'realm', Date.now)
   return { authenticate: (scopes: string[]) => authenticate(request, scopes), lines, events, counts }
 }
 

@@ -8,7 +8,7 @@ import { type TokenResponse, tokenResponse } from '../../../oauth/token.ts'
 import type { ProviderTokens } from '../../../provider/provider.ts'
 import { type Handle, hashCredential, issueHandle } from '../../../secrets/handles.ts'
 import { isLoggedOut } from '../../../session/provider-logouts.ts'
-import { type Identity, warnOfLostScopes } from '../identity.ts'
+import { authenticationOf, type Identity, warnOfLostScopes } from '../identity.ts'
 import { shareToken } from '../share-token.ts'
 import type { TokenRequest } from '../token-request.ts'
 import type { DecidedLogin } from './decide-login.ts'
@@ -70,6 +70,7 @@ export async function activateGrant(
     ...{ subject: identity.subject, claims: identity.claims },
     ...(identity.sid !== undefined && { sid: identity.sid }),
     ...(ownClaims && { ownClaims }),
+    ...authenticationOf(tokens.claims, now),
     scope: [...scope],
     expiresAt,
     sealed: seals.sealProviderSecrets(grant, dataKey, secrets),

@@ -138,6 +138,8 @@ t.test('upstream rules: a public route has no session to speak of (H-03, H-32)',
   t.match(config.upstreams[0], { methods: ['GET', 'HEAD'], credentials: 'none' })
   const refused = {
     scopes: ['orders.read'],
+    acr: ['urn:example:mfa'],
+    maxAgeSeconds: 60,
     credentials: 'provider-token',
     identityHeaders: { 'x-a': 'sub' },
   }
@@ -254,4 +256,25 @@ t.test('audience is for identity-jwt alone, which needs a session (Q-11)', async
     /upstreams\[0\]\.audience: is for credentials: identity-jwt alone/,
     /upstreams\[1\]\.credentials: needs a session/,
   ])
+})
+
+t.test('step-up: what can be asked for, and a warning where nobody can ask (S-04)', async (t) => {
+  const at = (own: object) => file(t, { ...minimal(), upstreams: [{ ...upstream, ...own }] })
+  matchAll(t, problemsOf(at({ acr: ['urn:example:mfa', 'a b', 'a"b'] })), [
+    /upstreams\[0\]\.acr\[1\]: must be visible ASCII without spaces, quotes and backslashes/,
+    /upstreams\[0\]\.acr\[2\]: must be/,
+  ])
+  matchAll(t, problemsOf(at({ maxAgeSeconds: 0 })), [/upstreams\[0\]\.maxAgeSeconds/])
+
+  const demands = { ...upstream, acr: ['mfa'], maxAgeSeconds: 60 }
+  const warnings = (more: object) =>
+    load(file(t, { ...minimal(), upstreams: [demands], ...more })).config.warnings
+  matchAll(t, warnings({}), [
+    /upstream \/api: acr is set, and no client has acr_values in its passThrough, so nobody can step up/,
+    /upstream \/api: maxAgeSeconds is set, and no client has max_age in its passThrough/,
+  ])
+  const [client] = minimal().clients
+  matchAll(t, warnings({ clients: [{ ...client, passThrough: ['acr_values', 'max_age'] }] }), [])
+  const authorizationParams = { acr_values: 'mfa', max_age: '60' }
+  matchAll(t, warnings({ provider: { ...minimal().provider, authorizationParams } }), [])
 })
