@@ -25,8 +25,7 @@ const ALARMING = new Set<Reason>(['token_sealed', 'token_subject_mismatch'])
 
 /**
  * The check before every protected resource: one credential, a live session, the scopes, and how the person has signed
- * in where that is demanded. Whatever it refuses it
- * records, once, as `forward.denied` (J-04).
+ * in where that is demanded. Whatever it refuses it records, once, as `forward.denied` (J-04).
  *
  * The returned function gives a cached session at once, any other by a promise.
  * @param now milliseconds of the store's clock.

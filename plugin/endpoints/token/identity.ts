@@ -90,11 +90,17 @@ export function authenticationOf(
   now: number,
 ): Pick<ActiveGrant, 'acr' | 'authTime'> {
   const { acr, auth_time, iat } = claims ?? {}
-  const isTold = typeof auth_time === 'number' && typeof iat === 'number'
+  // What is no point in time would be no number in the record either.
+  const isTold = isTime(auth_time) && isTime(iat)
   return {
     ...(typeof acr === 'string' && acr !== '' && { acr }),
     ...(isTold && { authTime: now - Math.max(0, iat - auth_time) * 1000 }),
   }
+}
+
+/** True for seconds since the epoch (RFC 7519 §2, NumericDate). */
+function isTime(claim: unknown): claim is number {
+  return typeof claim === 'number' && claim >= 0 && claim <= Number.MAX_SAFE_INTEGER / 1000
 }
 
 /** For scopes that were passed on, the provider's response wins over the request (F-16, RFC 6749 §5.1). */

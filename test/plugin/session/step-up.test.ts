@@ -124,6 +124,8 @@ t.test('what is not known is too weak and too old (S-04)', async (t) => {
     ['null', { acr: null, auth_time: null }],
     ['other types', { acr: 7, auth_time: 'now' }],
     ['empty', { acr: '' }],
+    ['no point in time', { auth_time: -1e308 }],
+    ['none that a clock can show', { auth_time: 1e300 }],
   ]
   for (const [title, told] of unknown) {
     const { plugin, get } = await setUp(t)
@@ -199,6 +201,18 @@ t.test('introspection tells both to resource servers (RFC 9470 §6.2, S-04)', as
   const told = (await plugin.post('introspect', form)).json()
   t.equal(told.acr, 'phr')
   t.ok(Math.abs(told.auth_time - authTime) <= 1)
+})
+
+t.test('what a caller in plain JavaScript demands by mistake lets nobody through (S-04)', async (t) => {
+  const { plugin } = await setUp(t)
+  Object.assign(plugin.provider.claims, { acr: 'ph', auth_time: seconds() })
+  const { access_token } = await plugin.login()
+  const headers = ['Authorization', `Bearer ${access_token}`]
+  const request = { id: '1', ip: '192.0.2.1', log: plugin.app.log, raw: { rawHeaders: headers, url: '/' } }
+  t.ok(await plugin.app.pkce.authenticate(request, [], { acr: ['ph'] }))
+  for (const demand of [{ acr: 'phr' }, { maxAgeSeconds: Number.NaN }, { maxAgeSeconds: 'soon' }]) {
+    await t.rejects(async () => plugin.app.pkce.authenticate(request, [], demand as object))
+  }
 })
 
 t.test('a demand that would let more through than it says is refused at once (S-04)', async (t) => {
