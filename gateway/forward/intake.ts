@@ -19,7 +19,7 @@ import type { ForwardAuth } from './forward-auth/forward-auth.ts'
 import { refuseMessage } from './headers/refuse-message.ts'
 import { upstreamFields } from './headers/upstream-fields.ts'
 import { type Access, PublicRoute } from './policy.ts'
-import { pathOf, type Routes } from './routes.ts'
+import type { Routes } from './routes.ts'
 import { TrustedProxies } from './trusted-proxies.ts'
 import type { UpstreamRoute } from './upstream/route.ts'
 import { isOriginAllowed, VERSION_FIELDS } from './websocket/handshake.ts'
@@ -144,7 +144,7 @@ export class Intake {
       const chain = this.#context.proxies.plainChain(raw.socket, headers.forwardedFor)
       if (chain !== undefined) raw.headers['x-forwarded-for'] = chain
       nameRequest(raw, request.id)
-      this.#toEndpoint(request, pathOf(target))
+      this.#toEndpoint(request, this.#routes.endpointOf(target)!)
       this.#countWhenWhole(request)
       runInSpan(raw, request.span, () => this.#endpoints(raw, response))
     }

@@ -14,6 +14,8 @@ export class Routes {
   /** The longest prefix first. */
   readonly #upstreams: readonly UpstreamRoute[]
   readonly #endpoints = new Set<string>()
+  /** Endpoints whose last segment is a parameter, by what stands before it, e.g. `/oauth2/sessions/`. */
+  readonly #parents = new Map<string, string>()
   /** Upstreams below which there are endpoints: for them the path is looked up. */
   readonly #shared = new Set<UpstreamRoute>()
 
@@ -21,11 +23,15 @@ export class Routes {
     this.#upstreams = upstreams.toSorted((a, b) => b.prefix.length - a.prefix.length)
   }
 
-  /** @throws Error for a path with parameters: it could not be told from an upstream's. */
+  /** @throws Error for a path with parameters, unless it is the last segment and could not be an upstream's. */
   addEndpoint(path: string): void {
-    if (/[:*]/.test(path))
+    const [, parent] = /^(\/[^:*]*\/):\w+$/.exec(path) ?? []
+    const isUpstreams =
+      parent !== undefined && this.#upstreams.some(({ prefix }) => prefix.startsWith(parent))
+    if (isUpstreams || (parent === undefined && /[:*]/.test(path)))
       throw new Error(`the route ${path} has parameters: its prefix must be an upstream's`)
-    this.#endpoints.add(path)
+    if (parent === undefined) this.#endpoints.add(path)
+    else this.#parents.set(parent, path)
     const upstream = this.#upstreamOf(path)
     if (upstream !== undefined) this.#shared.add(upstream)
   }
@@ -34,7 +40,13 @@ export class Routes {
   find(target: string): Destination {
     const upstream = this.#upstreamOf(target)
     if (upstream !== undefined && !this.#shared.has(upstream)) return upstream
-    return this.#endpoints.has(pathOf(target)) ? 'endpoint' : upstream
+    return this.endpointOf(target) === undefined ? upstream : 'endpoint'
+  }
+
+  /** The path of an endpoint as it was registered, or undefined: it leads to none. */
+  endpointOf(target: string): string | undefined {
+    const path = pathOf(target)
+    return this.#endpoints.has(path) ? path : this.#parents.get(path.slice(0, path.lastIndexOf('/') + 1))
   }
 
   /** Why a target is refused, or null: as `refuseTarget`, but for the forms that its route allows. */
@@ -70,7 +82,7 @@ function isSegmentEnd(code: number): boolean {
 }
 
 /** Without the query. */
-export function pathOf(target: string): string {
+function pathOf(target: string): string {
   const queryAt = target.indexOf('?')
   return queryAt === -1 ? target : target.slice(0, queryAt)
 }

@@ -53,10 +53,21 @@ t.test('an endpoint wins against every prefix, with the query left aside', async
   t.equal(routes.find('/anything'), root)
 })
 
-t.test('an endpoint with parameters is refused where it is registered', async (t) => {
-  const { routes } = routesOf('/api')
-  t.throws(() => routes.addEndpoint('/endpoints/:id'), { message: /\/endpoints\/:id has parameters/ })
-  t.throws(() => routes.addEndpoint('/files/*'), { message: /parameters/ })
+t.test('a parameter may be the last segment of an endpoint, where no upstream could be meant', async (t) => {
+  const { routes, upstreams } = routesOf('/', '/api', '/endpoints/own')
+  routes.addEndpoint('/oauth2/sessions/:id')
+  const [root] = upstreams
+  for (const found of ['/oauth2/sessions/7', '/oauth2/sessions/7?x', '/oauth2/sessions/']) {
+    t.equal(routes.find(found), 'endpoint', found)
+    t.equal(routes.endpointOf(found), '/oauth2/sessions/:id', 'by its pattern: an id is no name of a metric')
+  }
+  for (const other of ['/oauth2/sessions', '/oauth2/sessions/7/8', '/oauth2/7', '/7']) {
+    t.equal(routes.find(other), root, other)
+    t.equal(routes.endpointOf(other), undefined)
+  }
+  for (const refused of ['/endpoints/:id', '/:id', '/files/*', '/a/:id/b', '/a/b-:id']) {
+    t.throws(() => routes.addEndpoint(refused), { message: /has parameters/ }, refused)
+  }
 })
 
 t.test('behind an upstream at the root, an endpoint is reached by none of its methods', async (t) => {
