@@ -87,6 +87,7 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
         target: 'http://127.0.0.1:5000',
         public: false,
         scopes: [],
+        acr: [],
         methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
         host: 'upstream',
         paths: { encodedSlash: false, matrixParameters: false },
