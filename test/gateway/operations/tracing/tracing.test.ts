@@ -83,7 +83,7 @@ async function oneLogin(t: Test): Promise<void> {
     t.same(childrenOf(callback), ['memory replace'])
     t.same(
       new Set(childrenOf(token)),
-      new Set(['GET jwks', 'POST token', 'memory add_to_index', 'memory replace']),
+      new Set(['GET jwks', 'POST token', 'memory add_to_index', 'memory replace', 'memory read_index']),
     )
     t.match(named('POST token')[0], {
       kind: SpanKind.CLIENT,
