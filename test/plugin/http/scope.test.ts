@@ -283,6 +283,8 @@ t.test('@fastify/swagger finds every endpoint, each operation under one name', a
       'post /oauth2/userinfo userinfoPost',
       'post /oauth2/introspect introspect',
       'post /oauth2/par par',
+      'get /oauth2/sessions sessions',
+      'delete /oauth2/sessions/{id} endSession',
       'post /oauth2/revoke revoke',
       'post /oauth2/token token',
     ]),
