@@ -32,7 +32,10 @@ export interface Sample {
   readonly atSeconds: number
   readonly heapBytes: number
   readonly residentBytes: number
+  /** But for the indexes of correlation ids. */
   readonly keys: number
+  /** Those: few share one here. */
+  readonly correlationIndexes: number
   /** Logins begun so far. */
   readonly logins: number
 }
@@ -121,7 +124,7 @@ export async function soak(owner: Owner, options: SoakOptions): Promise<SoakRepo
         atSeconds: Math.round((performance.now() - startedAt) / 1000),
         heapBytes: await heapAfterCollection(steady),
         residentBytes: residentBytes(steady),
-        keys: (await keys.all()).length,
+        ...countKeys(await keys.all()),
         logins: ledger.logins,
       })
     }
@@ -149,14 +152,20 @@ export async function soak(owner: Owner, options: SoakOptions): Promise<SoakRepo
   }
 }
 
+function countKeys(all: readonly { readonly name: string }[]): Pick<Sample, 'keys' | 'correlationIndexes'> {
+  const correlationIndexes = all.filter(({ name }) => /(?:^|:)correlation:[0-9a-f]{3}$/.test(name)).length
+  return { keys: all.length - correlationIndexes, correlationIndexes }
+}
+
 /**
- * Samples with more keys than a record for each login within the life of a key, an index by its correlation id, which
- * few share here, and one for each user.
+ * Samples with more keys than one for each login within the life of a key, and one index for each user; or with more
+ * indexes of correlation ids than such logins.
  */
 export function tooManyKeys(samples: readonly Sample[], users: number): Sample[] {
-  return samples.filter(({ atSeconds, keys, logins }) => {
+  return samples.filter(({ atSeconds, keys, correlationIndexes, logins }) => {
     const before = samples.findLast((sample) => sample.atSeconds < atSeconds - LOGIN_MS / 1000)
+    const recent = logins - (before?.logins ?? 0)
     // The readiness check has a key, too.
-    return keys > 2 * (logins - (before?.logins ?? 0)) + users + 1
+    return keys > recent + users + 1 || correlationIndexes > recent
   })
 }

@@ -24,7 +24,11 @@ async function soakFor20Seconds(t: Test, store: SoakOptions['store']): Promise<v
   t.same(unexplained, [], 'every session that has ended has a reason: logout, expiry, reuse, or the provider')
   t.same(report.violations, [], 'nothing doubled, and every error explained by a fault or by the protocol')
   t.same(report.eternalKeys, [])
-  t.same(tooManyKeys(report.samples, USERS), [], 'a record and an index for each login')
+  t.same(
+    tooManyKeys(report.samples, USERS),
+    [],
+    'one key for each login, and one index by its correlation id',
+  )
   t.ok(report.longestKeySeconds * 1000 <= KEY_MS, 'every key expires within a minute')
   for (const what of ['token 200', 'forward 200', 'refresh 200', 'refresh 400', 'store: killed']) {
     t.ok(report.outcomes[what], what)
