@@ -57,7 +57,12 @@ export function createServices(config: GatewayConfig, given?: Store): GatewaySer
 
 /** The plugin's options, on a store that is there. */
 export function optionsOn({ store }: GatewayStore, config: GatewayConfig): PkceOptions {
-  return { ...optionsAtEachUse(config.plugin), store } as PkceOptions
+  const { plugin, upstreams } = config
+  // What needs no session has no tokens of its own.
+  const resources = upstreams
+    .filter((one) => !one.public)
+    .map(({ prefix }) => plugin.publicUrl + prefix.replace(/\/$/, ''))
+  return { ...optionsAtEachUse(plugin), resources, store } as PkceOptions
 }
 
 /**

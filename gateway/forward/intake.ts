@@ -186,7 +186,7 @@ export class Intake {
     const sessions = this.#sessions
     let session: Session | Promise<Session>
     try {
-      session = sessions.authenticate(request, route.scopes, route.authentication)
+      session = sessions.authenticate(request, route.scopes, route.authentication, route.publicBase)
     } catch (error) {
       deny(error, sessions, request, route)
       return

@@ -40,13 +40,18 @@ export function decorate(
     issuer: options.publicUrl,
     events: audit.events,
     authenticate,
-    requireSession({ scopes = [], ...demanded } = {}) {
+    requireSession({ scopes = [], resource, ...demanded } = {}) {
+      if (resource !== undefined && !options.resources.includes(resource)) {
+        throw new TypeError(
+          `requireSession: resource ${JSON.stringify(resource)} is not in the option resources`,
+        )
+      }
       const authentication = requiredAuthentication(demanded)
       async function requireSession(request: FastifyRequest, reply: FastifyReply) {
         // As a hook of the whole app it runs before these, too, and nobody could ever log in.
         if (isOwnRoute(request)) return
         reply.header('cache-control', 'no-store')
-        sessions.set(request, await authenticate(request, scopes, authentication))
+        sessions.set(request, await authenticate(request, scopes, authentication, resource))
       }
       requiredScopes.set(requireSession, scopes)
       return requireSession

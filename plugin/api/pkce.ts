@@ -16,9 +16,13 @@ export interface Pkce {
    * `request.pkceSession`. Otherwise it fails with an `OAuthError`: 401, 403 or 400 and `WWW-Authenticate`
    * (RFC 6750 §3), or 503 when the store cannot answer. With `acr` or `maxAgeSeconds`, a login that was too weak or is
    * too old is a 401 that says what the app must ask for in its next authorization request (RFC 9470 §3).
-   * @throws TypeError for an `acr` that is no list, or a `maxAgeSeconds` below 1.
+   * `resource`: which of the option `resources` the route belongs to. A token that is for other ones is a 401, and so is
+   * any restricted one where no `resource` is named (RFC 8707).
+   * @throws TypeError for an `acr` that is no list, a `maxAgeSeconds` below 1, or a `resource` that is not configured.
    */
-  requireSession(required?: { scopes?: readonly string[] } & RequiredAuthentication): onRequestHookHandler
+  requireSession(
+    required?: { scopes?: readonly string[]; resource?: string } & RequiredAuthentication,
+  ): onRequestHookHandler
 
   /**
    * The same check as a call, synchronous when the session is cached. What it refuses is in the audit trail already,
@@ -29,6 +33,7 @@ export interface Pkce {
     request: ProtectedRequest,
     scopes?: readonly string[],
     authentication?: RequiredAuthentication,
+    resource?: string,
   ): Session | Promise<Session>
 
   /**

@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import { formRoute } from '../http/route.ts'
 import { introspectSchema } from '../http/schemas.ts'
+import { formatScope } from '../oauth/access/scope.ts'
 import { OAuthError } from '../oauth/errors.ts'
-import { formatScope } from '../oauth/scope.ts'
 import { parseTokenParameter, tokenParameters } from '../oauth/token.ts'
 import { resourceServerOf } from './client.ts'
 import type { Services } from './services.ts'
@@ -27,6 +27,7 @@ export function introspectRoute(scope: FastifyInstance, services: Services): voi
           client_id: session.clientId,
           sub: session.subject,
           scope: formatScope(session.scope),
+          ...(session.resources !== undefined && { aud: [...session.resources] }),
           token_type: 'Bearer',
           exp: Math.floor(session.expiresAt / 1000),
           ...(session.acr !== undefined && { acr: session.acr }),

@@ -11,7 +11,7 @@ export function userinfoRoute(scope: FastifyInstance, services: Services, authen
     url: '/userinfo',
     schema: userinfoSchema,
     handler: async (request) => {
-      const session = await authenticate(request)
+      const session = await authenticate(request, [], undefined, null)
       narrowCors(request, services.options.clients.get(session.clientId)!)
       return session.claims
     },

@@ -66,6 +66,8 @@ export class Credentials {
     provider: ProviderSecrets,
     terms: {
       scope: readonly string[]
+      /** Undefined: every resource that the scopes allow. */
+      resources?: readonly string[] | undefined
       now: number
       providerExpiresAt: number
       grantExpiresAt: number
@@ -85,6 +87,7 @@ export class Credentials {
         hash: hashCredential(value),
         key: this.#seals.wrapDataKey(owner, 'access', secret, dataKey),
         scope: [...terms.scope],
+        ...(terms.resources && { resources: [...terms.resources] }),
         expiresAt: relay
           ? providerEnd
           : Math.min(providerEnd, terms.now + lifetimes.accessTokenSeconds * 1000),

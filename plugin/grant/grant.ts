@@ -34,6 +34,8 @@ const request = {
   codeChallenge: hash,
   scope,
   providerScope: scope,
+  /** What its tokens are for, where that was asked (RFC 8707). */
+  resources: Type.Optional(Type.Array(text)),
   maxAgeSeconds: Type.Optional(Type.Number()),
   /** As sent to the provider: `acr` is one of them. */
   acrValues: Type.Optional(text),
@@ -76,8 +78,14 @@ const Redeeming = record({
 /** A used code, remembered to tell a replay, with the way to the tokens that such a replay revokes (C-14). */
 const UsedCode = record({ hash, redirectUri: text, codeChallenge: hash, key: text, forgottenAt: time })
 
-/** A live access token. Its scope may be narrower than the grant's (D-13). */
-const AccessToken = record({ hash, key: text, scope, expiresAt: time })
+/** A live access token. Its scope and its resources may be narrower than the grant's (D-13, N-02). */
+const AccessToken = record({
+  hash,
+  key: text,
+  scope,
+  resources: Type.Optional(Type.Array(text)),
+  expiresAt: time,
+})
 
 /** The generation before the current one, and the response it got, for its holder (D-05). */
 const Predecessor = record({ hash, graceEndsAt: time, sealed: text })
@@ -109,6 +117,8 @@ const Active = record({
   /** The team's (`onLogin`): no refresh renews them. */
   ownClaims: Type.Optional(Type.Record(text, Type.Unknown())),
   scope,
+  /** Absent: every resource that the scopes allow. */
+  resources: Type.Optional(Type.Array(text)),
   code: Type.Optional(UsedCode),
   accessTokens: Type.Array(AccessToken),
   refreshToken: Type.Optional(RefreshToken),

@@ -35,11 +35,13 @@ export function redeem(grant: AuthorizedGrant): RedeemingGrant {
 /** What the authorization request fixed, in a new object. Spreads of what remains cost 2 µs each on Node 20. */
 function keepRequest(grant: AuthorizingGrant | AuthorizedGrant) {
   const { v, id, provider, clientId, createdAt, trace } = grant
-  const { redirectUri, codeChallenge, scope, providerScope, maxAgeSeconds, acrValues } = grant
+  const { redirectUri, codeChallenge, scope, providerScope, resources, maxAgeSeconds, acrValues } = grant
   const kept = { v, id, provider, clientId, createdAt, redirectUri, codeChallenge, scope, providerScope }
-  if (maxAgeSeconds === undefined && acrValues === undefined && trace === undefined) return kept
+  const isPlain = maxAgeSeconds === undefined && acrValues === undefined && resources === undefined
+  if (isPlain && trace === undefined) return kept
   return {
     ...kept,
+    ...(resources !== undefined && { resources }),
     ...(maxAgeSeconds !== undefined && { maxAgeSeconds }),
     ...(acrValues !== undefined && { acrValues }),
     ...(trace !== undefined && { trace }),
@@ -79,6 +81,7 @@ export function activate(
     clientId: grant.clientId,
     createdAt: grant.createdAt,
     ...(grant.trace !== undefined && { trace: grant.trace }),
+    ...(grant.resources !== undefined && { resources: grant.resources }),
     ...fields,
     status: 'active',
     code: {

@@ -29,6 +29,9 @@ const authorizationRequest = {
   code_challenge_method: optional('S256'),
   scope: optional('Default: all that the client may have.'),
   state: optional('Printable ASCII characters; comes back as it is.'),
+  resource: optional(
+    'Address of an API that the tokens are for; several times for several (RFC 8707). Default: all.',
+  ),
   identity_provider: optional('Name of the provider to sign in at, where there are several.'),
 }
 
@@ -91,6 +94,9 @@ export const tokenSchema = {
     code_verifier: optional('With authorization_code: 43 to 128 unreserved characters.'),
     refresh_token: optional('With refresh_token.'),
     scope: optional('With refresh_token: at most what was granted.'),
+    resource: optional(
+      'Address of an API that the access token is for: at most what was granted (RFC 8707).',
+    ),
     ...clientParameters,
   }),
   response: {
@@ -147,6 +153,9 @@ export const introspectSchema = {
       client_id: Type.Optional(Type.String()),
       sub: Type.Optional(Type.String()),
       scope: Type.Optional(Type.String()),
+      aud: Type.Optional(
+        Type.Array(Type.String(), { description: 'What it is for, where that was restricted (RFC 8707).' }),
+      ),
       token_type: Type.Optional(Type.String()),
       exp: Type.Optional(Type.Integer({ description: 'Seconds since the epoch.' })),
       acr: Type.Optional(Type.String({ description: 'How the person has signed in (RFC 9470 §6.2).' })),

@@ -1,9 +1,10 @@
+import { type Resources, requestedResources } from './access/resource.ts'
+import { grantScope } from './access/scope.ts'
 import type { RegisteredClient } from './client.ts'
 import { OAuthError } from './errors.ts'
-import { type FormParameters, formatForm, parseForm } from './form.ts'
+import { type FormParameters, formatForm, formValues, parseForm } from './form.ts'
 import { isCodeChallenge } from './pkce.ts'
 import { appendToRedirectUri, redirectUriMatches } from './redirect-uri.ts'
-import { grantScope } from './scope.ts'
 
 declare const verified: unique symbol
 
@@ -21,6 +22,8 @@ export interface VerifiedAuthorizationRequest {
   readonly scope: readonly string[]
   /** Those of `scope` that the provider is asked for as well. */
   readonly providerScope: readonly string[]
+  /** What the tokens are for (RFC 8707). Undefined: every resource that the scopes allow. */
+  readonly resources: readonly string[] | undefined
   /** The provider that the app has named, where it has. Nothing is known of it. */
   readonly identityProvider: string | undefined
   /** Parameters for the provider, from the client's list, their values checked. */
@@ -62,6 +65,11 @@ const REQUEST_PARAMETERS = [
 const PUSHED_MAX = 8192
 type RequestParameters = FormParameters<(typeof REQUEST_PARAMETERS)[number]>
 
+/** What a request is checked against. */
+export interface Registrations extends Resources {
+  readonly clients: ReadonlyMap<string, RegisteredClient>
+}
+
 /**
  * Checks an authorization request, in the one order that is safe: client, redirect URI, everything else.
  *
@@ -72,11 +80,11 @@ type RequestParameters = FormParameters<(typeof REQUEST_PARAMETERS)[number]>
  */
 export function validateAuthorizationRequest(
   query: string,
-  clients: ReadonlyMap<string, RegisteredClient>,
+  registrations: Registrations,
 ): VerifiedAuthorizationRequest {
   const parameters = parseForm(query, REQUEST_PARAMETERS)
-  const client = requireClient(parameters.client_id, clients)
-  return validate(client, parameters, query, client.requirePar)
+  const client = requireClient(parameters.client_id, registrations.clients)
+  return validate(client, { parameters, text: query, mustBePushed: client.requirePar }, registrations)
 }
 
 /**
@@ -86,10 +94,14 @@ export function validateAuthorizationRequest(
  * @throws OAuthError `request_uri_pushed`, and those of `validateAuthorizationRequest`.
  * Source: RFC 9126 §2.1.
  */
-export function validatePushedRequest(form: string, client: RegisteredClient): VerifiedAuthorizationRequest {
+export function validatePushedRequest(
+  form: string,
+  client: RegisteredClient,
+  resources: Resources,
+): VerifiedAuthorizationRequest {
   const parameters = parseForm(form, REQUEST_PARAMETERS)
   if (parameters.request_uri !== undefined) throw new OAuthError('request_uri_pushed')
-  return validate(client, parameters, form, false)
+  return validate(client, { parameters, text: form, mustBePushed: false }, resources)
 }
 
 /**
@@ -98,10 +110,9 @@ export function validatePushedRequest(form: string, client: RegisteredClient): V
  * @throws OAuthError `body_too_large` where it would not fit into a URL of ours.
  */
 export function formatPushedRequest(form: string, client: RegisteredClient): string {
-  const formatted = formatForm({
-    ...parseForm(form, REQUEST_PARAMETERS),
-    ...parseForm(form, client.passThrough),
-  })
+  const parameters = { ...parseForm(form, REQUEST_PARAMETERS), ...parseForm(form, client.passThrough) }
+  const resources = formValues(form, 'resource').map((resource) => formatForm({ resource }))
+  const formatted = [formatForm(parameters), ...resources].join('&')
   if (formatted.length > PUSHED_MAX) throw new OAuthError('body_too_large')
   return formatted
 }
@@ -116,11 +127,17 @@ export function requireClient(
   return client
 }
 
+interface ReceivedRequest {
+  readonly parameters: RequestParameters
+  /** What they were read from. */
+  readonly text: string
+  readonly mustBePushed: boolean
+}
+
 function validate(
   client: RegisteredClient,
-  parameters: RequestParameters,
-  text: string,
-  mustBePushed: boolean,
+  { parameters, text, mustBePushed }: ReceivedRequest,
+  known: Resources,
 ): VerifiedAuthorizationRequest {
   const redirectUri = parameters.redirect_uri
   if (redirectUri === undefined || !client.redirectUris.some((uri) => redirectUriMatches(uri, redirectUri))) {
@@ -138,6 +155,7 @@ function validate(
     assertNoRequestObject(parameters)
     const codeChallenge = requireCodeChallenge(parameters)
     const scope = grantScope(parameters.scope, client.scopes)
+    const resources = requestedResources(text, known)
     if (!stateIsValid) throw new OAuthError('state_malformed')
     // The provider sees one client for all apps: a silent login for one could ride on consent given to another.
     if (parameters.prompt?.split(' ').includes('none')) throw new OAuthError('prompt_none')
@@ -148,6 +166,7 @@ function validate(
       codeChallenge,
       state,
       scope,
+      resources,
       identityProvider: parameters.identity_provider || undefined,
       providerScope: scope.filter((token) => client.providerScopes.includes(token)),
       passThrough: checkPassThrough(forProvider),

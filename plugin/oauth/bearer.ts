@@ -1,5 +1,5 @@
+import { formatScope } from './access/scope.ts'
 import { OAuthError } from './errors.ts'
-import { formatScope } from './scope.ts'
 
 /** A relayed access token is the provider's, of a size that we do not choose; ours have 68 characters. */
 export const BEARER_TOKEN_MAX = 8192

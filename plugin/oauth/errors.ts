@@ -112,6 +112,16 @@ const responses = {
     error: 'invalid_scope',
     description: 'A requested scope is malformed or not allowed for this client.',
   },
+  resource_unknown: {
+    status: 400,
+    error: 'invalid_target',
+    description: 'A requested resource is not known here.',
+  },
+  resource_not_granted: {
+    status: 400,
+    error: 'invalid_target',
+    description: 'A requested resource was not granted.',
+  },
   state_malformed: invalidRequest('state must be printable ASCII characters.'),
   request_object_unsupported: {
     status: 400,
@@ -217,6 +227,11 @@ const responses = {
   token_client_disabled: INVALID_TOKEN,
   token_sealed: INVALID_TOKEN,
   token_subject_mismatch: INVALID_TOKEN,
+  token_resource_mismatch: {
+    status: 401,
+    error: 'invalid_token',
+    description: 'The access token is for other resources.',
+  },
   authentication_too_weak: {
     status: 401,
     error: 'insufficient_user_authentication',

@@ -56,6 +56,26 @@ export function parseForm<Name extends string>(text: string, names: readonly Nam
   return parameters
 }
 
+/**
+ * Every value of a parameter that may be there several times, in their order; empty ones count as omitted.
+ *
+ * @throws OAuthError `form_malformed`, `parameters_too_many`, as `parseForm`.
+ */
+export function formValues(text: string, name: string): string[] {
+  const values: string[] = []
+  let count = 0
+  for (const pair of text.split('&')) {
+    if (pair === '') continue
+    count += 1
+    if (count > MAX_PARAMETERS) throw new OAuthError('parameters_too_many')
+    const separator = pair.indexOf('=')
+    if (decodeName(separator === -1 ? pair : pair.slice(0, separator)) !== name) continue
+    const value = separator === -1 ? '' : decodeValue(pair.slice(separator + 1))
+    if (value !== '') values.push(value)
+  }
+  return values
+}
+
 function isOneOf<Name extends string>(names: readonly Name[], name: string | undefined): name is Name {
   return (names as readonly (string | undefined)[]).includes(name)
 }

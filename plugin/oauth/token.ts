@@ -1,10 +1,10 @@
+import { formatScope, grantScope } from './access/scope.ts'
 import { BEARER_TOKEN_MAX } from './bearer.ts'
 import type { RegisteredClient } from './client.ts'
 import { clientParameters } from './client-authentication.ts'
 import { OAuthError } from './errors.ts'
 import type { FormParameters } from './form.ts'
 import { isCodeVerifier } from './pkce.ts'
-import { formatScope, grantScope } from './scope.ts'
 
 /** The grant types of the token endpoint. */
 export type GrantType = 'authorization_code' | 'refresh_token'

@@ -1,7 +1,7 @@
+import { isScopeToken } from '../oauth/access/scope.ts'
 import { passThroughNames } from '../oauth/authorization.ts'
 import type { RegisteredClient } from '../oauth/client.ts'
 import { isLocalhostRedirectUri, redirectUriKind, redirectUriProblem } from '../oauth/redirect-uri.ts'
-import { isScopeToken } from '../oauth/scope.ts'
 import type { ConfigProblem } from './config-error.ts'
 import { suggestion } from './nearest.ts'
 import { isOrigin } from './rules.ts'

@@ -57,6 +57,8 @@ export interface ResolvedOptions {
   readonly providers: readonly NamedProvider[]
   readonly clients: ReadonlyMap<string, RegisteredClient>
   readonly resourceServers: ReadonlyMap<string, ResourceServer>
+  /** What tokens can be restricted to. Empty: nothing. */
+  readonly resources: readonly string[]
   readonly secrets: readonly Buffer[]
   readonly store: Store
   readonly tokens: NonNullable<OptionFields['tokens']>

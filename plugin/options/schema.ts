@@ -127,6 +127,13 @@ export const OptionsSchema = Type.Object(
     resourceServers: Type.Optional(
       Type.Array(ResourceServerSchema, { default: [], description: 'Who may introspect.' }),
     ),
+    resources: Type.Optional(
+      Type.Array(Type.String(), {
+        default: [],
+        description:
+          'Addresses of the protected resources, absolute and without a fragment: what an app may name by `resource` (RFC 8707). Empty: `resource` is ignored. The gateway names its upstreams.',
+      }),
+    ),
     secrets: Type.Optional(
       Type.Array(Type.String(), {
         default: [],

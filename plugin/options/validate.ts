@@ -1,4 +1,5 @@
 import Value from 'typebox/value'
+import { isResource } from '../oauth/access/resource.ts'
 import type { RegisteredClient } from '../oauth/client.ts'
 import { clientProblems, clientWarnings } from './client-rules.ts'
 import type { ConfigProblem } from './config-error.ts'
@@ -94,6 +95,7 @@ export function validateOptions(given: PlainOptions, storeKind: string | undefin
     found.push(...clientProblems(clients, Object.keys(options.providers ?? {})))
     const servers = soundItems('resourceServers', options.resourceServers)
     found.push(...resourceServerProblems(servers, clients.values()))
+    if (isSound('resources')) found.push(...resourceProblems(options.resources))
     if (isSound('secrets')) found.push(...secretProblems(options.secrets, storeKind))
     if (isSound('lifetimes')) found.push(...lifetimeProblems(options.lifetimes))
     return found
@@ -167,6 +169,13 @@ function secretFunctions(provider: unknown): Partial<ResolvedProvider> {
       ([key, value]) => PROVIDER_SECRETS.includes(key as ProviderSecret) && typeof value === 'function',
     ),
   )
+}
+
+function resourceProblems(resources: readonly string[]): ConfigProblem[] {
+  return [...resources.entries()].flatMap(([index, resource]) => {
+    const problem = 'must be an absolute http or https address without fragment, user name and password'
+    return isResource(resource) ? [] : [{ path: ['resources', index], problem }]
+  })
 }
 
 function optionWarnings(options: CompleteOptions): string[] {

@@ -11,12 +11,15 @@ export type Authenticate = (
   request: ProtectedRequest,
   scopes?: readonly string[],
   authentication?: RequiredAuthentication,
+  /** What the request is for (RFC 8707). Null: nothing but the token itself, which any may ask about. */
+  resource?: string | null,
 ) => Session | Promise<Session>
 
 /** What a resource demands of a session. */
 interface Demands {
   readonly scopes?: readonly string[]
   readonly authentication?: RequiredAuthentication | undefined
+  readonly resource?: string | null | undefined
 }
 
 const NO_SCOPES: readonly string[] = []
@@ -24,8 +27,8 @@ const NO_SCOPES: readonly string[] = []
 const ALARMING = new Set<Reason>(['token_sealed', 'token_subject_mismatch'])
 
 /**
- * The check before every protected resource: one credential, a live session, the scopes, and how the person has signed
- * in where that is demanded. Whatever it refuses it records, once, as `forward.denied` (J-04).
+ * The check before every protected resource: one credential, a live session that is for it, the scopes, and how the
+ * person has signed in where that is demanded. Whatever it refuses it records, once, as `forward.denied` (J-04).
  *
  * The returned function gives a cached session at once, any other by a promise.
  * @param now milliseconds of the store's clock.
@@ -37,7 +40,7 @@ export function createAuthenticate(
   realm: string,
   now: () => number,
 ): Authenticate {
-  return function authenticate(request, scopes = NO_SCOPES, authentication) {
+  return function authenticate(request, scopes = NO_SCOPES, authentication, resource) {
     let session: Session | Promise<Session>
     try {
       session = sessions.resolve(bearerToken(request.raw.rawHeaders, request.raw.url ?? ''))
@@ -45,27 +48,30 @@ export function createAuthenticate(
       throw refusal(error, request)
     }
     return session instanceof Promise
-      ? awaitSession(session, request, { scopes, authentication })
-      : admit(session, request, scopes, authentication)
+      ? awaitSession(session, request, { scopes, authentication, resource })
+      : admit(session, request, { scopes, authentication, resource })
   }
 
   async function awaitSession(
     resolving: Promise<Session>,
     request: ProtectedRequest,
-    { scopes, authentication }: Required<Demands>,
+    demands: Demands,
   ): Promise<Session> {
     const session = await resolving.catch((error: unknown) => {
       throw refusal(error, request)
     })
-    return admit(session, request, scopes, authentication)
+    return admit(session, request, demands)
   }
 
   function admit(
     session: Session,
     request: ProtectedRequest,
-    scopes: readonly string[],
-    authentication: RequiredAuthentication | undefined,
+    { scopes = NO_SCOPES, authentication, resource }: Demands,
   ): Session {
+    if (session.resources !== undefined && !isFor(session.resources, resource)) {
+      recordDenial(session, request, 'token_resource_mismatch')
+      throw challenged(new OAuthError('token_resource_mismatch'))
+    }
     for (const scope of scopes) {
       if (session.scope.includes(scope)) continue
       recordDenial(session, request, 'scope_insufficient')
@@ -100,4 +106,9 @@ export function createAuthenticate(
     const header = challenge(realm, { error: error.error, description, scope, authentication })
     return new OAuthError(reason, { cause, headers: { 'www-authenticate': header } })
   }
+}
+
+/** A resource without a name is none of those that a token was restricted to (N-02). */
+function isFor(resources: readonly string[], resource: string | null | undefined): boolean {
+  return resource === null || (resource !== undefined && resources.includes(resource))
 }

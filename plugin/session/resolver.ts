@@ -4,9 +4,10 @@ import { relayedTokenIndex } from '../grant/indexes.ts'
 import { accessTokenOf, areOfOneSubject } from '../grant/relayed-tokens.ts'
 import type { Seals } from '../grant/seals.ts'
 import { present } from '../grant/transitions.ts'
+import { commonResources } from '../oauth/access/resource.ts'
+import { stillAllowed } from '../oauth/access/scope.ts'
 import { BEARER_TOKEN_MAX } from '../oauth/bearer.ts'
 import { OAuthError, type Reason } from '../oauth/errors.ts'
-import { stillAllowed } from '../oauth/scope.ts'
 import type { ResolvedOptions } from '../options/resolved.ts'
 import type { Observer } from '../options/types/observer.ts'
 import { hashCredential, parseHandle, sameHash } from '../secrets/handles.ts'
@@ -91,7 +92,7 @@ export class SessionResolver {
 
   /**
    * The session of a token out of the grants that share it: one, but for relayed tokens that the provider gave out
-   * twice. The grant that was activated first gives it all but the scopes, which are those that all of them have, and
+   * twice. The grant that was activated first gives it all but the scopes and the resources, which are those of all, and
    * how the person has signed in, which is as weak and as old as in any. A grant that has expired, does not open, or whose client is disabled counts as absent. Grants of different subjects
    * are no session: nobody knows whose token it is.
    */
@@ -111,7 +112,13 @@ export class SessionResolver {
     const [first, ...others] = opened.filter((one) => typeof one !== 'string')
     if (!first) throw invalidToken(opened.find((one) => typeof one === 'string')!)
     const scope = first.scope.filter((name) => others.every((other) => other.scope.includes(name)))
-    return new Session({ ...first, ...weakestAuthentication(first, others), scope: Object.freeze(scope) })
+    const resources = commonResources([first, ...others].map((one) => one.resources))
+    return new Session({
+      ...first,
+      ...weakestAuthentication(first, others),
+      scope: Object.freeze(scope),
+      resources: resources && Object.freeze(resources),
+    })
   }
 
   /** What the session would be if the grant were the only one, or why it gives none. */
@@ -131,6 +138,7 @@ export class SessionResolver {
       issuer: grant.provider,
       subject: grant.subject,
       scope: stillAllowed(token.scope, client.scopes),
+      resources: token.resources,
       claims: Object.freeze({ ...grant.claims, ...grant.ownClaims, sub: grant.subject }),
       expiresAt: token.expiresAt,
       ...{ acr: grant.acr, authTime: grant.authTime },

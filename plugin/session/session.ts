@@ -14,6 +14,7 @@ export interface SessionFields {
   issuer: string
   subject: string
   scope: readonly string[]
+  resources?: readonly string[] | undefined
   claims: Claims
   expiresAt: number
   acr?: string | undefined
@@ -39,6 +40,8 @@ export class Session {
   readonly subject: string
   /** Granted scopes of ours. */
   readonly scope: readonly string[]
+  /** What its token is for (RFC 8707). Undefined: every resource that the scopes allow. */
+  readonly resources: readonly string[] | undefined
   /** The client's allow-listed claims, those of `onLogin`, and `sub`. */
   readonly claims: Claims
   /** Milliseconds since the epoch, by the store's clock. */
@@ -56,6 +59,7 @@ export class Session {
     this.issuer = fields.issuer
     this.subject = fields.subject
     this.scope = fields.scope
+    this.resources = fields.resources
     this.claims = fields.claims
     this.expiresAt = fields.expiresAt
     this.acr = fields.acr

@@ -34,6 +34,8 @@ const MEANINGS: Readonly<Record<Reason, string>> = {
   challenge_missing: 'The app does not use PKCE.',
   challenge_malformed: 'The challenge is not 43 characters of base64url.',
   challenge_method_unsupported: 'The app asked for `plain`, or left the method out, which means plain.',
+  resource_unknown: 'A `resource` is not the address of an upstream, or not in `resources` (RFC 8707).',
+  resource_not_granted: 'A token request names a `resource` that the login was not for (RFC 8707 §2.2).',
   scope_not_allowed: 'A scope is not in `clients[].scopes`.',
   state_malformed: 'The state has characters that are not visible ASCII.',
   identity_provider_unknown:
@@ -103,6 +105,8 @@ const MEANINGS: Readonly<Record<Reason, string>> = {
   token_expired: 'The access token has ended; the app has to refresh.',
   token_client_disabled: 'The client of the session was disabled or removed.',
   token_sealed: 'The record does not open with this token: a secret is gone from `secrets`.',
+  token_resource_mismatch:
+    'The token was asked for with `resource`, for other APIs (RFC 8707). The app must ask for a token for this one.',
   token_subject_mismatch: '`tokens: relay`: the provider gave one token to two people.',
   authentication_too_weak:
     'The login had none of the `acr` values that the route requires, or its provider has told none: the app must send the person there again, with the `acr_values` of the challenge.',

@@ -27,6 +27,7 @@ export const authorizing: AuthorizingGrant = {
   providerScope: [],
   maxAgeSeconds: 60,
   acrValues: 'mfa',
+  resources: ['https://api.example.com/mcp'],
   state: 'app-state',
   stateHash: HASH,
   browserHash: HASH,

@@ -95,8 +95,10 @@ export class ForwardAuth {
       return undefined
     }
     const asked = asProtected(request, original.target)
-    const { scopes, authentication } = judged
-    return this.#authenticate(request, judged, () => sessions.authenticate(asked, scopes, authentication))
+    const { scopes, authentication, publicBase } = judged
+    return this.#authenticate(request, judged, () =>
+      sessions.authenticate(asked, scopes, authentication, publicBase),
+    )
   }
 
   /** Header rules of the message, which has the client's fields, and every host that it names. */

@@ -38,7 +38,7 @@ export class UpstreamRoute {
   readonly base: string
   /** Our own origin. */
   readonly publicUrl: string
-  /** What `base` is called outside. */
+  /** What `base` is called outside. As a resource it has this name (RFC 8707). */
   readonly publicBase: string
   /** What the upstream can put in front of its paths, so that they lead back here; `''`: nothing is missing. */
   readonly forwardedPrefix: string

@@ -55,17 +55,17 @@ export function authorizeRoute(scope: FastifyInstance, services: Services): void
  * @throws OAuthError of `validateAuthorizationRequest` and `PushedRequests.take`. @throws StoreError
  */
 async function receive(
-  { options: { clients }, pushedRequests }: Services,
+  { options, pushedRequests }: Services,
   query: string,
 ): Promise<{ verified: VerifiedAuthorizationRequest; pushed?: PushedRequest }> {
   const beside = parseForm(query, ['client_id', 'request_uri'])
   if (!isPushedRequestUri(beside.request_uri)) {
-    return { verified: validateAuthorizationRequest(query, clients) }
+    return { verified: validateAuthorizationRequest(query, options) }
   }
-  const client = requireClient(beside.client_id, clients)
+  const client = requireClient(beside.client_id, options.clients)
   const pushed = await pushedRequests.take(client, beside.request_uri)
   const choice = pushed.awaitsChoice ? `&${formatForm(parseForm(query, [PROVIDER_PARAMETER]))}` : ''
-  return { verified: validatePushedRequest(pushed.form + choice, client), pushed }
+  return { verified: validatePushedRequest(pushed.form + choice, client, options), pushed }
 }
 
 /** @returns the query of an authorization request with a new reference, which lasts while a person chooses. */
@@ -118,6 +118,7 @@ async function beginTransaction(
       codeChallenge: verified.codeChallenge,
       scope: [...verified.scope],
       providerScope: [...verified.providerScope],
+      ...(verified.resources && { resources: [...verified.resources] }),
       ...requestedAuthentication(provider.options, verified),
       ...(verified.state !== undefined && { state: verified.state }),
       stateHash: hashCredential(state.value),

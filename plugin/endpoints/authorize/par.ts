@@ -24,7 +24,7 @@ export function parRoute(scope: FastifyInstance, services: Services): void {
       narrowCors(request, client)
       try {
         const form = rawForm(request)
-        providersOf(services, validatePushedRequest(form, client))
+        providersOf(services, validatePushedRequest(form, client, services.options))
         const { requestUri, expiresInSeconds } = await services.pushedRequests.push(
           client,
           formatPushedRequest(form, client),

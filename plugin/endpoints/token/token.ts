@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import { narrowCors } from '../../http/cors.ts'
-import { formRoute } from '../../http/route.ts'
+import { formRoute, rawForm } from '../../http/route.ts'
 import { tokenSchema } from '../../http/schemas.ts'
+import { requestedResources } from '../../oauth/access/resource.ts'
 import {
   assertScopeAllowed,
   parseAuthorizationCodeRequest,
@@ -31,11 +32,13 @@ export function tokenRoute(scope: FastifyInstance, services: Services): void {
       if (grantType === 'authorization_code') {
         const presented = parseAuthorizationCodeRequest(parameters)
         assertScopeAllowed(parameters, client)
-        return redeemCode(new TokenRequest(services, client, request), presented)
+        const resources = requestedResources(rawForm(request), services.options)
+        return redeemCode(new TokenRequest(services, client, request), { ...presented, resources })
       }
       const presented = parseRefreshRequest(parameters)
       assertScopeAllowed(parameters, client)
-      return refreshGrant(new TokenRequest(services, client, request), presented)
+      const resources = requestedResources(rawForm(request), services.options)
+      return refreshGrant(new TokenRequest(services, client, request), { ...presented, resources })
     },
   })
 }

@@ -290,6 +290,11 @@ export interface OptionFields {
   /** Who may introspect. Default: `[]`. */
   resourceServers?: ResourceServerFields[]
   /**
+   * Addresses of the protected resources, absolute and without a fragment: what an app may name by `resource`
+   * (RFC 8707). Empty: `resource` is ignored. The gateway names its upstreams. Default: `[]`.
+   */
+  resources?: string[]
+  /**
    * At least 32 random bytes each, base64url: the first seals, all open. Required unless the store is memory.
    * Default: `[]`.
    */

@@ -25,7 +25,7 @@ import {
 /** What stays with the grant until the app has redeemed its code. */
 const REQUEST = [
   ...['v', 'id', 'provider', 'clientId', 'createdAt', 'status'],
-  ...['redirectUri', 'codeChallenge', 'scope', 'providerScope', 'maxAgeSeconds', 'acrValues'],
+  ...['redirectUri', 'codeChallenge', 'scope', 'providerScope', 'maxAgeSeconds', 'acrValues', 'resources'],
 ]
 
 function deepFreeze<T>(value: T): T {

@@ -19,10 +19,11 @@ t.test('authorization request', async (t) => {
     client: Partial<RegisteredClient> = {},
     extra = '',
   ) =>
-    validateAuthorizationRequest(
-      new URLSearchParams({ ...valid, ...changes }).toString() + extra,
-      registry(registered(client)),
-    )
+    validateAuthorizationRequest(new URLSearchParams({ ...valid, ...changes }).toString() + extra, {
+      clients: registry(registered(client)),
+      publicUrl: 'https://api.example.com',
+      resources: [],
+    })
 
   t.test('a valid request becomes a verified one', async (t) => {
     t.same(validate({ foo: '1', nonce: 'n', resource: 'r' }), {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
+import { grantScope, parseScope } from '../../../plugin/oauth/access/scope.ts'
 import { validateAuthorizationRequest } from '../../../plugin/oauth/authorization.ts'
 import { bearerToken } from '../../../plugin/oauth/bearer.ts'
 import { parseAuthorizationResponse } from '../../../plugin/oauth/callback.ts'
@@ -14,7 +15,6 @@ import {
   redirectUriMatches,
   redirectUriProblem,
 } from '../../../plugin/oauth/redirect-uri.ts'
-import { grantScope, parseScope } from '../../../plugin/oauth/scope.ts'
 import {
   parseAuthorizationCodeRequest,
   parseGrantType,
@@ -38,6 +38,11 @@ const CLIENT: RegisteredClient = {
   repeatableExchange: false,
 }
 const CLIENTS = new Map([[CLIENT.clientId, CLIENT]])
+const REGISTRATIONS = {
+  clients: CLIENTS,
+  publicUrl: 'https://api.example.com',
+  resources: ['https://api.example.com/mcp'],
+}
 
 /** Text near the edges of a grammar: its own characters mostly, anything at all sometimes. */
 const near = (characters: string) =>
@@ -120,7 +125,7 @@ t.test('a parser throws an OAuthError or nothing (SC-08)', async (t) => {
     fc.assert(
       fc.property(parameters, (request) => {
         const query = new URLSearchParams(request).toString()
-        onlyOAuthErrors(() => validateAuthorizationRequest(query, CLIENTS))
+        onlyOAuthErrors(() => validateAuthorizationRequest(query, REGISTRATIONS))
         onlyOAuthErrors(() => parseGrantType(request))
         onlyOAuthErrors(() => parseAuthorizationCodeRequest(request))
         onlyOAuthErrors(() => parseRefreshRequest(request))
@@ -367,7 +372,7 @@ t.test('100 KiB of anything takes linear time (K-02, CWE-1333)', async (t) => {
         response_type: 'code',
         ...changes,
       }).toString(),
-      CLIENTS,
+      REGISTRATIONS,
     )
   const challenged = { code_challenge: codeChallengeS256('a'.repeat(43)), code_challenge_method: 'S256' }
 

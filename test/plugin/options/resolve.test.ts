@@ -32,6 +32,7 @@ t.test('the defaults are secure, and change by intention only (SC-06)', async (t
         },
       },
     ],
+    resources: [],
     tokens: 'opaque',
     lifetimes: {
       transactionSeconds: 600,

@@ -28,11 +28,13 @@ export async function activateGrant(
     readonly dataKey: Buffer
     readonly tokens: ProviderTokens
     readonly identity: Identity
+    /** Of the access token. */
+    readonly resources?: readonly string[] | undefined
   } & DecidedLogin,
 ): Promise<TokenResponse> {
   const { options, grants, seals, credentials, providers } = request.services
   const { client } = request
-  const { codeSecret, dataKey, tokens, identity, scope, ownClaims } = step
+  const { codeSecret, dataKey, tokens, identity, scope, resources, ownClaims } = step
   const { grant } = redeeming
   const { id } = grant
   const provider = providers.of(grant)
@@ -46,6 +48,7 @@ export async function activateGrant(
   const terms = {
     now,
     scope,
+    resources,
     providerExpiresAt,
     grantExpiresAt: expiresAt,
   }

@@ -13,6 +13,8 @@ export interface PresentedCode {
   /** Undefined: left out, which proves nothing and contradicts nothing (OAuth 2.1 draft §10.2, requirements C-13). */
   readonly redirectUri: string | undefined
   readonly codeVerifier: string
+  /** What the access token is to be for (RFC 8707 §2.2). Undefined: all that was granted. */
+  readonly resources?: readonly string[] | undefined
 }
 
 /** The grant of a proved code. Any but `authorized` is the repetition of a client that may repeat (C-25). */

@@ -1,8 +1,9 @@
 import type { AuthorizedGrant, RedeemingGrant, TokenExchangeSecrets } from '../../../grant/grant.ts'
 import { isActive, type StoredGrant } from '../../../grant/grants.ts'
 import { redeem } from '../../../grant/transitions.ts'
+import { narrowResources } from '../../../oauth/access/resource.ts'
+import { stillAllowed } from '../../../oauth/access/scope.ts'
 import { OAuthError, ProviderError } from '../../../oauth/errors.ts'
-import { stillAllowed } from '../../../oauth/scope.ts'
 import type { TokenResponse } from '../../../oauth/token.ts'
 import type { ProviderTokens } from '../../../provider/provider.ts'
 import { type Handle, parseHandle } from '../../../secrets/handles.ts'
@@ -60,6 +61,8 @@ async function redeemAuthorized(
   const dataKey = seals.unwrapDataKey(grant, 'code', handle.secret, grant.key)
   const secrets = dataKey && seals.openTokenExchangeSecrets(grant, dataKey)
   if (!secrets) throw new OAuthError('grant_unreadable')
+  // Before the code is used up: the app may ask again.
+  const resources = narrowResources(presented.resources, grant.resources)
   const redeeming = await grants.replace(authorized, redeem(grant))
   if (!redeeming) return null
 
@@ -70,7 +73,7 @@ async function redeemAuthorized(
       const login = await redeemAtProvider(request, presented, secrets, { authorized, redeeming })
       const scope = narrowByProvider(stillAllowed(grant.scope, client.scopes), client, login.tokens)
       const decided = await decideLogin(request, redeeming, scope, login)
-      const terms = { codeSecret: handle.secret, dataKey, ...login, ...decided }
+      const terms = { codeSecret: handle.secret, dataKey, resources, ...login, ...decided }
       return activateGrant(request, redeeming, terms)
     })
     services.observer.login('redeemed', 'ok', client.clientId)

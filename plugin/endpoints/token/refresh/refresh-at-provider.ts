@@ -13,7 +13,7 @@ import type { Services } from '../../services.ts'
 import { warnOfLostScopes } from '../identity.ts'
 import type { TokenRequest } from '../token-request.ts'
 import { commitRefreshToken, readClaims, takeBack } from './provider-answer.ts'
-import { rotateGrant } from './rotate-grant.ts'
+import { type Rotation, rotateGrant } from './rotate-grant.ts'
 
 /** A lease outlives the provider's deadline by this much, so that its holder is done or dead when it ends. */
 const LEASE_MARGIN_MS = 5000
@@ -35,7 +35,7 @@ export async function refreshAtProvider(
   request: TokenRequest,
   presented: Handle,
   current: StoredGrant<ActiveGrant>,
-  step: { dataKey: Buffer; scope: readonly string[] },
+  step: Omit<Rotation, 'provider'>,
 ): Promise<TokenResponse | null> {
   const { services } = request
   const { providers, seals } = services

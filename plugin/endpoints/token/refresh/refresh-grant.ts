@@ -1,6 +1,7 @@
 import type { ActiveGrant } from '../../../grant/grant.ts'
+import { narrowResources } from '../../../oauth/access/resource.ts'
+import { narrowScope, stillAllowed } from '../../../oauth/access/scope.ts'
 import { OAuthError } from '../../../oauth/errors.ts'
-import { narrowScope, stillAllowed } from '../../../oauth/scope.ts'
 import type { TokenResponse } from '../../../oauth/token.ts'
 import { familyOf, type Handle, parseHandle } from '../../../secrets/handles.ts'
 import type { Services } from '../../services.ts'
@@ -18,6 +19,7 @@ const LOOK_AGAIN_MS = 1000
 interface PresentedRefresh {
   readonly refreshToken: string
   readonly scope: string | undefined
+  readonly resources?: readonly string[] | undefined
 }
 
 /**
@@ -53,9 +55,10 @@ async function refresh(request: TokenRequest, presented: PresentedRefresh): Prom
 
     const { current } = verdict
     const scope = narrowScope(presented.scope, stillAllowed(current.grant.scope, client.scopes))
+    const resources = narrowResources(presented.resources, current.grant.resources)
     const dataKey = openDataKey(services, current.grant, handle)
     if (!needsProvider(services, current.grant)) {
-      const rotated = await rotateGrant(request, handle, current, { dataKey, scope })
+      const rotated = await rotateGrant(request, handle, current, { dataKey, scope, resources })
       if (rotated) return rotated
       continue
     }
@@ -66,7 +69,7 @@ async function refresh(request: TokenRequest, presented: PresentedRefresh): Prom
     }
     // Whoever comes here again saw somebody else ask in vain; if all of them asked, that would be a storm (D-06).
     if (!first) throw new OAuthError('refresh_busy')
-    const refreshed = await refreshAtProvider(request, handle, current, { dataKey, scope })
+    const refreshed = await refreshAtProvider(request, handle, current, { dataKey, scope, resources })
     if (refreshed) return refreshed
   }
 }

@@ -18,11 +18,21 @@ export interface RefreshedProvider {
   onLost(): void
 }
 
+/** What a rotation is made with. */
+export interface Rotation {
+  readonly dataKey: Buffer
+  /** Of the access token, as its resources. */
+  readonly scope: readonly string[]
+  readonly resources?: readonly string[] | undefined
+  /** If it was asked. */
+  readonly provider?: RefreshedProvider
+}
+
 /**
  * One generation further, by one swap: a new access token, a new refresh token, and the provider's renewed
  * tokens if it was asked. The response is kept for the holder of the predecessor, who may not have received it.
  *
- * @param presented the refresh handle that is current. @param step `provider`, if it was asked.
+ * @param presented the refresh handle that is current.
  * @returns null if another request was first. @throws StoreError
  * @throws ProviderError `provider_subject_mismatch` for an access token of another subject (`tokens: relay`).
  */
@@ -30,11 +40,7 @@ export async function rotateGrant(
   request: TokenRequest,
   presented: Handle,
   current: StoredGrant<ActiveGrant>,
-  step: {
-    dataKey: Buffer
-    scope: readonly string[]
-    provider?: RefreshedProvider
-  },
+  step: Rotation,
 ): Promise<TokenResponse | null> {
   const { options, grants, seals, credentials } = request.services
   const { client } = request
@@ -52,6 +58,7 @@ export async function rotateGrant(
     providerExpiresAt,
     grantExpiresAt: grant.expiresAt,
     scope: tokens ? narrowByProvider(step.scope, client, tokens) : step.scope,
+    resources: step.resources,
   }
   const access = credentials.issueAccessToken(grant, dataKey, secrets, terms)
   const refresh = credentials.issueRefreshToken(grant, dataKey, { ...terms, previous: presented })

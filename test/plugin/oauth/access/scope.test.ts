@@ -1,6 +1,6 @@
 import t from 'tap'
-import { formatScope, grantScope, narrowScope, parseScope } from '../../../plugin/oauth/scope.ts'
-import { reasonOf, refusal } from '../../support/oauth-fixtures.ts'
+import { formatScope, grantScope, narrowScope, parseScope } from '../../../../plugin/oauth/access/scope.ts'
+import { reasonOf, refusal } from '../../../support/oauth-fixtures.ts'
 
 t.test('scope', async (t) => {
   t.test('tokens are kept in order, each once (RFC 6749 §3.3)', async (t) => {
