@@ -6,8 +6,9 @@ import { parRoute } from './endpoints/authorize/par.ts'
 import { PushedRequests } from './endpoints/authorize/pushed-requests.ts'
 import { backchannelLogoutRoute } from './endpoints/backchannel-logout.ts'
 import { callbackRoute } from './endpoints/callback.ts'
+import { appLinksRoutes } from './endpoints/discovery/app-links.ts'
+import { jwksRoute, metadataRoutes } from './endpoints/discovery/metadata.ts'
 import { introspectRoute } from './endpoints/introspect.ts'
-import { jwksRoute, metadataRoutes } from './endpoints/metadata.ts'
 import { revokeRoute } from './endpoints/revoke.ts'
 import type { Services } from './endpoints/services.ts'
 import { sessionsRoutes } from './endpoints/sessions.ts'
@@ -130,6 +131,7 @@ export async function plugin(
     cors.install(scope)
     jwksRoute(scope, services, bringsSecurityScheme(options))
     metadataRoutes(scope, services)
+    await scope.register(async (forSystems) => appLinksRoutes(forSystems, services))
   }
 }
 

@@ -3,4 +3,10 @@
  * does. Only this door's types need typebox.
  */
 export { schemaProblems } from '../options/problems.ts'
-export { ClientSchema, OptionsSchema, ProviderSchema, ResourceServerSchema } from '../options/schema.ts'
+export {
+  AppLinkSchema,
+  ClientSchema,
+  OptionsSchema,
+  ProviderSchema,
+  ResourceServerSchema,
+} from '../options/schema.ts'

@@ -211,6 +211,20 @@ export const jwksSchema = {
   response: { 200: Type.Object({ keys: Type.Array(Type.Object({}, { additionalProperties: true })) }) },
 }
 
+export const assetLinksSchema = {
+  tags,
+  operationId: 'assetLinks',
+  summary: 'Android App Links (Digital Asset Links)',
+  response: { 200: Type.Array(Type.Object({}, { additionalProperties: true })) },
+}
+
+export const siteAssociationSchema = {
+  tags,
+  operationId: 'appleAppSiteAssociation',
+  summary: 'Apple universal links',
+  response: { 200: Type.Object({}, { additionalProperties: true }) },
+}
+
 export const metadataSchema = (operationId: string) => ({
   tags,
   operationId,

@@ -33,6 +33,19 @@ export function redirectUriMatches(registered: string, requested: string): boole
   )
 }
 
+/**
+ * The paths of those https redirect URIs that are at our own origin, each once.
+ *
+ * @param publicUrl our origin.
+ */
+export function claimedPaths(redirectUris: readonly string[], publicUrl: string): readonly string[] {
+  const behindOrigin = redirectUris
+    .filter((uri) => uri.startsWith('https:') && uri.startsWith(publicUrl))
+    .map((uri) => uri.slice(publicUrl.length))
+    .filter((rest) => rest === '' || rest.startsWith('/') || rest.startsWith('?'))
+  return [...new Set(behindOrigin.map((rest) => rest.split('?')[0] || '/'))]
+}
+
 /** What kind of address a registered redirect URI is; only https can be claimed by one app alone. */
 export type RedirectUriKind = 'https' | 'loopback' | 'private-use'
 

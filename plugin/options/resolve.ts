@@ -25,7 +25,7 @@ export function resolveOptions({ store: given, onLogin, ...plain }: PkceOptions)
       : []),
   ]
   if (!options || problemsOfLive.length > 0) throw new ConfigError([...problems, ...problemsOfLive])
-  const { publicUrl, routePrefix, clients, resourceServers, resources, secrets } = options
+  const { publicUrl, routePrefix, clients, resourceServers, resources, appLinks, secrets } = options
   return Object.freeze({
     publicUrl,
     routePrefix,
@@ -38,6 +38,7 @@ export function resolveOptions({ store: given, onLogin, ...plain }: PkceOptions)
     clients: new Map(clients.map((client) => [client.clientId, freezeData(client)])),
     resourceServers: new Map(resourceServers.map((server) => [server.clientId, freezeData(server)])),
     resources: freezeData(resources),
+    appLinks: freezeData(appLinks),
     secrets: decodeSecrets(secrets),
     store: given ?? memoryStore(),
     tokens: options.tokens,

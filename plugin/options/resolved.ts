@@ -2,7 +2,7 @@ import type { RegisteredClient, ResourceServer } from '../oauth/client.ts'
 import type { Store } from '../stores/store.ts'
 import type { ProviderName } from './provider/named.ts'
 import type { Blank } from './provider/presets/preset.ts'
-import type { OptionFields, ProviderFields } from './types/fields.ts'
+import type { AppLinkFields, OptionFields, ProviderFields } from './types/fields.ts'
 import type { OnLogin } from './types/login.ts'
 import type { ProviderSecret, ProviderSecrets } from './types/options.ts'
 
@@ -42,6 +42,9 @@ export interface NamedProvider {
   readonly options: ResolvedProvider
 }
 
+/** The app on people's devices that the https redirect URIs of a client belong to. */
+export type AppLink = Readonly<AppLinkFields>
+
 /** Requests of one address in a window. */
 export interface RateLimitGroup {
   readonly max: number
@@ -59,6 +62,7 @@ export interface ResolvedOptions {
   readonly resourceServers: ReadonlyMap<string, ResourceServer>
   /** What tokens can be restricted to. Empty: nothing. */
   readonly resources: readonly string[]
+  readonly appLinks: readonly AppLink[]
   readonly secrets: readonly Buffer[]
   readonly store: Store
   readonly tokens: NonNullable<OptionFields['tokens']>

@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto'
+import { isResource } from '../oauth/access/resource.ts'
 import type { RegisteredClient, ResourceServer } from '../oauth/client.ts'
+import { claimedPaths } from '../oauth/redirect-uri.ts'
 import { memoryStoreProblem } from '../stores/memory.ts'
 import { postgresPoolProblem } from '../stores/postgres/pool.ts'
 import { parseRedisUrl } from '../stores/redis/url.ts'
 import type { ConfigProblem } from './config-error.ts'
-import type { ResolvedOptions } from './resolved.ts'
+import { suggestion } from './nearest.ts'
+import type { AppLink, ResolvedOptions } from './resolved.ts'
 
 const PUBLIC_URL =
   /^(https:\/\/[a-z0-9.-]+(:[1-9][0-9]{0,4})?|http:\/\/(127\.0\.0\.1|\[::1\])(:[1-9][0-9]{0,4})?)$/
@@ -36,6 +39,44 @@ export function resourceServerProblems(
     const problem = taken.has(clientId) ? 'is taken by a client or another resource server' : ''
     taken.add(clientId)
     return problem ? [{ path: ['resourceServers', index, 'clientId'], problem }] : []
+  })
+}
+
+/** What tokens can be restricted to has an address (RFC 8707 §2). */
+export function resourceProblems(resources: readonly string[]): ConfigProblem[] {
+  return [...resources.entries()].flatMap(([index, resource]) => {
+    const problem = 'must be an absolute http or https address without fragment, user name and password'
+    return isResource(resource) ? [] : [{ path: ['resources', index], problem }]
+  })
+}
+
+/**
+ * What is wrong with the apps that claim redirect URIs: a file that says nothing is worse than none, because the system
+ * then opens the browser, and nobody says why.
+ *
+ * @param appLinks by their place in the list.
+ */
+export function appLinkProblems(
+  appLinks: ReadonlyMap<number, AppLink>,
+  clients: Iterable<RegisteredClient>,
+  publicUrl: string,
+): ConfigProblem[] {
+  const byId = new Map(Array.from(clients, (client) => [client.clientId, client]))
+  return [...appLinks].flatMap(([index, { clientId, android, apple }]) => {
+    const client = byId.get(clientId)
+    const problems: ConfigProblem[] = []
+    const report = (problem: string, ...path: string[]) =>
+      problems.push({ path: ['appLinks', index, ...path], problem })
+    if (client === undefined) {
+      report(`is not one of clients${suggestion(clientId, [...byId.keys()])}`, 'clientId')
+    } else if (claimedPaths(client.redirectUris, publicUrl).length === 0) {
+      report(
+        `has no https redirect URI at ${publicUrl}, and these files speak for their own host alone: add one, or serve them where the redirect URIs are`,
+        'clientId',
+      )
+    }
+    if (android === undefined && apple === undefined) report('must have android, apple, or both')
+    return problems
   })
 }
 

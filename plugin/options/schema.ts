@@ -85,6 +85,52 @@ export const ResourceServerSchema = Type.Object(
   closed,
 )
 
+/** An app on the devices of one system or two, for the redirect URIs of a client (S-05). */
+export const AppLinkSchema = Type.Object(
+  {
+    clientId: Type.String({
+      minLength: 1,
+      description: "One of `clients`. Its https redirect URIs at `publicUrl` are the app's.",
+    }),
+    android: Type.Optional(
+      Type.Object(
+        {
+          packageName: Type.String({
+            pattern: '^[A-Za-z][A-Za-z0-9_]*(\\.[A-Za-z][A-Za-z0-9_]*)+$',
+            description: 'applicationId of its build.',
+            problem: 'must be a package name such as com.example.app',
+          }),
+          sha256CertFingerprints: Type.Array(
+            Type.String({
+              pattern: '^([0-9A-F]{2}:){31}[0-9A-F]{2}$',
+              problem:
+                'must be 32 bytes in upper-case hexadecimal with colons, as `keytool -list -v` and the Play Console show them',
+            }),
+            { minItems: 1, description: 'SHA-256 of the certificates it is signed with.' },
+          ),
+        },
+        { ...closed, description: 'Android App Links.' },
+      ),
+    ),
+    apple: Type.Optional(
+      Type.Object(
+        {
+          appIds: Type.Array(
+            Type.String({
+              pattern: '^[A-Z0-9]{10}\\.[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)*$',
+              problem:
+                'must be the ten characters of the team id (or prefix), a dot, and the bundle id: ABCDE12345.com.example.app',
+            }),
+            { minItems: 1, description: 'Team id, dot, bundle id.' },
+          ),
+        },
+        { ...closed, description: 'Universal links, and https callbacks of ASWebAuthenticationSession.' },
+      ),
+    ),
+  },
+  closed,
+)
+
 const RateLimitGroup = (max: number, description: string) =>
   Type.Optional(
     Type.Object(
@@ -132,6 +178,13 @@ export const OptionsSchema = Type.Object(
         default: [],
         description:
           'Addresses of the protected resources, absolute and without a fragment: what an app may name by `resource` (RFC 8707). Empty: `resource` is ignored. The gateway names its upstreams.',
+      }),
+    ),
+    appLinks: Type.Optional(
+      Type.Array(AppLinkSchema, {
+        default: [],
+        description:
+          'Apps that open https redirect URIs at `publicUrl` themselves. Served at `/.well-known/assetlinks.json` (Android) and `/.well-known/apple-app-site-association` (iOS).',
       }),
     ),
     secrets: Type.Optional(

@@ -1,5 +1,4 @@
 import Value from 'typebox/value'
-import { isResource } from '../oauth/access/resource.ts'
 import type { RegisteredClient } from '../oauth/client.ts'
 import { clientProblems, clientWarnings } from './client-rules.ts'
 import type { ConfigProblem } from './config-error.ts'
@@ -15,7 +14,14 @@ import {
 import { expandPreset } from './provider/presets/presets.ts'
 import { providerProblems, providerWarnings } from './provider/rules.ts'
 import type { ResolvedOptions, ResolvedProvider } from './resolved.ts'
-import { lifetimeProblems, publicUrlProblem, resourceServerProblems, secretProblems } from './rules.ts'
+import {
+  appLinkProblems,
+  lifetimeProblems,
+  publicUrlProblem,
+  resourceProblems,
+  resourceServerProblems,
+  secretProblems,
+} from './rules.ts'
 import { OptionsSchema } from './schema.ts'
 import type { OptionFields } from './types/fields.ts'
 import { type PkceOptions, PROVIDER_SECRETS, type ProviderSecret, type ProviderSet } from './types/options.ts'
@@ -96,6 +102,9 @@ export function validateOptions(given: PlainOptions, storeKind: string | undefin
     const servers = soundItems('resourceServers', options.resourceServers)
     found.push(...resourceServerProblems(servers, clients.values()))
     if (isSound('resources')) found.push(...resourceProblems(options.resources))
+    found.push(
+      ...appLinkProblems(soundItems('appLinks', options.appLinks), clients.values(), options.publicUrl),
+    )
     if (isSound('secrets')) found.push(...secretProblems(options.secrets, storeKind))
     if (isSound('lifetimes')) found.push(...lifetimeProblems(options.lifetimes))
     return found
@@ -106,7 +115,10 @@ export function validateOptions(given: PlainOptions, storeKind: string | undefin
     return { ...provider, ...secretFunctions(written) }
   }
 
-  function soundItems<T>(key: 'clients' | 'resourceServers', items: readonly T[]): Map<number, T> {
+  function soundItems<T>(
+    key: 'clients' | 'resourceServers' | 'appLinks',
+    items: readonly T[],
+  ): Map<number, T> {
     if (!Array.isArray(items)) return new Map()
     return new Map([...items.entries()].filter(([index]) => isSound(key, index)))
   }
@@ -169,13 +181,6 @@ function secretFunctions(provider: unknown): Partial<ResolvedProvider> {
       ([key, value]) => PROVIDER_SECRETS.includes(key as ProviderSecret) && typeof value === 'function',
     ),
   )
-}
-
-function resourceProblems(resources: readonly string[]): ConfigProblem[] {
-  return [...resources.entries()].flatMap(([index, resource]) => {
-    const problem = 'must be an absolute http or https address without fragment, user name and password'
-    return isResource(resource) ? [] : [{ path: ['resources', index], problem }]
-  })
 }
 
 function optionWarnings(options: CompleteOptions): string[] {

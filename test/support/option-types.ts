@@ -4,6 +4,7 @@ import { Http2Schema, ListenSchema } from '../../gateway/config/schemas/listen.t
 import { StoreSchema } from '../../gateway/config/schemas/store.ts'
 import { UpstreamSchema, WebSocketSchema } from '../../gateway/config/schemas/upstream.ts'
 import {
+  AppLinkSchema,
   ClientSchema,
   OptionsSchema,
   ProviderSchema,
@@ -66,6 +67,11 @@ export const optionTypes: readonly Page[] = [
         name: 'ResourceServerFields',
         schema: ResourceServerSchema,
         comment: 'A resource server that may introspect (RFC 7662 §2.1).',
+      },
+      {
+        name: 'AppLinkFields',
+        schema: AppLinkSchema,
+        comment: 'An app on the devices of one system or two, for the redirect URIs of a client (S-05).',
       },
       {
         name: 'ProviderFields',

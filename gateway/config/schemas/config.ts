@@ -106,7 +106,7 @@ type ListenInput = Filled<GatewayInput['listen']>
 export type PluginConfig = Readonly<
   Pick<
     GatewayInput,
-    'publicUrl' | 'routePrefix' | 'secrets' | 'tokens' | 'lifetimes' | 'limits' | 'rateLimit'
+    'publicUrl' | 'routePrefix' | 'appLinks' | 'secrets' | 'tokens' | 'lifetimes' | 'limits' | 'rateLimit'
   > &
     ProviderSet<ProviderConfig> & {
       log: { subject: 'hash' | 'plain' | 'none' }

@@ -3,6 +3,7 @@
  * no time.
  */
 import type {
+  AppLinkFields,
   ClientFields,
   LifetimeFields,
   LimitFields,
@@ -315,6 +316,11 @@ export interface GatewayFields {
   clients: GatewayClientFields[]
   /** Who may introspect. Default: `[]`. */
   resourceServers?: GatewayResourceServerFields[]
+  /**
+   * Apps that open https redirect URIs at `publicUrl` themselves. Served at `/.well-known/assetlinks.json`
+   * (Android) and `/.well-known/apple-app-site-association` (iOS). Default: `[]`.
+   */
+  appLinks?: AppLinkFields[]
   /**
    * At least 32 random bytes each, base64url: the first seals, all open. Required unless the store is memory.
    * Default: `[]`.

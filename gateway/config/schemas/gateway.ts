@@ -47,7 +47,7 @@ const ResourceServer = Type.Object(
   },
   closed,
 )
-const { publicUrl, routePrefix, secrets, tokens, lifetimes, limits, rateLimit, log } =
+const { publicUrl, routePrefix, appLinks, secrets, tokens, lifetimes, limits, rateLimit, log } =
   OptionsSchema.properties
 
 /** The second listener. */
@@ -110,6 +110,7 @@ export const GatewaySchema = Type.Object(
     resourceServers: Type.Optional(
       Type.Array(ResourceServer, { default: [], description: 'Who may introspect.' }),
     ),
+    appLinks,
     secrets,
     secretsFile: secretFile('the secrets, one per line'),
     store: Type.Optional(StoreSchema),

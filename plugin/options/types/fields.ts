@@ -59,6 +59,24 @@ export interface ResourceServerFields {
   clientSecret: string
 }
 
+/** An app on the devices of one system or two, for the redirect URIs of a client (S-05). */
+export interface AppLinkFields {
+  /** One of `clients`. Its https redirect URIs at `publicUrl` are the app's. */
+  clientId: string
+  /** Android App Links. */
+  android?: {
+    /** applicationId of its build. */
+    packageName: string
+    /** SHA-256 of the certificates it is signed with. */
+    sha256CertFingerprints: string[]
+  }
+  /** Universal links, and https callbacks of ASWebAuthenticationSession. */
+  apple?: {
+    /** Team id, dot, bundle id. */
+    appIds: string[]
+  }
+}
+
 /** The identity provider, and how we are registered there. */
 export interface ProviderFields {
   /**
@@ -294,6 +312,11 @@ export interface OptionFields {
    * (RFC 8707). Empty: `resource` is ignored. The gateway names its upstreams. Default: `[]`.
    */
   resources?: string[]
+  /**
+   * Apps that open https redirect URIs at `publicUrl` themselves. Served at `/.well-known/assetlinks.json`
+   * (Android) and `/.well-known/apple-app-site-association` (iOS). Default: `[]`.
+   */
+  appLinks?: AppLinkFields[]
   /**
    * At least 32 random bytes each, base64url: the first seals, all open. Required unless the store is memory.
    * Default: `[]`.

@@ -47,6 +47,7 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
         },
       ],
       resourceServers: [],
+      appLinks: [],
       secrets: [],
       tokens: 'opaque',
       lifetimes: {

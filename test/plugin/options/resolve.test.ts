@@ -33,6 +33,7 @@ t.test('the defaults are secure, and change by intention only (SC-06)', async (t
       },
     ],
     resources: [],
+    appLinks: [],
     tokens: 'opaque',
     lifetimes: {
       transactionSeconds: 600,

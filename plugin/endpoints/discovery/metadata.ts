@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
-import { jsonRoute } from '../http/route.ts'
-import { jwksSchema, metadataSchema } from '../http/schemas.ts'
-import { authorizationServerMetadata } from '../oauth/metadata.ts'
-import type { Services } from './services.ts'
+import { jsonRoute } from '../../http/route.ts'
+import { jwksSchema, metadataSchema } from '../../http/schemas.ts'
+import { authorizationServerMetadata } from '../../oauth/metadata.ts'
+import type { Services } from '../services.ts'
 
 /** The same metadata at both well-known addresses: AppAuth knows only the second (RFC 8414 §3, §5). */
 export function metadataRoutes(scope: FastifyInstance, { options }: Services): void {

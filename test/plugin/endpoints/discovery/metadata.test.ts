@@ -1,5 +1,5 @@
 import t from 'tap'
-import { PUBLIC_URL, REDIRECT_URI, startPluginApp, WELL_KNOWN } from '../../support/plugin-app.ts'
+import { PUBLIC_URL, REDIRECT_URI, startPluginApp, WELL_KNOWN } from '../../../support/plugin-app.ts'
 
 const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
 
