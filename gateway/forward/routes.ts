@@ -11,8 +11,9 @@ export type Destination = UpstreamRoute | 'endpoint' | undefined
  * An endpoint always wins against an upstream, so no prefix can swallow the token endpoint.
  */
 export class Routes {
-  /** The longest prefix first. */
   readonly #upstreams: readonly UpstreamRoute[]
+  /** The prefixes by their segments: a request pays for its own path, however many prefixes there are. */
+  readonly #root: PrefixNode = {}
   readonly #endpoints = new Set<string>()
   /** Endpoints whose last segment is a parameter, by what stands before it, e.g. `/oauth2/sessions/`. */
   readonly #parents = new Map<string, string>()
@@ -20,7 +21,17 @@ export class Routes {
   readonly #shared = new Set<UpstreamRoute>()
 
   constructor(upstreams: readonly UpstreamRoute[]) {
-    this.#upstreams = upstreams.toSorted((a, b) => b.prefix.length - a.prefix.length)
+    this.#upstreams = upstreams
+    for (const upstream of upstreams) {
+      let node = this.#root
+      for (const segment of upstream.prefix.split('/').slice(1)) {
+        node.children ??= new Map()
+        const child: PrefixNode = node.children.get(segment) ?? {}
+        node.children.set(segment, child)
+        node = child
+      }
+      node.upstream = upstream
+    }
   }
 
   /** @throws Error for a path with parameters, unless it is the last segment and could not be an upstream's. */
@@ -67,18 +78,41 @@ export class Routes {
     return targetReadings(target, route.paths).every(leadsHere)
   }
 
+  /** The one with the longest prefix, which ends with a segment. */
   #upstreamOf(target: string): UpstreamRoute | undefined {
-    for (const upstream of this.#upstreams) {
-      const { prefix } = upstream
-      if (target.startsWith(prefix) && isSegmentEnd(target.charCodeAt(prefix.length))) return upstream
+    let node = this.#root
+    let found = node.upstream
+    let start = 1
+    while (node.children !== undefined) {
+      const end = segmentEnd(target, start)
+      const child = node.children.get(target.slice(start, end))
+      if (child === undefined) break
+      node = child
+      found = child.upstream ?? found
+      if (target.charCodeAt(end) !== SLASH) break
+      start = end + 1
     }
-    return undefined
+    return found
   }
 }
 
-/** `/`, `?`, or the end of the string. */
-function isSegmentEnd(code: number): boolean {
-  return code === 0x2f || code === 0x3f || Number.isNaN(code)
+/** A segment of prefixes, and what may follow it. */
+interface PrefixNode {
+  upstream?: UpstreamRoute
+  children?: Map<string, PrefixNode>
+}
+
+const SLASH = 0x2f
+const QUESTION_MARK = 0x3f
+
+/** Where the segment that begins at `start` ends: at a `/`, a `?`, or the end of the target. */
+function segmentEnd(target: string, start: number): number {
+  let end = start
+  for (; end < target.length; end++) {
+    const code = target.charCodeAt(end)
+    if (code === SLASH || code === QUESTION_MARK) break
+  }
+  return end
 }
 
 /** Without the query. */

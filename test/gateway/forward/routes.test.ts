@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
+import fc from 'fast-check'
 import t from 'tap'
 import { Routes } from '../../../gateway/forward/routes.ts'
 import { TrustedProxies } from '../../../gateway/forward/trusted-proxies.ts'
@@ -38,6 +39,49 @@ t.test('the longest prefix wins, and a prefix ends with its segment (H-01, H-09)
     '/x?/api/': undefined,
   }
   for (const [target, route] of Object.entries(expected)) t.equal(routes.find(target), route, target)
+})
+
+t.test('the prefix that is found is the longest, whatever the prefixes and the path (H-01)', async () => {
+  const segment = fc.constantFrom('a', 'b', 'aa', 'a.b', 'A')
+  const path = fc.array(segment, { maxLength: 4 }).map((segments) => `/${segments.join('/')}`)
+  const close: UpstreamRoute[] = []
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(path, { maxLength: 6 }),
+      path,
+      fc.constantFrom('', '/', '?a/b', '/?a'),
+      (prefixes, of, end) => {
+        const target = of === '/' && end.startsWith('/') ? end : of + end
+        const upstreams = prefixes.map(
+          (prefix) =>
+            new UpstreamRoute(upstream({ prefix, target: TARGET }), PUBLIC_URL, noStreams, bodyOptions),
+        )
+        close.push(...upstreams)
+        const [expected] = upstreams
+          .filter(
+            ({ prefix }) => target === prefix || ['/', '?'].some((next) => target.startsWith(prefix + next)),
+          )
+          .sort((a, b) => b.prefix.length - a.prefix.length)
+        return new Routes(upstreams).find(target) === expected
+      },
+    ),
+  )
+  await Promise.all(close.map((route) => route.targets.close()))
+})
+
+t.test('a thousand prefixes cost a request what one costs (H-01)', async (t) => {
+  const { routes: many } = routesOf(...Array.from({ length: 1000 }, (_, index) => `/team/${index}/api`))
+  const { routes: one } = routesOf('/team/0/api')
+  const time = (routes: Routes) => {
+    const from = process.hrtime.bigint()
+    for (let i = 0; i < 20_000; i++) routes.find('/team/0/api/orders?page=2')
+    return Number(process.hrtime.bigint() - from)
+  }
+  time(many)
+  time(one)
+  const ratios = Array.from({ length: 9 }, () => time(many) / time(one)).sort((a, b) => a - b)
+  // A search through all of them took 300 times as long.
+  t.ok(ratios[4]! < 10, `${ratios[4]}`)
 })
 
 t.test('an endpoint wins against every prefix, with the query left aside', async (t) => {
