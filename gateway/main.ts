@@ -2,6 +2,15 @@
 
 /** The process around the command: arguments, environment, streams, signals, exit status. */
 
+import nodeModule from 'node:module'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+
+// Where Node has it, the next start need not compile what has not changed. A folder that cannot be had costs nothing else.
+const { enableCompileCache } = nodeModule as { enableCompileCache?(folder: string): unknown }
+const cacheFolder = compileCacheFolder(process.env)
+if (cacheFolder !== undefined) enableCompileCache?.(cacheFolder)
+
 // From the first moment on: whoever asks for a reload must not end the process.
 let isReloadDue = false
 let reload = () => {
@@ -42,3 +51,23 @@ closeWithGrace(
 reload = () => void outcome.reload()
 outcome.announce()
 if (isReloadDue) reload()
+
+/**
+ * Where Node may keep the compiled code of the command between two starts: in the user's own cache, because what is in
+ * it is run. Node's default is a folder with a known name in /tmp, which another user may have made first.
+ *
+ * @returns undefined: there is none, or Node has been told of one (`NODE_COMPILE_CACHE`).
+ */
+function compileCacheFolder({
+  NODE_COMPILE_CACHE,
+  XDG_CACHE_HOME,
+}: Readonly<Record<string, string | undefined>>): string | undefined {
+  if (NODE_COMPILE_CACHE !== undefined) return undefined
+  if (XDG_CACHE_HOME) return join(XDG_CACHE_HOME, 'pkce-gateway')
+  try {
+    return join(homedir(), '.cache', 'pkce-gateway')
+  } catch {
+    // A user without an entry and without HOME.
+    return undefined
+  }
+}

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { SignJWT } from 'jose'
+import { SignJWT } from 'jose/jwt/sign'
 import type { ConfigProblem } from '../../options/config-error.ts'
 import { signingKeyWords } from '../../options/provider/signing-key.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'

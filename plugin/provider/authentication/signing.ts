@@ -1,4 +1,5 @@
-import { type CryptoKey, importJWK, importPKCS8, type JWK } from 'jose'
+import type { CryptoKey, JWK } from 'jose'
+import { importJWK, importPKCS8 } from 'jose/key/import'
 import { readSigningKey } from '../../options/provider/signing-key.ts'
 
 /** A private key, ready to sign. */

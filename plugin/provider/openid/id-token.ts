@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { decodeJwt, type JWTVerifyGetKey } from 'jose'
+import type { JWTVerifyGetKey } from 'jose'
+import { decodeJwt } from 'jose/jwt/decode'
 import { ProviderError, type ProviderReason } from '../../oauth/errors.ts'
 import { issProblem } from '../../options/provider/tenants.ts'
 import type { Claims, ProviderCodeRedemption } from '../provider.ts'

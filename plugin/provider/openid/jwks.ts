@@ -1,4 +1,6 @@
-import { createRemoteJWKSet, customFetch, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
+import type { JSONWebKeySet, JWTVerifyGetKey } from 'jose'
+import * as errors from 'jose/errors'
+import { createRemoteJWKSet, customFetch } from 'jose/jwks/remote'
 import { ProviderError } from '../../oauth/errors.ts'
 import type { JsonObject } from '../transport/response.ts'
 

@@ -1,4 +1,6 @@
-import { type CompactVerifyResult, compactVerify, errors, type JWTVerifyGetKey } from 'jose'
+import type { CompactVerifyResult, JWTVerifyGetKey } from 'jose'
+import * as errors from 'jose/errors'
+import { compactVerify } from 'jose/jws/compact/verify'
 import { issProblem, tenantOf } from '../../options/provider/tenants.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'
 import type { Claims } from '../provider.ts'
