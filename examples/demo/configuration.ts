@@ -22,6 +22,8 @@ export function demoConfiguration(demo: {
   adminPort: number
   providerIssuer: string
   apiOrigin: string
+  /** Where the page of the demo is served; absent: there is none. */
+  pageOrigin?: string
 }): GatewayInput & { provider: { issuer: string } } {
   return {
     publicUrl: demo.publicUrl,
@@ -43,6 +45,7 @@ export function demoConfiguration(demo: {
         scopes: ['orders.read'],
         claims: ['email', 'name'],
       },
+      ...(demo.pageOrigin === undefined ? [] : [pageClient(demo.publicUrl)]),
     ],
     store: { type: 'memory' },
     upstreams: [
@@ -53,7 +56,47 @@ export function demoConfiguration(demo: {
         identityHeaders: { 'x-auth-subject': 'sub' },
       },
       { prefix: '/status', target: `${demo.apiOrigin}/status`, public: true },
+      ...(demo.pageOrigin === undefined ? [] : pageUpstreams(demo.pageOrigin)),
     ],
     log: { level: 'warn' },
+    ...(demo.pageOrigin !== undefined && pageSettings),
   }
+}
+
+/** The page is an app of its own: a public client that comes back to where it is. */
+function pageClient(publicUrl: string) {
+  return {
+    clientId: 'com.example.page',
+    name: 'Demo page',
+    redirectUris: [`${publicUrl}/`],
+    scopes: ['orders.read'],
+    claims: ['email', 'name'],
+  }
+}
+
+/** The page and what it is told need no session; the API keeps its own, longer prefix. */
+function pageUpstreams(target: string) {
+  return [
+    { prefix: '/', target, public: true },
+    {
+      prefix: '/demo',
+      target: `${target}/demo`,
+      public: true,
+      methods: ['GET', 'POST'] as ('GET' | 'POST')[],
+    },
+  ]
+}
+
+/**
+ * The page is told what the log tells. One person with many attacks shall see no limit of an address, and a code that
+ * is replayed ends its session at once: by default a repetition within 15 seconds is taken for the app's own, which is
+ * refused, and nothing ends.
+ */
+const pageSettings = {
+  log: { level: 'info' as const },
+  lifetimes: { duplicateSeconds: 0 },
+  rateLimit: {
+    authorize: { max: 600, windowMs: 60_000 },
+    token: { max: 600, windowMs: 60_000 },
+  },
 }

@@ -2,6 +2,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { close, listen } from './listening.ts'
 import { mask } from './mask.ts'
 
+/** Sees a request before it is answered. */
+type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
+
 /** A running echo API. */
 export interface EchoApi {
   /** For an upstream's `target`, e.g. `http://127.0.0.1:5000`. */
@@ -10,7 +13,7 @@ export interface EchoApi {
   /** Requests received so far. */
   readonly requests: number
   /** Adds a listener that sees each request as it arrives, unmasked. Returns the function that removes it. */
-  onRequest(listener: (request: IncomingMessage) => void): () => void
+  onRequest(listener: RequestListener): () => void
   close(): Promise<void>
 }
 
@@ -22,7 +25,7 @@ export interface EchoApi {
  */
 export async function startEchoApi({ port = 0 }: { port?: number } = {}): Promise<EchoApi> {
   let requests = 0
-  const listeners = new Set<(request: IncomingMessage) => void>()
+  const listeners = new Set<RequestListener>()
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     const [path] = (request.url ?? '').split('?', 1)
     const body = path === '/status' ? { status: 'ok', requests } : await echoOf(request)
@@ -31,7 +34,7 @@ export async function startEchoApi({ port = 0 }: { port?: number } = {}): Promis
   }
   const server = createServer((request, response) => {
     requests += 1
-    for (const listener of listeners) listener(request)
+    for (const listener of listeners) listener(request, response)
     // An upload that is broken off.
     answer(request, response).catch(() => response.destroy())
   })

@@ -30,7 +30,11 @@ export function guide(demo: {
     API        ${demo.apiOrigin}    behind the gateway; it answers what it saw
     admin      ${demo.adminUrl}    /healthz and /readyz
 
-  Watch an app do all of it, in another terminal:
+  Open the gateway's address in a browser: an app in a page, each step on a diagram, and attacks to try:
+
+    ${publicUrl}/
+
+  Or watch an app without a screen do all of it, in another terminal:
 
     npm run demo:app
 

@@ -1,8 +1,12 @@
 import { gatewayConfig } from '../../gateway/config/load.ts'
+import { logLines } from '../../gateway/operations/log/log.ts'
 import { startGateway } from '../../gateway/start.ts'
 import { demoConfiguration, gatewayAtProvider } from './configuration.ts'
 import { startEchoApi } from './echo.ts'
 import { guide } from './guide.ts'
+import { dressProvider } from './page/provider-look.ts'
+import { startPage } from './page/server.ts'
+import { type LogLine, Witness } from './page/witness.ts'
 import { startProvider } from './provider.ts'
 
 /**
@@ -15,6 +19,9 @@ const variables = {
   provider: ['DEMO_PROVIDER_PORT', 4000],
   api: ['DEMO_API_PORT', 5000],
 } as const
+
+/** pino's number. What is below is for the page alone. */
+const WARN = 40
 
 /** What has been opened, to be closed in reverse. */
 const opened: { close(): Promise<unknown> }[] = []
@@ -40,15 +47,29 @@ async function start(): Promise<void> {
   opened.push(provider)
   const api = await startEchoApi({ port: ports.api })
   opened.push(api)
+  dressProvider(provider)
+  const witness = new Witness()
+  witness.watchProvider(provider, `${publicUrl}/oauth2/callback`)
+  witness.watchApi(api)
+  const page = await startPage({ witness, api, publicUrl, providerIssuer: provider.issuer })
+  opened.push(page)
   const configuration = demoConfiguration({
     publicUrl,
     port: ports.gateway,
     adminPort: ports.admin,
     providerIssuer: provider.issuer,
     apiOrigin: api.origin,
+    pageOrigin: page.origin,
   })
-  const gateway = await startGateway(gatewayConfig(configuration))
-  opened.push({ close: () => gateway.stop() })
+  const terminal = logLines(process.stdout)
+  const gateway = await startGateway(gatewayConfig(configuration), {
+    write(line) {
+      const told = JSON.parse(line) as LogLine
+      witness.readLogLine(told)
+      if (told.level >= WARN) terminal.write(line)
+    },
+  })
+  opened.push({ close: () => gateway.stop() }, { close: async () => page.endStreams() })
   process.stdout.write(
     guide({
       publicUrl,

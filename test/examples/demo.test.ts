@@ -1,27 +1,25 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { createServer as createTcpServer } from 'node:net'
 import * as oauth from 'openid-client'
 import t from 'tap'
+import { Walk } from '../../examples/demo/app/steps.ts'
 import { startEchoApi } from '../../examples/demo/echo.ts'
+import { listen } from '../../examples/demo/listening.ts'
 import { type CookieJar, login } from '../../examples/demo/login.ts'
 import { mask } from '../../examples/demo/mask.ts'
 import { startProvider } from '../../examples/demo/provider.ts'
-import { Walk } from '../../examples/demo/steps.ts'
+import { DEMO_PORTS, freePorts, runDemo } from '../support/demo-process.ts'
 
 const user = { username: 'alice', password: 'any' }
-const names = ['GATEWAY', 'ADMIN', 'PROVIDER', 'API']
 
 t.test('npm start and npm run demo:app', async (t) => {
   const environment = await freePorts()
-  const start = run('start', [], environment)
+  const start = runDemo('start', [], environment)
   t.teardown(() => start.child.kill('SIGKILL'))
   await start.printed('Ctrl-C')
 
   await t.test('the guide names every address and a complete authorization URL', async (t) => {
-    for (const name of names) t.match(start.stdout(), `http://127.0.0.1:${environment[`DEMO_${name}_PORT`]}`)
+    for (const name of DEMO_PORTS)
+      t.match(start.stdout(), `http://127.0.0.1:${environment[`DEMO_${name}_PORT`]}`)
     const [url = ''] = /http:\S+\/oauth2\/authorize\?\S+/.exec(start.stdout()) ?? []
     const [, verifier = ''] = /code_verifier=(\S+)/.exec(start.stdout()) ?? []
     const { searchParams } = new URL(url)
@@ -47,7 +45,7 @@ t.test('npm start and npm run demo:app', async (t) => {
 
   for (const redirect of ['scheme', 'loopback']) {
     await t.test(`the app walks through all of it with a ${redirect} redirect and exits 0`, async (t) => {
-      const app = run('app', ['--redirect', redirect], environment)
+      const app = runDemo('app', ['--redirect', redirect], environment)
       t.equal(await app.exit, 0)
       t.equal(app.stderr(), '')
       for (const step of [
@@ -72,7 +70,7 @@ t.test('npm start and npm run demo:app', async (t) => {
   }
 
   await t.test('a second demo says which port is taken, and how to move it', async (t) => {
-    const second = run('start', [], environment)
+    const second = runDemo('start', [], environment)
     t.equal(await second.exit, 1)
     t.match(second.stderr(), /port \d+ is in use.*DEMO_[A-Z]+_PORT/)
   })
@@ -80,7 +78,7 @@ t.test('npm start and npm run demo:app', async (t) => {
   await t.test('Ctrl-C stops everything, and the app then says what is missing and exits 1', async (t) => {
     start.child.kill('SIGINT')
     t.equal(await start.exit, 0)
-    const app = run('app', [], environment)
+    const app = runDemo('app', [], environment)
     t.equal(await app.exit, 1)
     t.match(app.stderr(), /nothing answers at .*npm start/)
   })
@@ -98,16 +96,19 @@ t.test('the app exits 1 at the first step that is not as expected', async (t) =>
       }),
     )
   })
-  const port = await listening(server)
+  const port = await listen(server, 0)
   t.teardown(() => server.close())
-  const app = run('app', ['--issuer', `http://127.0.0.1:${port}`], {})
+  const app = runDemo('app', ['--issuer', `http://127.0.0.1:${port}`], {})
   t.equal(await app.exit, 1)
   t.match(app.stderr(), '✗ not as expected: it is refused with a Bearer challenge')
   t.notMatch(app.stdout(), 'Every step')
 })
 
 t.test('wrong usage: 2, and a port that is none: 1', async (t) => {
-  const [app, start] = [run('app', ['--redirect', 'fax'], {}), run('start', [], { DEMO_API_PORT: 'x' })]
+  const [app, start] = [
+    runDemo('app', ['--redirect', 'fax'], {}),
+    runDemo('start', [], { DEMO_API_PORT: 'x' }),
+  ]
   t.equal(await app.exit, 2)
   t.match(app.stderr(), /^usage:/)
   t.equal(await start.exit, 1)
@@ -170,7 +171,7 @@ t.test('login takes the only link of a page, unescaped, and refuses a page with 
   const server = createServer((request, response) => {
     response.end(pages[(request.url ?? '').split('?', 1)[0] ?? ''] ?? '')
   })
-  const origin = `http://127.0.0.1:${await listening(server)}`
+  const origin = `http://127.0.0.1:${await listen(server, 0)}`
   t.teardown(() => server.close())
   const query = '?redirect_uri=com.example.app%3A%2Fcallback'
   const { redirectTo } = await login(`${origin}/one${query}`, user)
@@ -232,45 +233,3 @@ t.test('a walk masks what it sends and shows, and ends at a check that fails', a
   ])
   t.throws(() => walk.check('this holds', false), { message: 'not as expected: this holds' })
 })
-
-/** Starts a part of the demo in a process of its own, as npm would. */
-function run(part: 'start' | 'app', args: string[], environment: Record<string, string>) {
-  const file = new URL(`../../examples/demo/${part}.ts`, import.meta.url).pathname
-  const child: ChildProcess = spawn(process.execPath, ['--import=ts-blank-space/register', file, ...args], {
-    env: { PATH: process.env.PATH, ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const said = { stdout: '', stderr: '' }
-  child.stdout?.on('data', (piece: Buffer) => {
-    said.stdout += piece
-  })
-  child.stderr?.on('data', (piece: Buffer) => {
-    said.stderr += piece
-  })
-  const exit = once(child, 'close').then(([code]) => code as number | null)
-  return {
-    child,
-    exit,
-    stdout: () => said.stdout,
-    stderr: () => said.stderr,
-    /** Resolves when `text` has been printed. */
-    async printed(text: string): Promise<void> {
-      while (!said.stdout.includes(text)) {
-        const code = await Promise.race([once(child.stdout!, 'data').then(() => undefined), exit])
-        if (code !== undefined) throw new Error(`exit ${code}: ${said.stderr}`)
-      }
-    },
-  }
-}
-
-async function freePorts(): Promise<Record<string, string>> {
-  const servers = names.map(() => createTcpServer())
-  const ports = await Promise.all(servers.map(listening))
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return Object.fromEntries(names.map((name, n) => [`DEMO_${name}_PORT`, String(ports[n])]))
-}
-
-async function listening(server: ReturnType<typeof createTcpServer>): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return (server.address() as AddressInfo).port
-}

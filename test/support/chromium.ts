@@ -8,15 +8,20 @@ const executablePath = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium'
 /** For a test's `skip`: false, or why there is nothing to test with. */
 export const withoutBrowser = !existsSync(executablePath) && `NO BROWSER at ${executablePath}`
 
-/** Without the services of its own that would call home. */
+/** Ends with the test. */
 export async function launchChromium(t: Test): Promise<Browser> {
-  const browser = await chromium.launch({
+  const browser = await launchBrowser()
+  t.teardown(() => browser.close())
+  return browser
+}
+
+/** Without the services of its own that would call home. */
+export function launchBrowser(): Promise<Browser> {
+  return chromium.launch({
     executablePath,
     args: [
       ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
       ...['--disable-background-networking', '--disable-component-update'],
     ],
   })
-  t.teardown(() => browser.close())
-  return browser
 }

@@ -1,6 +1,6 @@
 import * as oauth from 'openid-client'
-import { type CookieJar, login } from './login.ts'
-import { mask } from './mask.ts'
+import { type CookieJar, login } from '../login.ts'
+import { mask } from '../mask.ts'
 import type { RedirectReceiver } from './redirect.ts'
 import { maskedUrl, type Walk } from './steps.ts'
 

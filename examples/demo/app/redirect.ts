@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import { close, listen } from './listening.ts'
+import { close, listen } from '../listening.ts'
 
 /** Where the app is called back after the login (RFC 8252 §7). */
 export interface RedirectReceiver {

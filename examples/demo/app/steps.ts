@@ -1,4 +1,4 @@
-import { mask } from './mask.ts'
+import { mask } from '../mask.ts'
 
 /** Parameters and fields that are credentials, by their RFC names. */
 const secret = new Set(['code', 'code_verifier', 'access_token', 'refresh_token', 'token', 'client_secret'])
