@@ -34,6 +34,7 @@ import type { Provider } from './provider/provider.ts'
 import { Providers } from './provider/providers.ts'
 import { Sealing } from './secrets/sealing.ts'
 import { createAuthenticate } from './session/authenticate.ts'
+import { DpopProofs } from './session/dpop/proofs.ts'
 import { SessionResolver } from './session/resolver.ts'
 
 /** Whose place a plugin takes in the same process, on the same store: what was counted and learnt there goes on. */
@@ -67,8 +68,14 @@ export async function plugin(
   for (const warning of options.warnings) app.log.warn(warning)
   const services = build(app, options, { before, observer })
   const cors = new Cors(options)
-  const { sessions, audit, grants } = services
-  const authenticate = createAuthenticate(sessions, audit, options.publicUrl, grants.now)
+  const { sessions, proofs, audit, grants } = services
+  const authenticate = createAuthenticate({
+    sessions,
+    proofs,
+    audit,
+    realm: options.publicUrl,
+    now: grants.now,
+  })
 
   const { cache, endings } = services.sessions
   const watches = [cache, endings, services.transactions].map((watcher) => services.grants.watch(watcher))
@@ -157,6 +164,7 @@ function build(
     credentials: new Credentials(options, seals),
     providers: new Providers(options.providers.map(client)),
     sessions: new SessionResolver(options, grants, seals, observer),
+    proofs: new DpopProofs(options, grants.now, before?.services.proofs),
     transactions,
     pushedRequests: new PushedRequests(options, seals, transactions, before?.services.pushedRequests),
     rateCounts: before?.services.rateCounts ?? new Map(),

@@ -31,12 +31,11 @@ export function deny(
 
 /** Says where to log in for this route, too (requirements N-01). */
 export function challengeOf(
-  { headers, statusCode }: OAuthError,
+  { challenges, statusCode }: OAuthError,
   route: UpstreamRoute,
 ): Record<string, string> {
-  const { 'www-authenticate': challenge } = headers
-  if (challenge === undefined) return {}
-  return { 'www-authenticate': withResourceMetadata(challenge, statusCode, route) }
+  if (challenges.length === 0) return {}
+  return { 'www-authenticate': withResourceMetadata(challenges, statusCode, route) }
 }
 
 /** A fault of ours: told in the log, and answered as far as it can be. */

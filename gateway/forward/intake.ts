@@ -16,6 +16,7 @@ import { type AccessLog, RequestRecord } from './exchange/request-record.ts'
 import { type RequestTracing, runInSpan } from './exchange/request-tracing.ts'
 import type { ForwardingMetrics } from './exchange/route-counters.ts'
 import type { ForwardAuth } from './forward-auth/forward-auth.ts'
+import { answerFields } from './headers/answer-fields.ts'
 import { refuseMessage } from './headers/refuse-message.ts'
 import { upstreamFields } from './headers/upstream-fields.ts'
 import { type Access, PublicRoute } from './policy.ts'
@@ -35,7 +36,7 @@ export interface IntakeOptions {
   /** The way into the plugin's endpoints: Fastify. */
   readonly endpoints: (request: IncomingMessage, response: ServerResponse) => void
   /** Where sessions come from: `app.pkce`. */
-  readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'preflightHeaders'>
+  readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'preflightHeaders' | 'dpopHeaders'>
   readonly log: FastifyBaseLogger
   readonly load: Load
   /** Of bodies; 0: as slow as you like. */
@@ -233,9 +234,7 @@ export class Intake {
       return
     }
     const session = access instanceof PublicRoute ? undefined : access
-    if (headers.origin !== undefined) {
-      request.answerFields = this.#sessions.corsHeaders(headers.origin, session)
-    }
+    request.answerFields = answerFields(this.#sessions, headers.origin, session)
     const refusal = headers.fault ?? refuseMessage(request, route)
     if (refusal !== null) {
       request.refuse(refusal, refusal === 'websocket_version' ? VERSION_FIELDS : undefined)

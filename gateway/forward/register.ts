@@ -1,5 +1,6 @@
 import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
+import { dpopMetadataOf } from '../../plugin/api/internal.ts'
 import type { Pkce, Session } from '../../plugin/index.ts'
 import type { Upstream } from '../config/schemas/config.ts'
 import { resourceMetadata, resourceMetadataPath } from '../http/protected-resource.ts'
@@ -26,7 +27,10 @@ export type ForwardingOptions = Pick<
     readonly forwardAuthPath?: string | undefined
     /** What of Node's inside holds (`tryNode`). Default: all. */
     readonly features?: NodeFeatures
-    readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'preflightHeaders' | 'onSessionEnd'>
+    readonly sessions: () => Pick<
+      Pkce,
+      'authenticate' | 'corsHeaders' | 'preflightHeaders' | 'dpopHeaders' | 'onSessionEnd'
+    >
   }
 
 /** The way of all requests behind a listener: checks, endpoints, upstreams. */
@@ -142,7 +146,7 @@ function describeResources(
     const metadata = resourceMetadata(resource)
     const path = resourceMetadataPath(resource.prefix)
     app.get(path, async ({ headers }, reply) =>
-      reply.headers(sessions().corsHeaders(headers.origin)).send(metadata),
+      reply.headers(sessions().corsHeaders(headers.origin)).send({ ...metadata, ...dpopMetadataOf(app) }),
     )
     app.options(path, async ({ raw }, reply) => {
       const preflight = sessions().preflightHeaders(raw, 'GET')
@@ -161,5 +165,6 @@ function inSpans(sessions: ReturnType<IntakeOptions['sessions']>): ReturnType<In
     },
     corsHeaders: (...of) => sessions.corsHeaders(...of),
     preflightHeaders: (...of) => sessions.preflightHeaders(...of),
+    dpopHeaders: (session) => sessions.dpopHeaders(session),
   }
 }

@@ -30,16 +30,18 @@ export function resourceMetadata({ publicUrl, prefix, scopes }: ProtectedResourc
 }
 
 /**
- * A challenge that also says where the metadata is, and, to who has no token yet, which scopes to ask for.
+ * Challenges, each of which also says where the metadata is, and, to who has no token yet, which scopes to ask for.
  *
  * Source: RFC 9728 §5.1; RFC 6750 §3.
- * @param challenge the value of `WWW-Authenticate` so far. @param status of the response.
+ * @param challenges those of `WWW-Authenticate` so far. @param status of the response.
+ * @returns the value of the header.
  */
 export function withResourceMetadata(
-  challenge: string,
+  challenges: readonly string[],
   status: number,
   { publicUrl, prefix, scopes }: ProtectedResource,
 ): string {
   const scope = status === 401 && scopes.length > 0 ? `, scope="${scopes.join(' ')}"` : ''
-  return `${challenge}${scope}, resource_metadata="${publicUrl}${resourceMetadataPath(prefix)}"`
+  const metadata = `${scope}, resource_metadata="${publicUrl}${resourceMetadataPath(prefix)}"`
+  return challenges.map((challenge) => challenge + metadata).join(', ')
 }

@@ -26,7 +26,8 @@ export function decorate(
 ): void {
   const sessions = new WeakMap<FastifyRequest, Session>()
   const requiredScopes = new WeakMap<object, readonly string[]>()
-  const { options, audit, providers, sessions: resolver } = services
+  const { options, audit, providers, proofs, sessions: resolver } = services
+  const dpopHeaders = (session: Session) => proofs.headers(session)
 
   app.decorateRequest('pkceSession', {
     getter(this: FastifyRequest): Session {
@@ -51,11 +52,14 @@ export function decorate(
         // As a hook of the whole app it runs before these, too, and nobody could ever log in.
         if (isOwnRoute(request)) return
         reply.header('cache-control', 'no-store')
-        sessions.set(request, await authenticate(request, scopes, authentication, resource))
+        const session = await authenticate(request, scopes, authentication, resource)
+        if (session.jkt !== undefined) reply.headers(dpopHeaders(session))
+        sessions.set(request, session)
       }
       requiredScopes.set(requireSession, scopes)
       return requireSession
     },
+    dpopHeaders,
     onSessionEnd: (session, listener) => resolver.endings.watch(session, listener),
     preflightHeaders: (request, methods) => cors.preflightHeaders(request, methods),
     corsHeaders: (origin, session) => cors.headers(origin, session && options.clients.get(session.clientId)),

@@ -4,6 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { dpopAlgorithms } from '../oauth/access/dpop-key.ts'
 import type { Observer } from '../options/types/observer.ts'
 import type { PkceOptions } from '../options/types/options.ts'
 import { plugin } from '../plugin.ts'
@@ -71,6 +72,17 @@ export function publishKeys(app: FastifyInstance, keys: () => readonly object[])
   const services = servicesOf(app)
   if (services === undefined) throw new Error('publishKeys: the plugin has not been loaded')
   services.publishedKeys.current = keys
+}
+
+/** What the metadata of a protected resource tells of DPoP (RFC 9728 §2): nothing where no client may use it. */
+export function dpopMetadataOf(app: FastifyInstance): object {
+  const services = servicesOf(app)
+  if (!services?.proofs.isOffered) return {}
+  const clients = [...services.options.clients.values()].filter(({ enabled }) => enabled)
+  return {
+    dpop_signing_alg_values_supported: [...dpopAlgorithms],
+    ...(clients.every(({ dpop }) => dpop === 'required') && { dpop_bound_access_tokens_required: true }),
+  }
 }
 
 /** Issuers of the providers whose metadata has not been accepted yet. */

@@ -15,7 +15,8 @@ export interface Pkce {
    * An `onRequest` hook that lets a request pass only with a live session that holds all of `scopes`, and sets
    * `request.pkceSession`. Otherwise it fails with an `OAuthError`: 401, 403 or 400 and `WWW-Authenticate`
    * (RFC 6750 §3), or 503 when the store cannot answer. With `acr` or `maxAgeSeconds`, a login that was too weak or is
-   * too old is a 401 that says what the app must ask for in its next authorization request (RFC 9470 §3).
+   * too old is a 401 that says what the app must ask for in its next authorization request (RFC 9470 §3). A token that
+   * is bound to a key needs a DPoP proof for `publicUrl` with the path of the request (RFC 9449 §7).
    * `resource`: which of the option `resources` the route belongs to. A token that is for other ones is a 401, and so is
    * any restricted one where no `resource` is named (RFC 8707).
    * @throws TypeError for an `acr` that is no list, a `maxAgeSeconds` below 1, or a `resource` that is not configured.
@@ -43,6 +44,12 @@ export interface Pkce {
    * @returns stops listening.
    */
   onSessionEnd(session: Session, listener: () => void): () => void
+
+  /**
+   * Response headers for whoever has called with a session whose token is bound to a key (RFC 9449 §8.2): the nonce
+   * that its next proof needs. Empty for a bearer token. `requireSession` sets them by itself.
+   */
+  dpopHeaders(session: Session): Readonly<Record<string, string>>
 
   /** Response headers that let the browser script of `origin` read a response; empty if it may not. Without a
    *  session: origins of any client; with one: its own client's. */

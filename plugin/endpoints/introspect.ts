@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { tokenTypeOf } from '../grant/credentials.ts'
 import { formRoute } from '../http/route.ts'
 import { introspectSchema } from '../http/schemas.ts'
 import { formatScope } from '../oauth/access/scope.ts'
@@ -28,8 +29,9 @@ export function introspectRoute(scope: FastifyInstance, services: Services): voi
           sub: session.subject,
           scope: formatScope(session.scope),
           ...(session.resources !== undefined && { aud: [...session.resources] }),
-          token_type: 'Bearer',
+          token_type: tokenTypeOf(session),
           exp: Math.floor(session.expiresAt / 1000),
+          ...(session.jkt !== undefined && { cnf: { jkt: session.jkt } }),
           ...(session.acr !== undefined && { acr: session.acr }),
           ...(session.authTime !== undefined && { auth_time: Math.floor(session.authTime / 1000) }),
         }

@@ -7,6 +7,7 @@ import type { RateCounts } from '../http/rate-limit.ts'
 import type { ResolvedOptions } from '../options/resolved.ts'
 import type { Observer } from '../options/types/observer.ts'
 import type { Providers } from '../provider/providers.ts'
+import type { DpopProofs } from '../session/dpop/proofs.ts'
 import type { SessionResolver } from '../session/resolver.ts'
 import type { PushedRequests } from './authorize/pushed-requests.ts'
 
@@ -23,6 +24,7 @@ export interface Services {
   readonly credentials: Credentials
   readonly providers: Providers
   readonly sessions: SessionResolver
+  readonly proofs: DpopProofs
   readonly transactions: Transactions
   readonly pushedRequests: PushedRequests
   readonly rateCounts: RateCounts

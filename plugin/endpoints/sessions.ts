@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ActiveGrant } from '../grant/grant.ts'
 import { isActive, type StoredGrant } from '../grant/grants.ts'
 import { subjectIndex } from '../grant/indexes.ts'
@@ -19,13 +19,13 @@ const SESSIONS_MAX = 100
  * Whoever is not asked about gets no other answer than who is not there: 404.
  */
 export function sessionsRoutes(scope: FastifyInstance, services: Services, authenticate: Authenticate): void {
-  const { grants, audit, options } = services
+  const { grants, audit, options, proofs } = services
 
   jsonRoute(scope, ['GET'], {
     url: '/sessions',
     schema: sessionsSchema,
-    handler: async (request) => {
-      const session = await sessionOf(request)
+    handler: async (request, reply) => {
+      const session = await sessionOf(request, reply)
       const listed = await grants.readIndex(subjectIndex(session.issuer, session.subject))
       const others = listed.filter((id) => id !== session.grantId)
       const ids = [session.grantId, ...others].slice(0, SESSIONS_MAX)
@@ -39,8 +39,8 @@ export function sessionsRoutes(scope: FastifyInstance, services: Services, authe
   jsonRoute(scope, ['DELETE'], {
     url: '/sessions/:id',
     schema: endSessionSchema,
-    handler: async (request) => {
-      const session = await sessionOf(request)
+    handler: async (request, reply) => {
+      const session = await sessionOf(request, reply)
       const stored = await grants.read((request.params as { readonly id: string }).id)
       const ended = isSessionOf(stored, session) ? await grants.end(stored, 'revoked') : null
       if (!ended) throw new OAuthError('session_unknown')
@@ -49,8 +49,9 @@ export function sessionsRoutes(scope: FastifyInstance, services: Services, authe
     },
   })
 
-  async function sessionOf(request: FastifyRequest): Promise<Session> {
+  async function sessionOf(request: FastifyRequest, reply: FastifyReply): Promise<Session> {
     const session = await authenticate(request)
+    reply.headers(proofs.headers(session))
     narrowCors(request, options.clients.get(session.clientId)!)
     return session
   }

@@ -10,8 +10,9 @@ export function userinfoRoute(scope: FastifyInstance, services: Services, authen
   jsonRoute(scope, ['GET', 'POST'], {
     url: '/userinfo',
     schema: userinfoSchema,
-    handler: async (request) => {
+    handler: async (request, reply) => {
       const session = await authenticate(request, [], undefined, null)
+      reply.headers(services.proofs.headers(session))
       narrowCors(request, services.options.clients.get(session.clientId)!)
       return session.claims
     },

@@ -55,6 +55,7 @@ export interface AuditFacts {
   'code.mismatch': { readonly grant: AuditedGrant; readonly reason: Reason }
   'code.verifier_mismatch': { readonly grant: AuditedGrant; readonly reason: Reason }
   'refresh.reuse': { readonly grant: AuditedSession; readonly reason: Reason }
+  'refresh.key_mismatch': { readonly grant: AuditedSession; readonly reason: Reason }
   'login.denied': { readonly grant: AuditedGrant; readonly reason: Reason }
   'session.activated': { readonly grant: AuditedSession }
   'session.refreshed': { readonly grant: AuditedSession }

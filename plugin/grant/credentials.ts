@@ -59,6 +59,7 @@ export class Credentials {
    * is its own secret. It never outlives the provider token behind it (D-17).
    *
    * @param terms times in milliseconds of the store's clock. `secret`, 32 bytes: of the handle, in place of random ones.
+   *   `jkt`: thumbprint of the key that it is bound to; undefined: to none.
    */
   issueAccessToken(
     owner: SealOwner,
@@ -72,6 +73,7 @@ export class Credentials {
       providerExpiresAt: number
       grantExpiresAt: number
       secret?: Buffer | undefined
+      jkt?: string | undefined
     },
   ): IssuedAccessToken {
     const { tokens, lifetimes } = this.#options
@@ -82,7 +84,7 @@ export class Credentials {
     const secret = handle?.secret ?? Buffer.from(value)
     return {
       value,
-      tokenType: relay ? provider.tokenType : 'Bearer',
+      tokenType: relay ? provider.tokenType : tokenTypeOf(terms),
       record: {
         hash: hashCredential(value),
         key: this.#seals.wrapDataKey(owner, 'access', secret, dataKey),
@@ -91,6 +93,7 @@ export class Credentials {
         expiresAt: relay
           ? providerEnd
           : Math.min(providerEnd, terms.now + lifetimes.accessTokenSeconds * 1000),
+        ...(terms.jkt !== undefined && { jkt: terms.jkt }),
       },
     }
   }
@@ -99,12 +102,18 @@ export class Credentials {
    * Issues a refresh token: the first of a family, or the next generation of the given one.
    *
    * @param terms times in milliseconds of the store's clock. `secret`, 32 bytes: of the first one, in place of random
-   *   ones.
+   *   ones. `jkt`: as above.
    */
   issueRefreshToken(
     owner: SealOwner,
     dataKey: Buffer,
-    terms: { now: number; grantExpiresAt: number; previous?: Handle; secret?: Buffer | undefined },
+    terms: {
+      now: number
+      grantExpiresAt: number
+      previous?: Handle
+      secret?: Buffer | undefined
+      jkt?: string | undefined
+    },
   ): IssuedRefreshToken {
     const { refreshIdleSeconds } = this.#options.lifetimes
     const { previous, secret } = terms
@@ -116,7 +125,13 @@ export class Credentials {
         hash: hashCredential(handle.value),
         key: this.#seals.wrapDataKey(owner, 'refresh', familyOf(handle), dataKey),
         idleExpiresAt: Math.min(terms.grantExpiresAt, terms.now + refreshIdleSeconds * 1000),
+        ...(terms.jkt !== undefined && { jkt: terms.jkt }),
       },
     }
   }
+}
+
+/** `token_type` of an access token of ours (RFC 6749 §7.1, RFC 9449 §5). */
+export function tokenTypeOf({ jkt }: { readonly jkt?: string | undefined }): 'Bearer' | 'DPoP' {
+  return jkt === undefined ? 'Bearer' : 'DPoP'
 }

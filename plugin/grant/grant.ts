@@ -39,6 +39,8 @@ const request = {
   maxAgeSeconds: Type.Optional(Type.Number()),
   /** As sent to the provider: `acr` is one of them. */
   acrValues: Type.Optional(text),
+  /** Thumbprint of the key that the code is bound to (RFC 9449 §10). */
+  dpopJkt: Type.Optional(hash),
 }
 
 const Authorizing = record({
@@ -76,7 +78,17 @@ const Redeeming = record({
 })
 
 /** A used code, remembered to tell a replay, with the way to the tokens that such a replay revokes (C-14). */
-const UsedCode = record({ hash, redirectUri: text, codeChallenge: hash, key: text, forgottenAt: time })
+const UsedCode = record({
+  hash,
+  redirectUri: text,
+  codeChallenge: hash,
+  dpopJkt: Type.Optional(hash),
+  key: text,
+  forgottenAt: time,
+})
+
+/** Thumbprint of the key that a token is bound to, if it is (RFC 9449 §6). */
+const jkt = Type.Optional(hash)
 
 /** A live access token. Its scope and its resources may be narrower than the grant's (D-13, N-02). */
 const AccessToken = record({
@@ -85,6 +97,7 @@ const AccessToken = record({
   scope,
   resources: Type.Optional(Type.Array(text)),
   expiresAt: time,
+  jkt,
 })
 
 /** The generation before the current one, and the response it got, for its holder (D-05). */
@@ -97,6 +110,7 @@ const RefreshToken = record({
   /** Opens with the family part. */
   key: text,
   idleExpiresAt: time,
+  jkt,
   predecessor: Type.Optional(Predecessor),
 })
 

@@ -10,12 +10,12 @@ export interface CorsRequest {
   readonly headers: IncomingHttpHeaders
 }
 
-/** What our own endpoints take of a script (RFC 6749 §2.3.1, RFC 6750 §2.1). */
-const OWN_FIELDS = 'Authorization, Content-Type'
+/** What our own endpoints take of a script (RFC 6749 §2.3.1, RFC 6750 §2.1, RFC 9449 §4.1). */
+const OWN_FIELDS = 'Authorization, Content-Type, DPoP'
 const PREFLIGHT_MAX_AGE_SECONDS = '600'
 /** Names of request header fields, as a browser lists them. */
 const FIELD_NAMES = /^[!#$%&'*+\-.^_`|~0-9A-Za-z, ]{1,1024}$/
-const EXPOSED_HEADERS = 'WWW-Authenticate, Retry-After, X-Request-Id'
+const EXPOSED_HEADERS = 'WWW-Authenticate, Retry-After, X-Request-Id, DPoP-Nonce'
 const NONE: Headers = Object.freeze({})
 
 /** Whose request it has turned out to be. */

@@ -27,6 +27,7 @@ const authorizationRequest = {
   response_type: optional('code'),
   code_challenge: optional('43 base64url characters.'),
   code_challenge_method: optional('S256'),
+  dpop_jkt: optional('Thumbprint of the key that the code is to be bound to (RFC 9449 §10).'),
   scope: optional('Default: all that the client may have.'),
   state: optional('Printable ASCII characters; comes back as it is.'),
   resource: optional(
@@ -157,6 +158,9 @@ export const introspectSchema = {
         Type.Array(Type.String(), { description: 'What it is for, where that was restricted (RFC 8707).' }),
       ),
       token_type: Type.Optional(Type.String()),
+      cnf: Type.Optional(
+        Type.Object({ jkt: Type.String() }, { description: 'The key that it is bound to (RFC 9449 §6.2).' }),
+      ),
       exp: Type.Optional(Type.Integer({ description: 'Seconds since the epoch.' })),
       acr: Type.Optional(Type.String({ description: 'How the person has signed in (RFC 9470 §6.2).' })),
       auth_time: Type.Optional(Type.Integer({ description: 'When: seconds since the epoch.' })),

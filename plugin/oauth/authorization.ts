@@ -1,3 +1,4 @@
+import { isThumbprint } from './access/dpop-key.ts'
 import { type Resources, requestedResources } from './access/resource.ts'
 import { grantScope } from './access/scope.ts'
 import type { RegisteredClient } from './client.ts'
@@ -16,6 +17,8 @@ export interface VerifiedAuthorizationRequest {
   readonly redirectUri: string
   /** S256, 43 characters. */
   readonly codeChallenge: string
+  /** Thumbprint of the key that the code is to be bound to (RFC 9449 §10); undefined: to none. */
+  readonly dpopJkt: string | undefined
   /** The app's own, to be returned byte for byte. */
   readonly state: string | undefined
   /** Granted scopes of ours. */
@@ -52,6 +55,7 @@ const REQUEST_PARAMETERS = [
   'response_mode',
   'code_challenge',
   'code_challenge_method',
+  'dpop_jkt',
   'scope',
   'state',
   'identity_provider',
@@ -107,10 +111,15 @@ export function validatePushedRequest(
 /**
  * What counts of a pushed request, as a form again: without the client's secret, and without what nobody reads.
  *
+ * @param jkt of the key that was proved when it was pushed: the same as `dpop_jkt` (RFC 9449 §10.1).
+ * @throws OAuthError `dpop_proof_key` where there is another `dpop_jkt`.
  * @throws OAuthError `body_too_large` where it would not fit into a URL of ours.
  */
-export function formatPushedRequest(form: string, client: RegisteredClient): string {
-  const parameters = { ...parseForm(form, REQUEST_PARAMETERS), ...parseForm(form, client.passThrough) }
+export function formatPushedRequest(form: string, client: RegisteredClient, jkt?: string): string {
+  const own = parseForm(form, REQUEST_PARAMETERS)
+  const { dpop_jkt = jkt } = own
+  if (jkt !== undefined && dpop_jkt !== jkt) throw new OAuthError('dpop_proof_key')
+  const parameters = { ...own, ...parseForm(form, client.passThrough), dpop_jkt }
   const resources = formValues(form, 'resource').map((resource) => formatForm({ resource }))
   const formatted = [formatForm(parameters), ...resources].join('&')
   if (formatted.length > PUSHED_MAX) throw new OAuthError('body_too_large')
@@ -154,6 +163,8 @@ function validate(
     assertResponseType(parameters)
     assertNoRequestObject(parameters)
     const codeChallenge = requireCodeChallenge(parameters)
+    const dpopJkt = client.dpop === 'off' ? undefined : parameters.dpop_jkt
+    if (dpopJkt !== undefined && !isThumbprint(dpopJkt)) throw new OAuthError('dpop_jkt_malformed')
     const scope = grantScope(parameters.scope, client.scopes)
     const resources = requestedResources(text, known)
     if (!stateIsValid) throw new OAuthError('state_malformed')
@@ -164,6 +175,7 @@ function validate(
       client,
       redirectUri,
       codeChallenge,
+      dpopJkt,
       state,
       scope,
       resources,

@@ -31,6 +31,8 @@ export interface RegisteredClient {
   readonly providers: readonly string[]
   /** Its authorization requests must be pushed (RFC 9126 §6). */
   readonly requirePar: boolean
+  /** Whether its tokens are bound to keys that it proves to hold (RFC 9449). */
+  readonly dpop: 'off' | 'allowed' | 'required'
   /** A code that is proved again shortly after it was used gets the same answer, should that have been lost (C-25). */
   readonly repeatableExchange: boolean
 }

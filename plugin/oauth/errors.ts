@@ -49,6 +49,11 @@ const INVALID_REQUEST_URI: ErrorResponse = {
   error: 'invalid_request_uri',
   description: 'This sign-in link is unknown, expired or already used. Return to the app and start again.',
 }
+const INVALID_DPOP_PROOF: ErrorResponse = {
+  status: 400,
+  error: 'invalid_dpop_proof',
+  description: 'The DPoP proof is missing or cannot be accepted.',
+}
 const invalidRequest = (description: string): ErrorResponse => ({
   status: 400,
   error: 'invalid_request',
@@ -137,6 +142,7 @@ const responses = {
   par_required: invalidRequest('This client must push its authorization requests.'),
   pushed_request_unknown: INVALID_REQUEST_URI,
   pushed_request_used: INVALID_REQUEST_URI,
+  dpop_jkt_malformed: invalidRequest('dpop_jkt must be 43 base64url characters.'),
   registration_unsupported: invalidRequest('registration and claims are not supported.'),
   identity_provider_unknown: invalidRequest('identity_provider is none of those of this client.'),
   prompt_none: { status: 400, error: 'login_required', description: 'prompt=none is not supported.' },
@@ -181,17 +187,36 @@ const responses = {
   code_redirect_uri_mismatch: INVALID_GRANT,
   code_expired: INVALID_GRANT,
   code_verifier_mismatch: INVALID_GRANT,
+  code_key_mismatch: INVALID_GRANT,
   code_in_use: INVALID_GRANT,
   code_busy: UNAVAILABLE,
   code_replayed: INVALID_GRANT,
   refresh_unknown: INVALID_GRANT,
   refresh_client_mismatch: INVALID_GRANT,
   refresh_expired: INVALID_GRANT,
+  refresh_key_mismatch: INVALID_GRANT,
   refresh_reused: INVALID_GRANT,
   refresh_busy: UNAVAILABLE,
   refresh_overtaken: UNAVAILABLE,
   grant_ended: INVALID_GRANT,
   grant_unreadable: INVALID_GRANT,
+
+  // DPoP proofs (RFC 9449): 400 from an endpoint, 401 from a resource
+  dpop_proof_missing: INVALID_DPOP_PROOF,
+  dpop_proof_repeated: INVALID_DPOP_PROOF,
+  dpop_proof_malformed: INVALID_DPOP_PROOF,
+  dpop_proof_key: INVALID_DPOP_PROOF,
+  dpop_proof_target: INVALID_DPOP_PROOF,
+  dpop_proof_token: INVALID_DPOP_PROOF,
+  dpop_proof_time: INVALID_DPOP_PROOF,
+  dpop_proof_signature: INVALID_DPOP_PROOF,
+  dpop_proof_replayed: INVALID_DPOP_PROOF,
+  dpop_nonce: {
+    status: 400,
+    error: 'use_dpop_nonce',
+    description: 'The DPoP proof needs the nonce of DPoP-Nonce.',
+  },
+  dpop_proofs_full: UNAVAILABLE,
 
   // Provider
   provider_not_ready: UNAVAILABLE,
@@ -226,6 +251,16 @@ const responses = {
   token_expired: INVALID_TOKEN,
   token_client_disabled: INVALID_TOKEN,
   token_sealed: INVALID_TOKEN,
+  token_bound: {
+    status: 401,
+    error: 'invalid_token',
+    description: 'The access token is bound to a key: send it as DPoP, with a proof.',
+  },
+  token_not_bound: {
+    status: 401,
+    error: 'invalid_token',
+    description: 'The access token is bound to no key: send it as Bearer.',
+  },
   token_subject_mismatch: INVALID_TOKEN,
   token_resource_mismatch: {
     status: 401,
@@ -288,6 +323,8 @@ export class OAuthError extends Error {
   readonly reason: Reason
   readonly statusCode: number
   readonly error: string
+  /** Those of `WWW-Authenticate`, each with its scheme. */
+  readonly challenges: readonly string[]
   /** Response headers that belong to this response, e.g. `www-authenticate`. Fastify sends them. */
   headers: Readonly<Record<string, string>>
   /** Private, because loggers copy the enumerable properties of an error: this holds the app's state and secret. */
@@ -299,15 +336,24 @@ export class OAuthError extends Error {
       cause?: unknown
       headers?: Record<string, string>
       redirectTo?: AuthorizationErrorTarget
+      /** In place of the reason's own: what an endpoint and a resource tell differently. */
+      status?: number
+      challenges?: readonly string[]
     } = {},
   ) {
     const response: ErrorResponse = responses[reason]
     super(response.description, options.cause === undefined ? undefined : { cause: options.cause })
     this.reason = reason
-    this.statusCode = response.status
+    this.statusCode = options.status ?? response.status
     this.error = response.error
+    this.challenges = options.challenges ?? []
     const retryLater = response.status === 503 || response.status === 429
-    this.headers = { ...(retryLater && { 'retry-after': '5' }), ...options.headers }
+    const challenge = this.challenges.join(', ')
+    this.headers = {
+      ...(retryLater && { 'retry-after': '5' }),
+      ...(challenge !== '' && { 'www-authenticate': challenge }),
+      ...options.headers,
+    }
     this.#redirectTo = options.redirectTo
     // A refusal is no fault of the code: where it was thrown would fill the log of an app, whose serializers are its own.
     if (this.statusCode < 500) this.stack = `${this.name}: ${this.message}`

@@ -1,3 +1,4 @@
+import { dpopAlgorithms } from './access/dpop-key.ts'
 import type { RegisteredClient, ResourceServer } from './client.ts'
 
 /** What the metadata tells of us. */
@@ -13,7 +14,7 @@ interface AuthorizationServer {
 /**
  * Our metadata, the same body for both well-known addresses. Only what is implemented is claimed.
  *
- * Source: RFC 8414 §2, RFC 9207 §3, RFC 9126 §5. `jwks_uri`, `subject_types_supported` and
+ * Source: RFC 8414 §2, RFC 9207 §3, RFC 9126 §5, RFC 9449 §5.1. `jwks_uri`, `subject_types_supported` and
  * `id_token_signing_alg_values_supported` are there because OpenID Connect Discovery §3 requires them and some
  * clients require them, though no id_token is issued.
  */
@@ -44,6 +45,9 @@ export function authorizationServerMetadata(server: AuthorizationServer) {
     token_endpoint_auth_methods_supported: clientMethods,
     revocation_endpoint_auth_methods_supported: clientMethods,
     code_challenge_methods_supported: ['S256'],
+    ...(clients.some(({ dpop }) => dpop !== 'off') && {
+      dpop_signing_alg_values_supported: [...dpopAlgorithms],
+    }),
     authorization_response_iss_parameter_supported: true,
     scopes_supported: unique(clients.flatMap((client) => client.scopes)),
   }

@@ -13,10 +13,12 @@ const ORIGIN =
  * What is wrong with the registered apps, each taken alone and all together.
  *
  * @param clients by their place in the list. @param providerNames empty: there is one, without a name.
+ * @param tokens relay: access tokens are the provider's, and work elsewhere without any proof.
  */
 export function clientProblems(
   clients: ReadonlyMap<number, RegisteredClient>,
   providerNames: readonly string[],
+  tokens: 'opaque' | 'relay',
 ): ConfigProblem[] {
   const problems: ConfigProblem[] = []
   const seen = new Set<string>()
@@ -31,6 +33,12 @@ export function clientProblems(
     }
     if (client.authentication !== 'none' && client.clientSecret === undefined) {
       report(`is required: authentication is ${client.authentication}`, 'clientSecret')
+    }
+    if (client.dpop !== 'off' && tokens === 'relay') {
+      report(
+        "must be off: tokens is relay, and the provider's tokens work at its own APIs without a proof",
+        'dpop',
+      )
     }
     for (const [place, uri] of client.redirectUris.entries()) {
       const problem = redirectUriProblem(uri)

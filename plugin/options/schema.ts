@@ -60,6 +60,13 @@ export const ClientSchema = Type.Object(
         description: 'True: its authorization requests must be pushed, `POST <routePrefix>/par` (RFC 9126).',
       }),
     ),
+    dpop: Type.Optional(
+      Type.Enum(['off', 'allowed', 'required'], {
+        default: 'off',
+        description:
+          'allowed: tokens are bound to the key of a DPoP proof, where the app sends one; required: always (RFC 9449). Not with `tokens: relay`.',
+      }),
+    ),
     repeatableExchange: Type.Optional(
       Type.Boolean({
         default: false,

@@ -98,7 +98,7 @@ export function validateOptions(given: PlainOptions, storeKind: string | undefin
       const ofProvider = providerProblems(withFunctions(provider, name))
       found.push(...ofProvider.map((one) => atProvider(one, name)))
     }
-    found.push(...clientProblems(clients, Object.keys(options.providers ?? {})))
+    found.push(...clientProblems(clients, Object.keys(options.providers ?? {}), options.tokens))
     const servers = soundItems('resourceServers', options.resourceServers)
     found.push(...resourceServerProblems(servers, clients.values()))
     if (isSound('resources')) found.push(...resourceProblems(options.resources))

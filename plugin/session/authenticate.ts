@@ -1,7 +1,15 @@
 import type { Audit } from '../grant/audit.ts'
-import { bearerToken, challenge } from '../oauth/bearer.ts'
+import {
+  type ChallengeProblem,
+  challenge,
+  credentialsOf,
+  isDpopScheme,
+  type TokenScheme,
+  tokenIn,
+} from '../oauth/bearer.ts'
 import { OAuthError, type Reason } from '../oauth/errors.ts'
 import { StoreError } from '../stores/store.ts'
+import type { DpopProofs } from './dpop/proofs.ts'
 import type { SessionResolver } from './resolver.ts'
 import type { ProtectedRequest, Session } from './session.ts'
 import { findWeakness, type RequiredAuthentication } from './step-up.ts'
@@ -15,6 +23,16 @@ export type Authenticate = (
   resource?: string | null,
 ) => Session | Promise<Session>
 
+/** What the check asks, and whom it tells. */
+export interface Checked {
+  readonly sessions: Pick<SessionResolver, 'resolve'>
+  readonly proofs: Pick<DpopProofs, 'check' | 'isOffered' | 'nonce'>
+  readonly audit: Audit
+  readonly realm: string
+  /** Milliseconds of the store's clock. */
+  readonly now: () => number
+}
+
 /** What a resource demands of a session. */
 interface Demands {
   readonly scopes?: readonly string[]
@@ -27,40 +45,55 @@ const NO_SCOPES: readonly string[] = []
 const ALARMING = new Set<Reason>(['token_sealed', 'token_subject_mismatch'])
 
 /**
- * The check before every protected resource: one credential, a live session that is for it, the scopes, and how the
- * person has signed in where that is demanded. Whatever it refuses it records, once, as `forward.denied` (J-04).
+ * The check before every protected resource: one credential, a live session that is for it, the proof of the key that
+ * its token is bound to, the scopes, and how the person has signed in where that is demanded. Whatever it refuses it records, once,
+ * as `forward.denied` (J-04).
  *
  * The returned function gives a cached session at once, any other by a promise.
- * @param now milliseconds of the store's clock.
- * @throws OAuthError with the challenge of RFC 6750 §3 or RFC 9470 §3 in its headers (requirements H-05, H-06, S-04).
+ * @throws OAuthError with the challenge of RFC 6750 §3, RFC 9449 §7.1 or RFC 9470 §3 in its headers (requirements H-05,
+ *   H-06, O-02, S-04).
  */
-export function createAuthenticate(
-  sessions: Pick<SessionResolver, 'resolve'>,
-  audit: Audit,
-  realm: string,
-  now: () => number,
-): Authenticate {
+export function createAuthenticate({ sessions, proofs, audit, realm, now }: Checked): Authenticate {
   return function authenticate(request, scopes = NO_SCOPES, authentication, resource) {
     let session: Session | Promise<Session>
+    let credentials = ''
     try {
-      session = sessions.resolve(bearerToken(request.raw.rawHeaders, request.raw.url ?? ''))
+      credentials = credentialsOf(request.raw.rawHeaders, request.raw.url ?? '')
+      session = sessions.resolve(tokenIn(credentials))
     } catch (error) {
-      throw refusal(error, request)
+      throw refusal(error, request, credentials)
     }
-    return session instanceof Promise
-      ? awaitSession(session, request, { scopes, authentication, resource })
-      : admit(session, request, { scopes, authentication, resource })
+    const demands = { scopes, authentication, resource }
+    if (session instanceof Promise) return awaitSession(session, request, credentials, demands)
+    if (session.jkt !== undefined || isDpopScheme(credentials)) assertProved(session, request, credentials)
+    return admit(session, request, demands)
   }
 
   async function awaitSession(
     resolving: Promise<Session>,
     request: ProtectedRequest,
+    credentials: string,
     demands: Demands,
   ): Promise<Session> {
     const session = await resolving.catch((error: unknown) => {
-      throw refusal(error, request)
+      throw refusal(error, request, credentials)
     })
+    if (session.jkt !== undefined || isDpopScheme(credentials)) assertProved(session, request, credentials)
     return admit(session, request, demands)
+  }
+
+  /** A bound token goes with a proof of its key, and no other token does (RFC 9449 §7.1, §7.2). */
+  function assertProved(session: Session, request: ProtectedRequest, credentials: string): void {
+    try {
+      if (session.jkt === undefined) throw new OAuthError('token_not_bound')
+      if (!isDpopScheme(credentials)) throw new OAuthError('token_bound')
+      proofs.check(request, session)
+    } catch (error) {
+      if (!(error instanceof OAuthError) || error.statusCode >= 500) throw error
+      // To ask for another nonce is how the protocol goes on, every half minute of a client.
+      if (error.reason !== 'dpop_nonce') recordDenial(session, request, error.reason)
+      throw challenged(error, schemeOf(session), { description: error.message }, 401)
+    }
   }
 
   function admit(
@@ -70,17 +103,17 @@ export function createAuthenticate(
   ): Session {
     if (session.resources !== undefined && !isFor(session.resources, resource)) {
       recordDenial(session, request, 'token_resource_mismatch')
-      throw challenged(new OAuthError('token_resource_mismatch'))
+      throw challenged(new OAuthError('token_resource_mismatch'), schemeOf(session))
     }
     for (const scope of scopes) {
       if (session.scope.includes(scope)) continue
       recordDenial(session, request, 'scope_insufficient')
-      throw challenged(new OAuthError('scope_insufficient'), { scopes })
+      throw challenged(new OAuthError('scope_insufficient'), schemeOf(session), { scope: scopes })
     }
     const weakness = authentication && findWeakness(session, authentication, now())
     if (weakness === undefined) return session
     recordDenial(session, request, weakness.reason)
-    throw challenged(weakness, { authentication })
+    throw challenged(weakness, schemeOf(session), { authentication })
   }
 
   function recordDenial(session: Session, request: ProtectedRequest, reason: Reason): void {
@@ -89,7 +122,7 @@ export function createAuthenticate(
   }
 
   /** Recorded, and with its challenge; an outage of the store is a 503, never "not signed in". */
-  function refusal(error: unknown, request: ProtectedRequest): unknown {
+  function refusal(error: unknown, request: ProtectedRequest, credentials: string): unknown {
     if (error instanceof StoreError) {
       audit.record('store.unavailable', { request })
       return new OAuthError('store_unavailable', { cause: error })
@@ -98,14 +131,29 @@ export function createAuthenticate(
     const { reason } = error
     if (ALARMING.has(reason)) audit.record('session.unreadable', { request, reason })
     audit.record('forward.denied', { request, reason })
-    return challenged(error)
+    return challenged(error, isDpopScheme(credentials) ? 'DPoP' : 'Bearer')
   }
 
-  function challenged(error: OAuthError, { scopes: scope, authentication }: Demands = {}): OAuthError {
-    const { reason, cause, message: description } = error
-    const header = challenge(realm, { error: error.error, description, scope, authentication })
-    return new OAuthError(reason, { cause, headers: { 'www-authenticate': header } })
+  /** For the scheme that the token has or needs; who has no token that counts hears of the other one, too. */
+  function challenged(
+    { reason, cause, error, message: description, statusCode }: OAuthError,
+    scheme: TokenScheme,
+    more: Partial<ChallengeProblem> = {},
+    status = statusCode,
+  ): OAuthError {
+    const challenges = [challenge(realm, { error, description, ...more }, scheme)]
+    if (scheme === 'DPoP') {
+      return new OAuthError(reason, { cause, status, challenges, headers: { 'dpop-nonce': proofs.nonce } })
+    }
+    if (status === 401 && proofs.isOffered && more.authentication === undefined) {
+      challenges.push(challenge(realm, undefined, 'DPoP'))
+    }
+    return new OAuthError(reason, { cause, status, challenges })
   }
+}
+
+function schemeOf({ jkt }: Session): TokenScheme {
+  return jkt === undefined ? 'Bearer' : 'DPoP'
 }
 
 /** A resource without a name is none of those that a token was restricted to (N-02). */

@@ -141,7 +141,7 @@ export class SessionResolver {
       resources: token.resources,
       claims: Object.freeze({ ...grant.claims, ...grant.ownClaims, sub: grant.subject }),
       expiresAt: token.expiresAt,
-      ...{ acr: grant.acr, authTime: grant.authTime },
+      ...{ acr: grant.acr, authTime: grant.authTime, jkt: token.jkt },
       tokenHash: hash,
       providerAuthorization: `${authorizationScheme(provider.tokenType)} ${relayed ?? provider.accessToken}`,
     }

@@ -4,7 +4,12 @@ import type { Claims } from '../oauth/callback.ts'
 /** What the check looks at: any `FastifyRequest` is one. */
 export interface ProtectedRequest extends AuditedRequest {
   /** As received: any `IncomingMessage` is one. */
-  readonly raw: { readonly rawHeaders: readonly string[]; readonly url?: string | undefined }
+  readonly raw: {
+    readonly rawHeaders: readonly string[]
+    /** A DPoP proof is for one. */
+    readonly method?: string | undefined
+    readonly url?: string | undefined
+  }
 }
 
 /** What a session is made of. Times are milliseconds of the store's clock. */
@@ -19,6 +24,7 @@ export interface SessionFields {
   expiresAt: number
   acr?: string | undefined
   authTime?: number | undefined
+  jkt?: string | undefined
   tokenHash: string
   providerAuthorization: string
 }
@@ -50,6 +56,8 @@ export class Session {
   readonly acr: string | undefined
   /** When the person has signed in at the provider, in milliseconds of the store's clock. Undefined: not told. */
   readonly authTime: number | undefined
+  /** Thumbprint of the key that the access token is bound to (RFC 9449 §6); undefined: to none, it is a bearer token. */
+  readonly jkt: string | undefined
   readonly #tokenHash: string
   readonly #providerAuthorization: string
 
@@ -64,6 +72,7 @@ export class Session {
     this.expiresAt = fields.expiresAt
     this.acr = fields.acr
     this.authTime = fields.authTime
+    this.jkt = fields.jkt
     this.#tokenHash = fields.tokenHash
     this.#providerAuthorization = fields.providerAuthorization
     // One request must not be able to change who the next one is.

@@ -40,6 +40,7 @@ const MEANINGS: Readonly<Record<Reason, string>> = {
   state_malformed: 'The state has characters that are not visible ASCII.',
   identity_provider_unknown:
     '`identity_provider` is no name in `providers`, or not in `clients[].providers`.',
+  dpop_jkt_malformed: '`dpop_jkt` is no SHA-256 thumbprint (RFC 9449 §10).',
   prompt_none: 'A silent login could ride on the consent given to another app.',
   prefetch_refused: 'A browser guessed the next page. Nothing has happened.',
   request_object_unsupported: '`request` is not supported.',
@@ -74,6 +75,8 @@ const MEANINGS: Readonly<Record<Reason, string>> = {
   code_expired: 'The code is older than `lifetimes.codeSeconds`.',
   code_verifier_mismatch:
     'The verifier does not fit the challenge: somebody has stolen the code, or the app mixes two logins up. The login is over.',
+  code_key_mismatch:
+    'The request began with a `dpop_jkt`, and the proof is of another key, or there is none: somebody has stolen the code, or the app made a new key meanwhile. The login is over.',
   code_in_use: 'The code was sent twice. The other request goes on.',
   code_busy: 'The code was sent twice, and the other request still runs.',
   code_replayed: 'A used code was sent again: the session is ended.',
@@ -81,12 +84,32 @@ const MEANINGS: Readonly<Record<Reason, string>> = {
   refresh_client_mismatch: 'Another client presents the refresh token.',
   refresh_expired:
     'The session was not renewed for `lifetimes.refreshIdleSeconds`, or has reached `sessionSeconds`.',
+  refresh_key_mismatch:
+    'The refresh token is bound to a key, and the proof is of another one, or there is none: somebody has stolen the token, or the app has lost its key. The session goes on.',
   refresh_reused: 'An older refresh token was used again: the session is ended.',
   refresh_busy: 'Another request renews this session at the provider.',
   refresh_overtaken: 'Another request was faster; try again with what it got.',
   grant_ended: 'The session, or the login, is over.',
   grant_unreadable:
     'The record does not open: a secret is gone from `secrets`, or the store was tampered with.',
+  dpop_proof_missing:
+    'There is no `DPoP` header, and the client must send one (`clients[].dpop: required`), or the access token is bound to a key. A proxy in between may drop it.',
+  dpop_proof_repeated: 'There is more than one `DPoP` header.',
+  dpop_proof_malformed:
+    'The proof is no JWT of the type `dpop+jwt` with a public key, an algorithm that is taken, and `htm`, `htu`, `iat`, `jti`.',
+  dpop_proof_key:
+    'The proof is of another key than the one that the token, or `dpop_jkt`, is bound to: somebody has stolen the token, or the app made a new key.',
+  dpop_proof_target:
+    '`htm` or `htu` is not of this request: `htu` must be `publicUrl` with the path that arrives here.',
+  dpop_proof_token: '`ath` is missing, or not of this access token.',
+  dpop_proof_time:
+    '`iat` is more than a minute away from the clock of the store: look at the clock of the device.',
+  dpop_proof_signature: 'The signature is not of the key in the proof.',
+  dpop_proof_replayed: 'The proof was used before: it was stolen, or the app sends one proof twice.',
+  dpop_nonce:
+    'The proof has no nonce, or one that is older than half a minute. Each client meets this now and then, and sends another proof.',
+  dpop_proofs_full:
+    'More proofs were used within half a minute than the process can remember. Add instances.',
   provider_not_ready: "The provider's metadata has not been read yet: see the log at start.",
   provider_unavailable: 'The provider does not answer, or says to try later.',
   provider_refused_grant: 'The provider refuses its code or its refresh token.',
@@ -107,6 +130,9 @@ const MEANINGS: Readonly<Record<Reason, string>> = {
   token_sealed: 'The record does not open with this token: a secret is gone from `secrets`.',
   token_resource_mismatch:
     'The token was asked for with `resource`, for other APIs (RFC 8707). The app must ask for a token for this one.',
+  token_bound:
+    'The access token is bound to a key, and came as a bearer token: somebody has stolen it, or the app does not speak DPoP at this place.',
+  token_not_bound: 'The access token is bound to no key, and came as DPoP.',
   token_subject_mismatch: '`tokens: relay`: the provider gave one token to two people.',
   authentication_too_weak:
     'The login had none of the `acr` values that the route requires, or its provider has told none: the app must send the person there again, with the `acr_values` of the challenge.',

@@ -14,6 +14,7 @@ import { Cors } from '../../plugin/http/cors.ts'
 import { OAuthError, type Pkce } from '../../plugin/index.ts'
 import type { RegisteredClient } from '../../plugin/oauth/client.ts'
 import { createAuthenticate } from '../../plugin/session/authenticate.ts'
+import { DpopProofs } from '../../plugin/session/dpop/proofs.ts'
 import { Session } from '../../plugin/session/session.ts'
 
 export const PUBLIC_URL = 'https://gateway.example'
@@ -110,6 +111,7 @@ const browserClient: RegisteredClient = {
   allowedOrigins: [ALLOWED_ORIGIN],
   providers: [],
   requirePar: false,
+  dpop: 'off',
   repeatableExchange: false,
 }
 
@@ -154,13 +156,22 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
   app.addHook('onClose', async () => load.close())
   const audit = new Audit(app.log)
   if (setup.onAudit) audit.events.on('*', setup.onAudit)
-  const cors = new Cors({ clients: new Map([[browserClient.clientId, browserClient]]) })
-  const sessions: Pick<Pkce, 'authenticate' | 'corsHeaders' | 'preflightHeaders' | 'onSessionEnd'> = {
+  const clients = new Map([[browserClient.clientId, browserClient]])
+  const cors = new Cors({ clients })
+  const proofs = new DpopProofs({ publicUrl: PUBLIC_URL, clients, secrets: [Buffer.alloc(32)] }, Date.now)
+  const sessions: Pick<
+    Pkce,
+    'authenticate' | 'corsHeaders' | 'preflightHeaders' | 'dpopHeaders' | 'onSessionEnd'
+  > = {
     authenticate:
       setup.authenticate ??
-      createAuthenticate({ resolve: setup.resolve ?? resolveGood }, audit, 'gateway', Date.now),
+      createAuthenticate({
+        sessions: { resolve: setup.resolve ?? resolveGood },
+        ...{ proofs, audit, realm: 'gateway', now: Date.now },
+      }),
     corsHeaders: (origin) => cors.headers(origin),
     preflightHeaders: (request, methods) => cors.preflightHeaders(request, methods),
+    dpopHeaders: (of) => proofs.headers(of),
     onSessionEnd: setup.onSessionEnd ?? (() => () => {}),
   }
   const forwarding = registerForwarding(app, {

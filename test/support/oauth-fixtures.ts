@@ -22,6 +22,7 @@ export function registered(overrides: Partial<RegisteredClient> = {}): Registere
     allowedOrigins: [],
     providers: [],
     requirePar: false,
+    dpop: 'off',
     repeatableExchange: false,
     ...overrides,
   }

@@ -113,6 +113,7 @@ export const clientFields: Record<keyof Static<typeof ClientSchema>, keyof Regis
   allowedOrigins: 'allowedOrigins',
   providers: 'providers',
   requirePar: 'requirePar',
+  dpop: 'dpop',
   repeatableExchange: 'repeatableExchange',
 }
 
@@ -150,10 +151,12 @@ export const verified: VerifiedAuthorizationRequest = {
     allowedOrigins: [],
     providers: [],
     requirePar: false,
+    dpop: 'off',
     repeatableExchange: false,
   },
   redirectUri: 'com.example.app:/callback',
   codeChallenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
+  dpopJkt: undefined,
   state: undefined,
   identityProvider: undefined,
   scope: [],

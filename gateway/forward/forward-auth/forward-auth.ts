@@ -19,7 +19,7 @@ export interface ForwardAuthOptions {
   readonly routes: Routes
   /** Lower-case names of fields that only we may set. */
   readonly identityHeaders: readonly string[]
-  readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders'>
+  readonly sessions: () => Pick<Pkce, 'authenticate' | 'corsHeaders' | 'dpopHeaders'>
 }
 
 /** Where a request that is asked about would go, or why it would not. */
@@ -94,7 +94,7 @@ export class ForwardAuth {
       this.#allow(request, judged, judged.publicRoute)
       return undefined
     }
-    const asked = asProtected(request, original.target)
+    const asked = asProtected(request, original)
     const { scopes, authentication, publicBase } = judged
     return this.#authenticate(request, judged, () =>
       sessions.authenticate(asked, scopes, authentication, publicBase),
@@ -154,6 +154,7 @@ export class ForwardAuth {
     const fields: Record<string, string> = { ...this.#empty }
     const known = access instanceof PublicRoute ? [] : preparedFields(access, route, request.startedAt)
     for (let i = 0; i < known.length; i += 2) fields[known[i]!] = known[i + 1]!
+    if (!(access instanceof PublicRoute)) Object.assign(fields, this.#options.sessions().dpopHeaders(access))
     answerEmpty(request, 204, { ...fields, 'cache-control': 'no-store', 'x-request-id': request.id })
   }
 
@@ -173,14 +174,17 @@ function forbid(request: ClientRequest, refusal: Refusal): void {
   answerForbidden(request, refusal)
 }
 
-/** The request that is asked about, as the check of sessions looks at it: the query may hold a token (H-05). */
-function asProtected(request: ClientRequest, target: string): ProtectedRequest {
+/** The request that is asked about, as the check of sessions looks at it: the query may hold a token (H-05), and a proof is for it. */
+function asProtected(
+  request: ClientRequest,
+  { method, target }: { readonly method: string; readonly target: string },
+): ProtectedRequest {
   return {
     id: request.id,
     log: request.log,
     get ip() {
       return request.ip
     },
-    raw: { rawHeaders: request.raw.rawHeaders, url: target },
+    raw: { rawHeaders: request.raw.rawHeaders, method, url: target },
   }
 }

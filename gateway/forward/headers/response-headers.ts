@@ -33,6 +33,8 @@ const named = new Map<string, ResponseFieldUse>([
     'upgrade',
     'te',
     'www-authenticate',
+    // Of an exchange between the client and us.
+    'dpop-nonce',
     'strict-transport-security',
     'public-key-pins',
     'public-key-pins-report-only',

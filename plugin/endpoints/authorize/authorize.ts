@@ -120,6 +120,7 @@ async function beginTransaction(
       providerScope: [...verified.providerScope],
       ...(verified.resources && { resources: [...verified.resources] }),
       ...requestedAuthentication(provider.options, verified),
+      ...(verified.dpopJkt !== undefined && { dpopJkt: verified.dpopJkt }),
       ...(verified.state !== undefined && { state: verified.state }),
       stateHash: hashCredential(state.value),
       browserHash,

@@ -8,6 +8,7 @@ import { clientParameters } from '../../oauth/client-authentication.ts'
 import { OAuthError } from '../../oauth/errors.ts'
 import { clientOf } from '../client.ts'
 import type { Services } from '../services.ts'
+import { provenKey } from '../token/proven-key.ts'
 import { providersOf } from './provider-choice.ts'
 
 /**
@@ -25,9 +26,10 @@ export function parRoute(scope: FastifyInstance, services: Services): void {
       try {
         const form = rawForm(request)
         providersOf(services, validatePushedRequest(form, client, services.options))
+        const jkt = provenKey(services, client, reply, false)
         const { requestUri, expiresInSeconds } = await services.pushedRequests.push(
           client,
-          formatPushedRequest(form, client),
+          formatPushedRequest(form, client, jkt),
           limitedAddress(request),
         )
         reply.code(201)

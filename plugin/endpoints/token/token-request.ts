@@ -12,12 +12,20 @@ interface ReceivedRequest extends AuditedRequest {
 export class TokenRequest {
   readonly services: Services
   readonly client: RegisteredClient
+  /** Thumbprint of the key that the app has proved to hold (RFC 9449 §5); undefined: none. */
+  readonly jkt: string | undefined
   readonly #request: ReceivedRequest
 
-  constructor(services: Services, client: RegisteredClient, request: ReceivedRequest) {
+  constructor(services: Services, client: RegisteredClient, request: ReceivedRequest, jkt?: string) {
     this.services = services
     this.client = client
+    this.jkt = jkt
     this.#request = request
+  }
+
+  /** To which key a refresh token is bound: that of a confidential client is bound by its secret (RFC 9449 §5). */
+  get refreshJkt(): string | undefined {
+    return this.client.authentication === 'none' ? this.jkt : undefined
   }
 
   /** The log of this request. */

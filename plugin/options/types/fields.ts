@@ -45,6 +45,11 @@ export interface ClientFields {
    */
   requirePar?: boolean
   /**
+   * allowed: tokens are bound to the key of a DPoP proof, where the app sends one; required: always (RFC
+   * 9449). Not with `tokens: relay`. Default: `"off"`.
+   */
+  dpop?: 'off' | 'allowed' | 'required'
+  /**
    * Within `duplicateSeconds` the same code, proved again, gets the same answer, until one of its tokens has
    * been used. RFC 6749 §4.1.2 says to refuse it. Default: `false`.
    */

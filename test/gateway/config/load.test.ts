@@ -43,6 +43,7 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
           allowedOrigins: [],
           providers: [],
           requirePar: false,
+          dpop: 'off',
           repeatableExchange: false,
         },
       ],

@@ -46,8 +46,8 @@ t.test('CORS (C-22)', async (t) => {
           t.same(corsOf(response), {
             'access-control-allow-origin': origin,
             'access-control-allow-methods': 'GET, POST',
-            'access-control-allow-headers': 'Authorization, Content-Type',
-            'access-control-expose-headers': 'WWW-Authenticate, Retry-After, X-Request-Id',
+            'access-control-allow-headers': 'Authorization, Content-Type, DPoP',
+            'access-control-expose-headers': 'WWW-Authenticate, Retry-After, X-Request-Id, DPoP-Nonce',
             'access-control-max-age': '600',
           })
           t.match(response.headers.vary, 'Origin')
@@ -136,7 +136,10 @@ t.test('CORS (C-22)', async (t) => {
     )
     t.equal(tokens.statusCode, 200)
     readableBy(t, tokens, SPA, '200')
-    t.equal(tokens.headers['access-control-expose-headers'], 'WWW-Authenticate, Retry-After, X-Request-Id')
+    t.equal(
+      tokens.headers['access-control-expose-headers'],
+      'WWW-Authenticate, Retry-After, X-Request-Id, DPoP-Nonce',
+    )
 
     const authorization = `Bearer ${tokens.json().access_token}`
     for (const [origin, allowed] of [
@@ -198,7 +201,7 @@ t.test('app.pkce.preflightHeaders: the preflight of a route of the app (Fetch §
   const allowed = {
     vary: 'Origin',
     'access-control-allow-origin': SPA,
-    'access-control-expose-headers': 'WWW-Authenticate, Retry-After, X-Request-Id',
+    'access-control-expose-headers': 'WWW-Authenticate, Retry-After, X-Request-Id, DPoP-Nonce',
     'access-control-allow-methods': 'GET, PUT',
     'access-control-max-age': '600',
   }

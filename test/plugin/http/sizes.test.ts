@@ -1,6 +1,6 @@
 import t from 'tap'
 import { parseScope } from '../../../plugin/oauth/access/scope.ts'
-import { bearerToken } from '../../../plugin/oauth/bearer.ts'
+import { credentialsOf, tokenIn } from '../../../plugin/oauth/bearer.ts'
 import { parseAuthorizationResponse } from '../../../plugin/oauth/callback.ts'
 import { assertFormMediaType, parseForm } from '../../../plugin/oauth/form.ts'
 import { isCodeChallenge, isCodeVerifier } from '../../../plugin/oauth/pkce.ts'
@@ -8,6 +8,8 @@ import { redirectUriMatches, redirectUriProblem } from '../../../plugin/oauth/re
 import { parseHandle } from '../../../plugin/secrets/handles.ts'
 import { startPluginApp } from '../../support/plugin-app.ts'
 import { FORM, listen, overHttp } from '../../support/plugin-over-http.ts'
+
+const tokenOf = (...request: Parameters<typeof credentialsOf>) => tokenIn(credentialsOf(...request))
 
 t.test('sizes (K-01, K-03)', async (t) => {
   const plugin = await startPluginApp(t, { rateLimit: false })
@@ -83,7 +85,7 @@ t.test('every check is linear: 100 KiB of anything takes no time (CWE-1333, K-02
     codeChallenge: isCodeChallenge,
     handle: (text) => parseHandle('state', text),
     callback: (text) => parseAuthorizationResponse(`state=pks_${'A'.repeat(64)}&error=${text}`),
-    bearer: (text) => bearerToken(['Authorization', `Bearer ${text}`], `/?${text}`),
+    bearer: (text) => tokenOf(['Authorization', `Bearer ${text}`], `/?${text}`),
   }
   const patterns = [
     'a',

@@ -1,16 +1,27 @@
 import t from 'tap'
-import { bearerToken, challenge } from '../../../plugin/oauth/bearer.ts'
+import { challenge, credentialsOf, isDpopScheme, tokenIn } from '../../../plugin/oauth/bearer.ts'
 import { ISSUER, reasonOf, refusal } from '../../support/oauth-fixtures.ts'
+
+const tokenOf = (...request: Parameters<typeof credentialsOf>) => tokenIn(credentialsOf(...request))
 
 t.test('bearer token', async (t) => {
   const token = `pka_${'A'.repeat(64)}`
-  const read = (...rawHeaders: string[]) => bearerToken(rawHeaders, '/api/x')
+  const read = (...rawHeaders: string[]) => tokenOf(rawHeaders, '/api/x')
 
   t.test('one header, whatever the case of name and scheme (RFC 6750 §2.1)', async (t) => {
     t.equal(read('Host', 'a', 'Authorization', `Bearer ${token}`), token)
     t.equal(read('If-None-Match', 'x', 'authorization', `bearer ${token}`), token)
     t.equal(read('AUTHORIZATION', `BEARER   ${token}`), token)
     t.equal(read('Authorization', 'Bearer a.b-c_d~e+f/g=='), 'a.b-c_d~e+f/g==')
+  })
+
+  t.test('the scheme DPoP, whatever its case (RFC 9449 §7.1, O-02)', async (t) => {
+    for (const scheme of ['DPoP', 'dpop', 'DPOP  ']) {
+      const credentials = credentialsOf(['Authorization', `${scheme} ${token}`], '/api/x')
+      t.ok(isDpopScheme(credentials))
+      t.equal(tokenIn(credentials), token)
+    }
+    t.notOk(isDpopScheme(credentialsOf(['Authorization', `bearer ${token}`], '/api/x')))
   })
 
   t.test('no header: token_absent (RFC 6750 §3.1, H-06)', async (t) => {
@@ -20,7 +31,7 @@ t.test('bearer token', async (t) => {
     )
   })
 
-  for (const value of [`Basic ${token}`, `DPoP ${token}`, `BearerX ${token}`, 'Digest username="x"']) {
+  for (const value of [`Basic ${token}`, `DPoPX ${token}`, `BearerX ${token}`, 'Digest username="x"']) {
     t.test(`${value.slice(0, 12)}…: another scheme is no bearer token (RFC 6750 §3.1, H-06)`, async (t) => {
       t.equal(
         reasonOf(() => read('Authorization', value)),
@@ -45,6 +56,12 @@ t.test('bearer token', async (t) => {
     ['Authorization', token],
     ['Authorization', `Bearer${token}`],
     ['Authorization', `Bearer ${token} `],
+    ['Authorization', 'DPoP'],
+    ['Authorization', 'DPoP '],
+    ['Authorization', `DPoP${token}`],
+    ['Authorization', `DPoP ${token} x`],
+    ['Authorization', `DPoP ${'a'.repeat(8193)}`],
+    ['Authorization', `DPoP ${token}`, 'Authorization', `Bearer ${token}`],
     ['Authorization', `Bearer ${token} x`],
     ['Authorization', `Bearer ${token}, Bearer ${token}`],
     ['Authorization', `Bearer\t${token}`],
@@ -76,7 +93,7 @@ t.test('bearer token', async (t) => {
   ]) {
     t.test(`${url} carries a token in its query (RFC 9700 §4.3.2, P-16, H-05)`, async (t) => {
       t.equal(
-        reasonOf(() => bearerToken(['Authorization', `Bearer ${token}`], url)),
+        reasonOf(() => tokenOf(['Authorization', `Bearer ${token}`], url)),
         'token_in_query',
       )
     })
@@ -92,7 +109,7 @@ t.test('bearer token', async (t) => {
     '/api?a=%zz',
   ]) {
     t.test(`${url} does not`, async (t) => {
-      t.equal(bearerToken(['Authorization', `Bearer ${token}`], url), token)
+      t.equal(tokenOf(['Authorization', `Bearer ${token}`], url), token)
     })
   }
 
@@ -106,6 +123,10 @@ t.test('bearer token', async (t) => {
     t.equal(
       challenge(ISSUER, { error: 'insufficient_scope', description: 'No.', scope: ['a', 'b'] }),
       'Bearer realm="https://api.example.com", error="insufficient_scope", error_description="No.", scope="a b"',
+    )
+    t.equal(
+      challenge(ISSUER, { error: 'use_dpop_nonce' }, 'DPoP'),
+      'DPoP realm="https://api.example.com", error="use_dpop_nonce", algs="ES256 Ed25519 EdDSA PS256 RS256"',
     )
   })
 })

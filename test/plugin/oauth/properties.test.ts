@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { grantScope, parseScope } from '../../../plugin/oauth/access/scope.ts'
 import { validateAuthorizationRequest } from '../../../plugin/oauth/authorization.ts'
-import { bearerToken } from '../../../plugin/oauth/bearer.ts'
+import { credentialsOf, tokenIn } from '../../../plugin/oauth/bearer.ts'
 import { parseAuthorizationResponse } from '../../../plugin/oauth/callback.ts'
 import type { RegisteredClient } from '../../../plugin/oauth/client.ts'
 import { identifyClient } from '../../../plugin/oauth/client-authentication.ts'
@@ -21,6 +21,8 @@ import {
   parseRefreshRequest,
 } from '../../../plugin/oauth/token.ts'
 
+const tokenOf = (...request: Parameters<typeof credentialsOf>) => tokenIn(credentialsOf(...request))
+
 const CLIENT: RegisteredClient = {
   clientId: 'app',
   name: 'App',
@@ -35,6 +37,7 @@ const CLIENT: RegisteredClient = {
   allowedOrigins: [],
   providers: [],
   requirePar: false,
+  dpop: 'off',
   repeatableExchange: false,
 }
 const CLIENTS = new Map([[CLIENT.clientId, CLIENT]])
@@ -78,12 +81,8 @@ t.test('a parser throws an OAuthError or nothing (SC-08)', async (t) => {
       near('app:secret%+c3'),
       (text) => identifyClient(`Basic ${Buffer.from(text).toString('base64')}`, {}, CLIENTS, 'r'),
     ],
-    ['an Authorization header', near('Bearer abc=~.'), (text) => bearerToken(['Authorization', text], '/')],
-    [
-      'a request target',
-      near('/?&=%61ccess_token'),
-      (text) => bearerToken(['Authorization', 'Bearer a'], text),
-    ],
+    ['an Authorization header', near('Bearer abc=~.'), (text) => tokenOf(['Authorization', text], '/')],
+    ['a request target', near('/?&=%61ccess_token'), (text) => tokenOf(['Authorization', 'Bearer a'], text)],
   ]
   for (const [name, text, parse] of targets) {
     t.test(name, async () => {
@@ -352,7 +351,7 @@ t.test('a token in the query is found by its decoded name, whatever its spelling
       fc.constantFrom('&', ';'),
       (pairs, separator) => {
         const expected = pairs.some((text) => decodeURIComponent(text.split('=')[0]!) === 'access_token')
-        const act = () => bearerToken(['authorization', 'Bearer a'], `/api?${pairs.join(separator)}`)
+        const act = () => tokenOf(['authorization', 'Bearer a'], `/api?${pairs.join(separator)}`)
         if (expected) assert.throws(act, { reason: 'token_in_query' })
         else assert.equal(act(), 'a')
       },
@@ -407,10 +406,10 @@ t.test('100 KiB of anything takes linear time (K-02, CWE-1333)', async (t) => {
     ['a Basic header of padding', () => identifyClient(`Basic a${fill('=')}`, {}, CLIENTS, 'r')],
     ['a Basic header of spaces', () => identifyClient(`Basic${fill(' ')}`, {}, CLIENTS, 'r')],
     ['a Basic header', () => identifyClient(`Basic ${fill('YTpi')}`, {}, CLIENTS, 'r')],
-    ['a bearer token of padding', () => bearerToken(['authorization', `Bearer a${fill('=')}x`], '/')],
-    ['a bearer header of spaces', () => bearerToken(['authorization', `Bearer${fill(' ')}`], '/')],
-    ['a query of near misses', () => bearerToken(['authorization', 'Bearer a'], `/?${fill('&access_toke')}`)],
-    ['a query of escapes', () => bearerToken(['authorization', 'Bearer a'], `/?${fill('&%61ccess_toke%')}`)],
+    ['a bearer token of padding', () => tokenOf(['authorization', `Bearer a${fill('=')}x`], '/')],
+    ['a bearer header of spaces', () => tokenOf(['authorization', `Bearer${fill(' ')}`], '/')],
+    ['a query of near misses', () => tokenOf(['authorization', 'Bearer a'], `/?${fill('&access_toke')}`)],
+    ['a query of escapes', () => tokenOf(['authorization', 'Bearer a'], `/?${fill('&%61ccess_toke%')}`)],
     ['a verifier', () => verifyCodeVerifier(fill('a'), codeChallengeS256('a'))],
   ]
   for (const [what, act] of hostile) {

@@ -70,6 +70,7 @@ t.test('the defaults are secure, and change by intention only (SC-06)', async (t
         allowedOrigins: [],
         providers: [],
         requirePar: false,
+        dpop: 'off',
         repeatableExchange: false,
       },
     ],

@@ -4,6 +4,7 @@ import type { AuditEvent } from '../../../plugin/grant/audit-events.ts'
 import { correlationId } from '../../../plugin/grant/indexes.ts'
 import { OAuthError, StoreError } from '../../../plugin/index.ts'
 import { createAuthenticate } from '../../../plugin/session/authenticate.ts'
+import { DpopProofs } from '../../../plugin/session/dpop/proofs.ts'
 import { Session } from '../../../plugin/session/session.ts'
 
 const session = new Session({
@@ -38,8 +39,19 @@ function setUp(resolve: () => Session | Promise<Session>) {
     log,
     raw: { rawHeaders: ['Authorization', 'Bearer good'], url: '/' },
   }
-  const authenticate = createAuthenticate({ resolve }, audit, 'realm', Date.now)
+  const authenticate = createAuthenticate({
+    sessions: { resolve },
+    ...{ proofs: noProofs(), audit, realm: 'realm', now: Date.now },
+  })
   return { authenticate: (scopes: string[]) => authenticate(request, scopes), lines, events, counts }
+}
+
+/** No client has anything to do with DPoP. */
+function noProofs(): DpopProofs {
+  return new DpopProofs(
+    { publicUrl: 'https://a.example', clients: new Map(), secrets: [Buffer.alloc(32)] },
+    Date.now,
+  )
 }
 
 async function refusalOf(check: () => unknown): Promise<unknown> {

@@ -1,3 +1,4 @@
+import { tokenTypeOf } from '../../../grant/credentials.ts'
 import type { ActiveGrant, ProviderSecrets, RedeemingGrant } from '../../../grant/grant.ts'
 import type { StoredGrant } from '../../../grant/grants.ts'
 import { indexesOf } from '../../../grant/indexes.ts'
@@ -63,10 +64,15 @@ export async function activateGrant(
   const access = credentials.issueAccessToken(grant, dataKey, secrets, {
     ...terms,
     secret: answer?.accessToken,
+    jkt: request.jkt,
   })
   const refresh =
     isRenewable || access.record.expiresAt < expiresAt
-      ? credentials.issueRefreshToken(grant, dataKey, { ...terms, secret: answer?.refreshToken })
+      ? credentials.issueRefreshToken(grant, dataKey, {
+          ...terms,
+          secret: answer?.refreshToken,
+          jkt: request.refreshJkt,
+        })
       : undefined
   const next = activate(grant, {
     activatedAt: now,
@@ -134,10 +140,10 @@ export async function activateGrant(
  * The answer to a code once more, for the app that may not have received it: the handles are derived from the code's
  * secret again, and the time that has passed is taken off (C-25).
  *
- * @param code proved. @returns null once one of its tokens has been presented: then it has been received.
+ * @param code proved. @returns null once one of its tokens has been presented: then it has been received; and for another key.
  */
 export function repeatAnswer(
-  { services }: TokenRequest,
+  { services, jkt }: TokenRequest,
   { grant }: StoredGrant<ActiveGrant>,
   code: Handle,
 ): TokenResponse | null {
@@ -154,11 +160,11 @@ export function repeatAnswer(
   const refresh = issueHandle('refresh', id, answer.refreshToken).value
   const token = accessTokenOf(grant, hashCredential(accessToken))
   // Of a later answer nothing is known here.
-  if (!token || token.hash !== unpresented) return null
+  if (!token || token.hash !== unpresented || token.jkt !== jkt) return null
   if (refreshToken && refreshToken.hash !== hashCredential(refresh)) return null
   return tokenResponse({
     accessToken,
-    tokenType: relay ? secrets.tokenType : 'Bearer',
+    tokenType: relay ? secrets.tokenType : tokenTypeOf(token),
     expiresInSeconds: (token.expiresAt - grants.now()) / 1000,
     refreshToken: refreshToken && refresh,
     scope: token.scope,

@@ -1,7 +1,6 @@
 import type { AuditedGrant } from '../../../grant/audit-events.ts'
 import type { ActiveGrant, AuthorizedGrant, RedeemingGrant } from '../../../grant/grant.ts'
 import type { StoredGrant } from '../../../grant/grants.ts'
-import type { RegisteredClient } from '../../../oauth/client.ts'
 import { OAuthError, type Reason } from '../../../oauth/errors.ts'
 import { verifyCodeVerifier } from '../../../oauth/pkce.ts'
 import { type Handle, hashCredential, sameHash } from '../../../secrets/handles.ts'
@@ -21,7 +20,7 @@ export interface PresentedCode {
 export type ProvedGrant = StoredGrant<AuthorizedGrant | RedeemingGrant | ActiveGrant>
 
 /**
- * The code's secret, then client, redirect_uri, expiry and verifier. A wrong secret has no effect; once it
+ * The code's secret, then client, redirect_uri, expiry, verifier, and the key of `dpop_jkt` (RFC 9449 §10). A wrong secret has no effect; once it
  * matches, any other mismatch ends the grant (C-12).
  */
 export async function proveCode(
@@ -40,7 +39,7 @@ export async function proveCode(
     case 'authorized': {
       if (!sameHash(grant.codeHash, hashCredential(handle.value))) throw new OAuthError('code_unknown')
       const isExpired = grant.codeExpiresAt <= grants.now()
-      const mismatch = findMismatch(request.client, presented, grant, isExpired)
+      const mismatch = findMismatch(request, presented, grant, isExpired)
       if (!mismatch) return stored as ProvedGrant
       if (!(await grants.endUnlessChanged(stored, 'code_mismatch'))) {
         // The code was used meanwhile, and what proves nothing must not end that session (C-14): judge again.
@@ -55,7 +54,7 @@ export async function proveCode(
     }
     case 'redeeming': {
       if (!sameHash(grant.codeHash, hashCredential(handle.value))) throw new OAuthError('code_unknown')
-      if (findMismatch(request.client, presented, grant)) throw new OAuthError('code_unknown')
+      if (findMismatch(request, presented, grant)) throw new OAuthError('code_unknown')
       if (request.client.repeatableExchange) return stored as ProvedGrant
       throw refuseDuplicate(request, grant)
     }
@@ -66,9 +65,9 @@ export async function proveCode(
 
 /** Which binding fails, if any. Always computes the challenge, so that the responses take the same time (C-20). */
 function findMismatch(
-  client: RegisteredClient,
+  { client, jkt }: TokenRequest,
   presented: PresentedCode,
-  bound: { clientId?: string; redirectUri: string; codeChallenge: string },
+  bound: { clientId?: string; redirectUri: string; codeChallenge: string; dpopJkt?: string },
   isExpired = false,
 ): Extract<Reason, `code_${string}`> | undefined {
   const verifierProved = verifyCodeVerifier(presented.codeVerifier, bound.codeChallenge)
@@ -77,7 +76,8 @@ function findMismatch(
     return 'code_redirect_uri_mismatch'
   }
   if (isExpired) return 'code_expired'
-  return verifierProved ? undefined : 'code_verifier_mismatch'
+  if (!verifierProved) return 'code_verifier_mismatch'
+  return bound.dpopJkt === undefined || bound.dpopJkt === jkt ? undefined : 'code_key_mismatch'
 }
 
 /**
@@ -109,7 +109,7 @@ async function proveUsedCode(
   if (!remembered || !sameHash(remembered.hash, hashCredential(handle.value))) {
     throw new OAuthError('code_unknown')
   }
-  if (findMismatch(request.client, presented, { ...remembered, clientId })) {
+  if (findMismatch(request, presented, { ...remembered, clientId })) {
     throw new OAuthError('code_unknown')
   }
   if (grants.now() < activatedAt + options.lifetimes.duplicateSeconds * 1000) {

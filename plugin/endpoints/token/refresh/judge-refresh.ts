@@ -3,7 +3,6 @@ import { isActive, type StoredGrant } from '../../../grant/grants.ts'
 import { OAuthError } from '../../../oauth/errors.ts'
 import { type TokenResponse, tokenResponse } from '../../../oauth/token.ts'
 import { familyOf, type Handle, hashCredential, hashFamily, sameHash } from '../../../secrets/handles.ts'
-import type { Services } from '../../services.ts'
 import type { TokenRequest } from '../token-request.ts'
 
 /** A refresh handle that is current, or the response that its successor was. */
@@ -14,7 +13,8 @@ export type RefreshVerdict =
 /**
  * Tells what a refresh handle is: current; the immediate predecessor, which gets the same successor again within its
  * grace, and for as long as nobody has presented the successor; or an older one of the family, whose reuse ends the
- * grant. A wrong family part, or another client's, has no effect at all (D-01, D-04, D-05, D-12).
+ * grant. A wrong family part, another client's, or one without the key that it is
+ * bound to, has no effect at all (D-01, D-04, D-05, D-12, O-01).
  *
  * @param first false when this request looks again, having found its handle current before: if the app has gone
  *   on with the successor meanwhile, that was a slow request and not a reuse.
@@ -35,6 +35,10 @@ export async function judgeRefresh(
   if (!refreshToken || !sameHash(refreshToken.familyHash, hashFamily(handle)))
     throw new OAuthError('refresh_unknown')
   if (clientId !== request.client.clientId) throw new OAuthError('refresh_client_mismatch')
+  // Before anything that a thief without the key could end (RFC 9449 §5, O-01).
+  if (refreshToken.jkt !== undefined && refreshToken.jkt !== request.jkt) {
+    throw refuseKey(request, stored.grant)
+  }
 
   const now = grants.now()
   if (refreshToken.idleExpiresAt <= now || stored.grant.expiresAt <= now)
@@ -45,7 +49,7 @@ export async function judgeRefresh(
   const { predecessor } = refreshToken
   const mayBeLost = stored.grant.unpresented !== undefined
   if (predecessor && sameHash(predecessor.hash, hash) && (mayBeLost || predecessor.graceEndsAt > now)) {
-    return { successor: repeatSuccessor(request.services, stored.grant, handle, predecessor) }
+    return { successor: repeatSuccessor(request, stored.grant, handle, predecessor) }
   }
   // Whoever sent it has given it up meanwhile and gone on elsewhere: it lay before an instance that stood still, say.
   if (!first || request.isAbandoned) throw new OAuthError('refresh_overtaken')
@@ -54,15 +58,18 @@ export async function judgeRefresh(
 
 /** The response of the rotation that the app may have missed, with the time that has passed taken off. */
 function repeatSuccessor(
-  { grants, seals }: Services,
+  request: TokenRequest,
   grant: ActiveGrant,
   handle: Handle,
   { sealed }: { sealed: string },
 ): TokenResponse {
+  const { grants, seals } = request.services
   const successor = seals.openFor<SuccessorSecrets>(grant, 'predecessor', handle.secret, sealed)
   const hash = successor && hashCredential(successor.accessToken)
   const token = grant.accessTokens.find((candidate) => candidate.hash === hash)
   if (!successor || !token) throw new OAuthError('grant_unreadable')
+  // Of a confidential client, whose refresh tokens are bound to no key: it was issued for another.
+  if (token.jkt !== request.jkt) throw refuseKey(request, grant)
   return tokenResponse({
     accessToken: successor.accessToken,
     tokenType: successor.tokenType,
@@ -82,4 +89,9 @@ async function refuseReuse(
   const { key } = stored.grant.refreshToken!
   await request.endGrant({ stored, holder: 'refresh', secret: familyOf(handle), key }, 'refresh_reused')
   return new OAuthError('refresh_reused')
+}
+
+function refuseKey(request: TokenRequest, grant: ActiveGrant): OAuthError {
+  request.record('refresh.key_mismatch', { grant, reason: 'refresh_key_mismatch' })
+  return new OAuthError('refresh_key_mismatch')
 }

@@ -60,8 +60,11 @@ export async function rotateGrant(
     scope: tokens ? narrowByProvider(step.scope, client, tokens) : step.scope,
     resources: step.resources,
   }
-  const access = credentials.issueAccessToken(grant, dataKey, secrets, terms)
-  const refresh = credentials.issueRefreshToken(grant, dataKey, { ...terms, previous: presented })
+  const access = credentials.issueAccessToken(grant, dataKey, secrets, { ...terms, jkt: request.jkt })
+  const refresh = credentials.issueRefreshToken(grant, dataKey, {
+    ...{ ...terms, previous: presented },
+    jkt: request.refreshJkt,
+  })
   const successor: SuccessorSecrets = {
     accessToken: access.value,
     tokenType: access.tokenType,
