@@ -3,7 +3,7 @@ import type { Case, Contender } from '../plan/case.ts'
 import { signIn } from '../servers/app.ts'
 import { gatewayConfiguration, gatewayPeer, lifted, otherGateways } from '../servers/gateway.ts'
 import { beginning } from './authorize.ts'
-import { forwarding } from './forward.ts'
+import { forwarding } from './forward/forward.ts'
 
 /** What the gateway does to be quick, and what each of these is worth: the gateway without it, against the gateway. */
 export const fastPaths: readonly Case[] = [

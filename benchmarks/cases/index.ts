@@ -3,8 +3,9 @@ import type { Case, Contender } from '../plan/case.ts'
 import { authorize } from './authorize.ts'
 import { eventStreams } from './event-streams.ts'
 import { accessLog, fastPaths, metrics } from './fast-paths.ts'
-import { forwarding, type Message } from './forward.ts'
-import { forwardSession } from './forward-session.ts'
+import { forwarding, type Message } from './forward/forward.ts'
+import { forwardDpop } from './forward/forward-dpop.ts'
+import { forwardSession } from './forward/forward-session.ts'
 import { introspect } from './introspect.ts'
 import { refresh } from './refresh.ts'
 import { sessions } from './sessions.ts'
@@ -28,6 +29,7 @@ export function allCases(smoke: boolean): readonly Case[] {
       allocation: true,
     },
     forwardSession,
+    forwardDpop,
     forward('forward-post-1k', 'POST of 1 KiB, 64 connections', { up: KIB }, 64),
     forward('forward-down-64k', 'GET with an answer of 64 KiB, 64 connections', { down: 64 * KIB }, 64),
     forward('forward-up-64k', 'POST of 64 KiB, 64 connections', { up: 64 * KIB }, 64),

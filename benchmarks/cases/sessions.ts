@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { nodeCommand, type Peer } from '../peers/peer.ts'
 import type { Case, Contender } from '../plan/case.ts'
 import { gatewayConfiguration } from '../servers/gateway.ts'
-import { checkAnswers, smallTraffic } from './forward.ts'
+import { checkAnswers, smallTraffic } from './forward/forward.ts'
 
 /** Users that send requests at the moment, whatever the number of those who are signed in. */
 const ACTIVE = 1000

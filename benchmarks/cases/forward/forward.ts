@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import type { PlannedRequest } from '../load/plan.ts'
-import { type Answer, ask } from '../measure/check.ts'
-import type { Peer, Place } from '../peers/peer.ts'
-import type { Contender, Traffic } from '../plan/case.ts'
-import { answerOf, body, received, smallAnswer } from '../servers/bodies.ts'
+import type { PlannedRequest } from '../../load/plan.ts'
+import { type Answer, ask } from '../../measure/check.ts'
+import type { Peer, Place } from '../../peers/peer.ts'
+import type { Contender, Traffic } from '../../plan/case.ts'
+import { answerOf, body, received, smallAnswer } from '../../servers/bodies.ts'
 
 /** What is forwarded: a small answer, `N` bytes down, or `N` bytes up. */
 export type Message = 'small' | { readonly down: number } | { readonly up: number }
