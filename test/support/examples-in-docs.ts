@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 
 const place = (path: string) => new URL(`../../${path}`, import.meta.url)
 /** Those that show examples. */
-export const documents = ['README.md', 'docs/plugin.md'] as const
+export const documents = ['README.md', 'docs/plugin.md', 'docs/dpop.md'] as const
 
 /** A document as it should be. @throws Error for an example that is not there. */
 export function withExamples(path: string): string {
