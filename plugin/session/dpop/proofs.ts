@@ -9,6 +9,8 @@ import { SeenProofs } from './seen-proofs.ts'
 
 /** Keys of live sessions: one that is not among them is made anew, which costs as much as a verification. */
 const KEYS_MAX = 10_000
+/** Characters of a header with an RSA key of 4096 bits, and some to spare. */
+const HEADER_MAX = 1200
 const IAT_SECONDS = 60
 const NONE: Readonly<Record<string, string>> = Object.freeze({})
 
@@ -93,7 +95,13 @@ export class DpopProofs {
     // What names the token in its grant is what `ath` is: its SHA-256, base64url.
     if (proof.ath !== tokenHash) throw new OAuthError('dpop_proof_token')
     this.#judge(proof, request, this.#seenAtResources)
-    this.#keys.set(proof.header, proof.key)
+    this.#remember(proof)
+  }
+
+  #remember({ header, key }: DpopProof): void {
+    if (header.length > HEADER_MAX || this.#keys.get(header) === key) return
+    // A copy: what was cut out of a longer string keeps that one.
+    this.#keys.set(Buffer.from(header, 'latin1').latin1Slice(), key)
   }
 
   #judge(proof: DpopProof, { raw }: ProvedRequest, seen: SeenProofs): void {

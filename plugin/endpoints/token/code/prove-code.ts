@@ -20,8 +20,8 @@ export interface PresentedCode {
 export type ProvedGrant = StoredGrant<AuthorizedGrant | RedeemingGrant | ActiveGrant>
 
 /**
- * The code's secret, then client, redirect_uri, expiry, verifier, and the key of `dpop_jkt` (RFC 9449 §10). A wrong secret has no effect; once it
- * matches, any other mismatch ends the grant (C-12).
+ * The code's secret, then client, redirect_uri, expiry, verifier, and the key of `dpop_jkt` (RFC 9449 §10). A wrong
+ * secret has no effect; once it matches, any other mismatch ends the grant (C-12).
  */
 export async function proveCode(
   request: TokenRequest,

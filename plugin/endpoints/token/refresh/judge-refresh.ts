@@ -13,8 +13,8 @@ export type RefreshVerdict =
 /**
  * Tells what a refresh handle is: current; the immediate predecessor, which gets the same successor again within its
  * grace, and for as long as nobody has presented the successor; or an older one of the family, whose reuse ends the
- * grant. A wrong family part, another client's, or one without the key that it is
- * bound to, has no effect at all (D-01, D-04, D-05, D-12, O-01).
+ * grant. A wrong family part, another client's, or one without the key that it is bound to, has no effect at all (D-01,
+ * D-04, D-05, D-12, O-01).
  *
  * @param first false when this request looks again, having found its handle current before: if the app has gone
  *   on with the successor meanwhile, that was a slow request and not a reuse.
