@@ -101,7 +101,7 @@ export class DpopProofs {
   #remember({ header, key }: DpopProof): void {
     if (header.length > HEADER_MAX || this.#keys.get(header) === key) return
     // A copy: what was cut out of a longer string keeps that one.
-    this.#keys.set(Buffer.from(header, 'latin1').latin1Slice(), key)
+    this.#keys.set(Buffer.from(header, 'latin1').toString('latin1'), key)
   }
 
   #judge(proof: DpopProof, { raw }: ProvedRequest, seen: SeenProofs): void {
