@@ -47,21 +47,33 @@ const smallest = [
   'ours',
 ]
 
-t.test('a forward with a DPoP proof is measured against one with a bearer token, in one run (O-04)', async (t) => {
-  const out = t.testdir()
-  const args = ['--case', 'forward-dpop', '--peer', 'gateway-dpop-es256', '--rounds', '1', '--seconds', '0.1']
-  const { code, stderr } = await bench('--profile', 'smoke', ...args, '--out', out)
-  t.equal(code, 0, stderr)
-  const { summaries, raw } = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8')) as Report
-  const slices = raw['forward-dpop']?.slices ?? []
-  t.same(
-    slices.map(({ name }) => name),
-    ['gateway', 'gateway-dpop-es256', 'gateway'],
-  )
-  t.ok(slices.every(({ errors, requests }) => errors === 0 && requests > 0))
-  t.same(raw['forward-dpop']?.failures, {})
-  t.ok(summaries[0]?.rows.find(({ name }) => name === 'gateway-dpop-es256')?.ratio)
-})
+t.test(
+  'a forward with a DPoP proof is measured against one with a bearer token, in one run (O-04)',
+  async (t) => {
+    const out = t.testdir()
+    const args = [
+      '--case',
+      'forward-dpop',
+      '--peer',
+      'gateway-dpop-es256',
+      '--rounds',
+      '1',
+      '--seconds',
+      '0.1',
+    ]
+    const { code, stderr } = await bench('--profile', 'smoke', ...args, '--out', out)
+    t.equal(code, 0, stderr)
+    const { summaries, raw } = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8')) as Report
+    const slices = raw['forward-dpop']?.slices ?? []
+    t.same(
+      slices.map(({ name }) => name),
+      ['gateway', 'gateway-dpop-es256', 'gateway'],
+    )
+    t.ok(slices.every(({ errors, requests }) => errors === 0 && requests > 0))
+    t.same(raw['forward-dpop']?.failures, {})
+    t.ok(summaries[0]?.rows.find(({ name }) => name === 'gateway-dpop-es256')?.ratio)
+  },
+)
 
 t.test('a smoke run gives a whole report without an error', async (t) => {
   const out = t.testdir()

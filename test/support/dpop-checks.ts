@@ -138,8 +138,7 @@ export const BROKEN: Readonly<Record<string, Broken>> = {
   'iat 61 s ago (12)': claims({ iat: seconds() - 62 }),
   'iat in a minute and more (12)': claims({ iat: seconds() + 120 }),
   'no ath (13a)': (proving) => proof(proving, { accessToken: undefined }),
-  'ath of another token (13a)': (proving) =>
-    proof(proving, { accessToken: `${proving.accessToken}x` }),
+  'ath of another token (13a)': (proving) => proof(proving, { accessToken: `${proving.accessToken}x` }),
   'ath in hex (13a)': (proving) =>
     proof(proving, { claims: { ath: hash('sha256', proving.accessToken, 'hex') } }),
   'another key, and all of it right (13b)': (proving) => proof({ ...proving, key: other }),

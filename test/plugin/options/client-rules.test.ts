@@ -106,9 +106,17 @@ t.test('clients: what contradicts itself', async (t) => {
   oneProblem(t, { ...least(), resourceServers: servers }, 'resourceServers[0].clientId', 'is taken')
 })
 
-t.test('dpop is one of three, and not for relayed tokens, which work elsewhere without a proof (O-01)', async (t) => {
-  for (const dpop of ['off', 'allowed', 'required']) t.same(problemsOf(withClient({ dpop })), [])
-  oneProblem(t, withClient({ dpop: 'on' }), 'clients[0].dpop')
-  oneProblem(t, { ...withClient({ dpop: 'allowed' }), tokens: 'relay' }, 'clients[0].dpop', /tokens is relay/)
-  t.same(problemsOf({ ...withClient({ dpop: 'off' }), tokens: 'relay' }), [])
-})
+t.test(
+  'dpop is one of three, and not for relayed tokens, which work elsewhere without a proof (O-01)',
+  async (t) => {
+    for (const dpop of ['off', 'allowed', 'required']) t.same(problemsOf(withClient({ dpop })), [])
+    oneProblem(t, withClient({ dpop: 'on' }), 'clients[0].dpop')
+    oneProblem(
+      t,
+      { ...withClient({ dpop: 'allowed' }), tokens: 'relay' },
+      'clients[0].dpop',
+      /tokens is relay/,
+    )
+    t.same(problemsOf({ ...withClient({ dpop: 'off' }), tokens: 'relay' }), [])
+  },
+)
