@@ -2,10 +2,14 @@ import type { FastifyInstance } from 'fastify'
 import { decorate } from './api/decorate.ts'
 import { bringsSecurityScheme } from './api/openapi.ts'
 import { authorizeRoute } from './endpoints/authorize/authorize.ts'
+import { consentRoute } from './endpoints/authorize/consent.ts'
 import { parRoute } from './endpoints/authorize/par.ts'
 import { PushedRequests } from './endpoints/authorize/pushed-requests.ts'
 import { backchannelLogoutRoute } from './endpoints/backchannel-logout.ts'
 import { callbackRoute } from './endpoints/callback.ts'
+import type { FetchDocument } from './endpoints/clients/document-fetch.ts'
+import { Clients } from './endpoints/clients/find-client.ts'
+import { registerRoute, registrationRoutes } from './endpoints/clients/register.ts'
 import { appLinksRoutes } from './endpoints/discovery/app-links.ts'
 import { jwksRoute, metadataRoutes } from './endpoints/discovery/metadata.ts'
 import { introspectRoute } from './endpoints/introspect.ts'
@@ -24,7 +28,7 @@ import { Cors } from './http/cors.ts'
 import { assertTrustworthy } from './http/instance.ts'
 import { logSerializers } from './http/log.ts'
 import { limitRate } from './http/rate-limit.ts'
-import { secureScope } from './http/scope.ts'
+import { secureScope, takeJson } from './http/scope.ts'
 import { resolveOptions } from './options/resolve.ts'
 import type { NamedProvider, ResolvedOptions } from './options/resolved.ts'
 import { noObserver, type Observer } from './options/types/observer.ts'
@@ -48,6 +52,8 @@ export interface Predecessor {
 export interface Surroundings {
   readonly before?: Predecessor | undefined
   readonly observer?: Observer | undefined
+  /** For tests: stands in for the network to which descriptions of apps lead. */
+  readonly fetchDocument?: FetchDocument | undefined
 }
 
 /**
@@ -58,7 +64,7 @@ export interface Surroundings {
 export async function plugin(
   app: FastifyInstance,
   input: PkceOptions,
-  { before, observer = noObserver() }: Surroundings = {},
+  { before, observer = noObserver(), fetchDocument }: Surroundings = {},
 ): Promise<void> {
   assertTrustworthy(app)
   const resolved = resolveOptions(input)
@@ -66,7 +72,7 @@ export async function plugin(
   const keepsSecrets = before !== undefined && !input.secrets?.length
   const options = keepsSecrets ? { ...resolved, secrets: before.services.options.secrets } : resolved
   for (const warning of options.warnings) app.log.warn(warning)
-  const services = build(app, options, { before, observer })
+  const services = build(app, options, { before, observer, fetchDocument })
   const cors = new Cors(options)
   const { sessions, proofs, audit, grants } = services
   const authenticate = createAuthenticate({
@@ -102,6 +108,7 @@ export async function plugin(
     await scope.register(frontChannel, { prefix })
     await scope.register(backChannel, { prefix })
     await scope.register(fromProviders, { prefix })
+    if (services.clients.registrations) await scope.register(registration, { prefix })
     await scope.register(discovery)
   }
   // Fastify types serializers as returning text; pino takes any value.
@@ -110,6 +117,7 @@ export async function plugin(
   async function frontChannel(scope: FastifyInstance): Promise<void> {
     await limitRate(scope, options, 'authorize', services.rateCounts)
     authorizeRoute(scope, services)
+    if (options.agents.metadataDocuments || options.agents.registration) consentRoute(scope, services)
     for (const provider of options.providers) callbackRoute(scope, services, provider)
   }
 
@@ -129,6 +137,20 @@ export async function plugin(
     introspectRoute(scope, services)
   }
 
+  async function registration(scope: FastifyInstance): Promise<void> {
+    const registrations = services.clients.registrations!
+    await limitRate(scope, options, 'register', services.rateCounts)
+    takeJson(scope)
+    await scope.register(async (forApps) => {
+      cors.install(forApps)
+      registerRoute(forApps, services, registrations)
+    })
+    await scope.register(async (forApps) => {
+      cors.install(forApps, 'GET, DELETE')
+      registrationRoutes(forApps, services, registrations)
+    })
+  }
+
   async function fromProviders(scope: FastifyInstance): Promise<void> {
     await limitRate(scope, options, 'logout', services.rateCounts)
     for (const provider of options.providers) backchannelLogoutRoute(scope, services, provider)
@@ -145,7 +167,7 @@ export async function plugin(
 function build(
   app: FastifyInstance,
   options: ResolvedOptions,
-  { before, observer }: Surroundings & { readonly observer: Observer },
+  { before, observer, fetchDocument }: Surroundings & { readonly observer: Observer },
 ): Services {
   const { store, lifetimes, limits, publicUrl, routePrefix } = options
   const issuers = options.providers.map((provider) => provider.options.issuer)
@@ -159,6 +181,7 @@ function build(
   )
   return {
     options,
+    clients: new Clients(options, app.log, fetchDocument),
     grants,
     seals,
     credentials: new Credentials(options, seals),

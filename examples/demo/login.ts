@@ -78,7 +78,7 @@ interface Credentials {
   password: string
 }
 
-/** The page's form with its own values, and the credentials in its text and password fields. */
+/** The page's form with its own values, its first button, and the credentials in its text and password fields. */
 function submission(page: string, base: URL, { username, password }: Credentials): Step | undefined {
   const [, formTag, inside] = /(<form[^>]*>)(.*?)<\/form>/is.exec(page) ?? []
   if (formTag === undefined || inside === undefined) return undefined
@@ -90,6 +90,9 @@ function submission(page: string, base: URL, { username, password }: Credentials
     const typed = { text: username, password }[type ?? 'text']
     form.append(name, typed ?? attribute(input, 'value') ?? '')
   }
+  const [button = ''] = /<button[^>]*>/i.exec(inside) ?? []
+  const name = attribute(button, 'name')
+  if (name !== undefined) form.append(name, attribute(button, 'value') ?? '')
   return { url: absolute(attribute(formTag, 'action') ?? base.href, base), form }
 }
 

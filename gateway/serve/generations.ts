@@ -1,7 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance } from 'fastify'
-import { pkceWith, providerPath, providersOf, unreadyProviders } from '../../plugin/api/internal.ts'
+import {
+  type AgentRules,
+  knownClient,
+  pkceWith,
+  providerPath,
+  providersOf,
+  unreadyProviders,
+} from '../../plugin/api/internal.ts'
 import { ConfigError, type Session, StoreError } from '../../plugin/index.ts'
 import { forwardingOptions, optionsOn } from '../app.ts'
 import type { GatewayConfig } from '../config/schemas/config.ts'
@@ -107,10 +114,12 @@ function unreachable({ plugin }: GatewayConfig, issuers: readonly string[]): Con
   )
 }
 
-/** Sessions of clients that are registered and enabled. */
+/** Sessions of clients that are registered and enabled, and of those that nobody registered where they still may come. */
 function servedBy({ plugin }: GatewayConfig): (session: Session) => boolean {
-  const enabled = new Set(plugin.clients.filter((one) => one.enabled !== false).map((one) => one.clientId))
-  return ({ clientId }) => enabled.has(clientId)
+  const registered = new Map(plugin.clients.map((one) => [one.clientId, one.enabled !== false]))
+  // The schema has filled in every default.
+  const others = { clients: new Map(), agents: plugin.agents as AgentRules }
+  return ({ clientId }) => registered.get(clientId) ?? knownClient(others, clientId) !== undefined
 }
 
 /**

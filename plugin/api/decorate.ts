@@ -62,7 +62,8 @@ export function decorate(
     dpopHeaders,
     onSessionEnd: (session, listener) => resolver.endings.watch(session, listener),
     preflightHeaders: (request, methods) => cors.preflightHeaders(request, methods),
-    corsHeaders: (origin, session) => cors.headers(origin, session && options.clients.get(session.clientId)),
+    corsHeaders: (origin, session) =>
+      cors.headers(origin, session && services.clients.named(session.clientId)),
     endSession: (target) => endSession(services, target),
     sessionsOf: (of, issuer) => sessionsOf(services, of, issuer),
     async readiness() {

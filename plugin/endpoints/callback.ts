@@ -8,7 +8,7 @@ import { rawQuery } from '../http/query.ts'
 import { pageRoute, rawForm } from '../http/route.ts'
 import { callbackSchema } from '../http/schemas.ts'
 import { type AuthorizationResponse, issuerMatches, parseAuthorizationResponse } from '../oauth/callback.ts'
-import type { RegisteredClient } from '../oauth/client.ts'
+import { isUnregistered, type RegisteredClient } from '../oauth/client.ts'
 import { OAuthError, type Reason } from '../oauth/errors.ts'
 import { redirectUriMatches } from '../oauth/redirect-uri.ts'
 import type { NamedProvider } from '../options/resolved.ts'
@@ -137,15 +137,20 @@ function judgeResponse(
   if (grant.provider !== provider.issuer || !issuerMatches(response, provider)) {
     return { next, refused: 'issuer_mismatch', event: 'callback.iss_mismatch' }
   }
-  const client = services.options.clients.get(grant.clientId)
+  const client = services.clients.named(grant.clientId)
   const isClient = client?.enabled && isAllowed(client, provider.name)
-  if (!isClient || !client.redirectUris.some((uri) => redirectUriMatches(uri, grant.redirectUri))) {
+  if (!isClient || !isStillRegistered(client, grant)) {
     return { next, refused: 'client_gone', event: 'callback.refused' }
   }
   if (response.error !== undefined) return { next, client, error: response.error, detail: response.detail }
 
   const issued = issueCode(services, provider, transaction, response)
   return issued ? { ...issued, client } : { next, refused: 'transaction_sealed', event: 'callback.refused' }
+}
+
+/** An app that nobody registered has been held to its own word when the login began; the grant has what it said. */
+function isStillRegistered(client: RegisteredClient, { redirectUri }: AuthorizingGrant): boolean {
+  return isUnregistered(client) || client.redirectUris.some((uri) => redirectUriMatches(uri, redirectUri))
 }
 
 /** What the provider has sent for the token exchange. */

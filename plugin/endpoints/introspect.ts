@@ -5,7 +5,7 @@ import { introspectSchema } from '../http/schemas.ts'
 import { formatScope } from '../oauth/access/scope.ts'
 import { OAuthError } from '../oauth/errors.ts'
 import { parseTokenParameter, tokenParameters } from '../oauth/token.ts'
-import { resourceServerOf } from './client.ts'
+import { resourceServerOf } from './clients/client.ts'
 import type { Services } from './services.ts'
 
 /**

@@ -8,7 +8,7 @@ import { revokeSchema } from '../http/schemas.ts'
 import type { RegisteredClient } from '../oauth/client.ts'
 import { parseTokenParameter, tokenParameters } from '../oauth/token.ts'
 import { familyOf, hashCredential, hashFamily, parseHandle, sameHash } from '../secrets/handles.ts'
-import { clientOf } from './client.ts'
+import { clientOf } from './clients/client.ts'
 import { endGrantByHandle, type PresentedHandle } from './end-grant-by-handle.ts'
 import type { Services } from './services.ts'
 

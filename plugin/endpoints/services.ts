@@ -10,6 +10,7 @@ import type { Providers } from '../provider/providers.ts'
 import type { DpopProofs } from '../session/dpop/proofs.ts'
 import type { SessionResolver } from '../session/resolver.ts'
 import type { PushedRequests } from './authorize/pushed-requests.ts'
+import type { Clients } from './clients/find-client.ts'
 
 /** @see publishKeys */
 export interface PublishedKeys {
@@ -19,6 +20,8 @@ export interface PublishedKeys {
 /** What every endpoint works with. Made once, by `plugin.ts`. */
 export interface Services {
   readonly options: ResolvedOptions
+  /** How a client is found. */
+  readonly clients: Clients
   readonly grants: Grants
   readonly seals: Seals
   readonly credentials: Credentials

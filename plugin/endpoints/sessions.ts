@@ -5,6 +5,7 @@ import { subjectIndex } from '../grant/indexes.ts'
 import { narrowCors } from '../http/cors.ts'
 import { jsonRoute } from '../http/route.ts'
 import { endSessionSchema, sessionsSchema } from '../http/schemas.ts'
+import { isUnregistered } from '../oauth/client.ts'
 import { OAuthError } from '../oauth/errors.ts'
 import type { Authenticate } from '../session/authenticate.ts'
 import type { Session } from '../session/session.ts'
@@ -19,7 +20,7 @@ const SESSIONS_MAX = 100
  * Whoever is not asked about gets no other answer than who is not there: 404.
  */
 export function sessionsRoutes(scope: FastifyInstance, services: Services, authenticate: Authenticate): void {
-  const { grants, audit, options, proofs } = services
+  const { grants, audit, clients, proofs } = services
 
   jsonRoute(scope, ['GET'], {
     url: '/sessions',
@@ -52,17 +53,20 @@ export function sessionsRoutes(scope: FastifyInstance, services: Services, authe
   async function sessionOf(request: FastifyRequest, reply: FastifyReply): Promise<Session> {
     const session = await authenticate(request)
     reply.headers(proofs.headers(session))
-    narrowCors(request, options.clients.get(session.clientId)!)
+    narrowCors(request, clients.named(session.clientId)!)
     return session
   }
 
   function describe(grant: ActiveGrant, session: Session) {
     const { id, clientId, createdAt, refreshedAt } = grant
-    const name = options.clients.get(clientId)?.name
+    const client = clients.named(clientId)
+    const isRegistered = client === undefined || !isUnregistered(client)
+    const name = isRegistered ? client?.name : grant.clientName || undefined
     return {
       id,
       client_id: clientId,
       ...(name !== undefined && { client_name: name }),
+      ...(!isRegistered && { client_registered: false }),
       created_at: seconds(createdAt),
       ...(refreshedAt !== undefined && { last_refresh_at: seconds(refreshedAt) }),
       current: id === session.grantId,

@@ -13,7 +13,7 @@ export function userinfoRoute(scope: FastifyInstance, services: Services, authen
     handler: async (request, reply) => {
       const session = await authenticate(request, [], undefined, null)
       reply.headers(services.proofs.headers(session))
-      narrowCors(request, services.options.clients.get(session.clientId)!)
+      narrowCors(request, services.clients.named(session.clientId)!)
       return session.claims
     },
   })

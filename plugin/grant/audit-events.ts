@@ -5,6 +5,7 @@ export type EndReason =
   | 'revoked'
   | 'administrator'
   | 'provider_logout'
+  | 'client_removed'
   | 'code_replayed'
   | 'refresh_reused'
   | 'provider_refused_grant'

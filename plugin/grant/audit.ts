@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { loggedClientId } from '../oauth/client.ts'
 import { helpFor } from '../oauth/errors.ts'
 import type { ResolvedOptions } from '../options/resolved.ts'
 import { deriveKey, expandKey } from '../secrets/hkdf.ts'
@@ -65,7 +66,7 @@ export class Audit {
 
   #write(
     event: AuditEventName,
-    told: { readonly reason?: string | undefined },
+    told: { readonly reason?: string | undefined; readonly clientId?: string | undefined },
     grant?: AuditedGrant,
     request?: AuditedRequest,
   ): void {
@@ -75,6 +76,7 @@ export class Audit {
     const line = {
       event,
       ...told,
+      ...(told.clientId !== undefined && { clientId: loggedClientId(told.clientId) }),
       ...(subject !== undefined && { subject }),
       // A request's own logger may say it already, and JSON with one name twice is read differently by everybody.
       ...(request && !('requestId' in (log.bindings?.() ?? {})) && { requestId: request.id }),

@@ -23,6 +23,8 @@ const common = {
   /** Issuer of the provider, so that several can be configured later. */
   provider: text,
   clientId: text,
+  /** What an app is called that nobody registered: its own word, or its host. The grant needs nothing else of it. */
+  clientName: Type.Optional(text),
   createdAt: time,
   /** `traceparent` of its authorization request, where that was traced. */
   trace: Type.Optional(text),

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { unregisteredKind } from '../oauth/client.ts'
 
 /** Names of the store's indexes: a type and a hash, so that no value of a request or a claim is part of a key (G-14). */
 
@@ -17,21 +18,28 @@ export function correlationIndex(correlation: string): string {
 
 /** All that a grant is listed under once its subject is known. */
 export function indexesOf(grant: IndexedGrant): readonly string[] {
-  const { provider, subject, sid, id } = grant
+  const { provider, subject, sid, id, clientId } = grant
   return [
     subjectIndex(provider, subject),
     ...(sid === undefined ? [] : [providerSessionIndex(provider, sid)]),
     correlationIndex(correlationId(id)),
+    ...(unregisteredKind(clientId) === 'registration' ? [clientIndex(clientId)] : []),
   ]
 }
 
 /** What a grant is found by: any active one is one. */
 export interface IndexedGrant {
   readonly id: string
+  readonly clientId: string
   /** Issuer. */
   readonly provider: string
   readonly subject: string
   readonly sid?: string | undefined
+}
+
+/** The grants of an app that has registered itself: they end with its registration. */
+export function clientIndex(clientId: string): string {
+  return `client:${hash('sha256', clientId, 'base64url')}`
 }
 
 /** The grants that came out of one session at a provider. */

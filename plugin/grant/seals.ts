@@ -2,7 +2,7 @@ import type { SealContext, Sealing } from '../secrets/sealing.ts'
 import type { ActiveGrant, AuthorizedGrant, ProviderSecrets, TokenExchangeSecrets } from './grant.ts'
 
 /** Whose handle opens what; part of every authenticated context, so that no key opens in another's place. */
-export type Holder = 'code' | 'access' | 'refresh' | 'predecessor' | 'pushed_request'
+export type Holder = 'code' | 'access' | 'refresh' | 'predecessor' | 'pushed_request' | 'consent'
 
 /** The grant that something is sealed in. */
 export interface SealOwner {

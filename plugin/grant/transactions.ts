@@ -32,6 +32,8 @@ export class Transactions {
   /** @param address as `limitedAddress` gives it. @throws OAuthError 429 `transactions_per_address`, 503 `transactions_full`. */
   begin(grantId: string, address: string, now: number): void {
     this.#dropExpired(now)
+    // Begun twice by one person's two clicks, it is one.
+    if (this.#underWay.has(grantId)) return
     const count = this.#perAddress.get(address) ?? 0
     if (count >= this.#limits.transactionsPerAddress) throw new OAuthError('transactions_per_address')
     if (this.#underWay.size >= this.#limits.transactions) throw new OAuthError('transactions_full')

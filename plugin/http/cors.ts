@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { RegisteredClient } from '../oauth/client.ts'
+import type { KnownClients, RegisteredClient } from '../oauth/client.ts'
 
 type Headers = Readonly<Record<string, string>>
 
@@ -10,8 +10,11 @@ export interface CorsRequest {
   readonly headers: IncomingHttpHeaders
 }
 
-/** What our own endpoints take of a script (RFC 6749 §2.3.1, RFC 6750 §2.1, RFC 9449 §4.1). */
-const OWN_FIELDS = 'Authorization, Content-Type, DPoP'
+/**
+ * What our own endpoints take of a script: what they read (RFC 6749 §2.3.1, RFC 6750 §2.1, RFC 9449 §4.1), and what agents and tracing
+ * put into every request, which would fail as a whole otherwise.
+ */
+const OWN_FIELDS = 'Authorization, Content-Type, DPoP, MCP-Protocol-Version, Traceparent, Tracestate'
 const PREFLIGHT_MAX_AGE_SECONDS = '600'
 /** Names of request header fields, as a browser lists them. */
 const FIELD_NAMES = /^[!#$%&'*+\-.^_`|~0-9A-Za-z, ]{1,1024}$/
@@ -28,8 +31,12 @@ const clients = new WeakMap<FastifyRequest, RegisteredClient>()
 export class Cors {
   readonly #origins: ReadonlySet<string>
 
-  constructor({ clients }: { readonly clients: ReadonlyMap<string, RegisteredClient> }) {
-    this.#origins = new Set([...clients.values()].flatMap((client) => client.allowedOrigins))
+  constructor({ clients, agents }: KnownClients) {
+    const isOpen = agents.metadataDocuments || agents.registration !== false
+    this.#origins = new Set([
+      ...[...clients.values()].flatMap((client) => client.allowedOrigins),
+      ...(isOpen ? agents.allowedOrigins : []),
+    ])
   }
 
   /** Headers that let a script of `origin` read the response; none if it may not. */

@@ -12,9 +12,12 @@ h1{margin:0 0 .75rem;font-size:1.5rem;line-height:1.25}
 p{margin:0}
 a{display:block;margin-top:1.75rem;padding:.875rem 1rem;border-radius:.5rem;color:#fff;background:#1d4ed8;text-align:center;text-decoration:none;font-weight:600}
 a+a{margin-top:.75rem}
+button{display:block;width:100%;margin-top:1.75rem;padding:.875rem 1rem;border:0;border-radius:.5rem;color:#fff;background:#1d4ed8;font:inherit;font-weight:600}
+button+button{margin-top:.75rem;background:#4b5563}
+p+p,p+ul,ul+p{margin-top:.75rem}
 a:hover{background:#1e40af}
-a:focus-visible{outline:3px solid #1e3a8a;outline-offset:2px}
-@media(prefers-color-scheme:dark){body{color:#e6e8eb;background:#15171a}a:focus-visible{outline-color:#93c5fd}}
+a:focus-visible,button:focus-visible{outline:3px solid #1e3a8a;outline-offset:2px}
+@media(prefers-color-scheme:dark){body{color:#e6e8eb;background:#15171a}a:focus-visible,button:focus-visible{outline-color:#93c5fd}}
 `
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
@@ -23,6 +26,12 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
   "base-uri 'none'",
 ].join('; ')
+
+/**
+ * The form goes to us; where the browser is sent then, to the provider and wherever that sends it, Chromium holds to
+ * `form-action` as well (CSP 3 §6.4.3), and nobody knows that list.
+ */
+const CONSENT_POLICY = CONTENT_SECURITY_POLICY.replace("form-action 'none'", 'form-action https: http:')
 
 /**
  * Says what went wrong, in the words of the error table alone. Its title fits a reload after a good login as
@@ -61,10 +70,60 @@ export function sendChoicePage(
   )
 }
 
+/** What a page of consent tells. All of it is text. */
+export interface ConsentFacts {
+  /** Where the app describes itself: that is proved. */
+  readonly host?: string
+  /** What the app calls itself, where there is no host: nobody has proved that. Empty: nothing that may be shown. */
+  readonly name?: string
+  readonly answerGoesTo: string
+  /** False: any other app on the device may take the answer. */
+  readonly isProved: boolean
+  /** What the app may do, in words. */
+  readonly scopes: readonly string[]
+}
+
+/**
+ * Asks whether an app that nobody registered may have what it asks for (requirements N-06).
+ *
+ * @param page `fields` come back in the form.
+ */
+export function sendConsentPage(
+  reply: FastifyReply,
+  page: ConsentFacts & { readonly action: string; readonly fields: Readonly<Record<string, string>> },
+): FastifyReply {
+  const { host, name, answerGoesTo, isProved, scopes, action, fields } = page
+  const who =
+    host !== undefined
+      ? `<p>The app at <strong>${escapeHtml(host)}</strong> asks for access in your name.</p>`
+      : name
+        ? `<p>An app that calls itself <strong><bdi>${escapeHtml(name)}</bdi></strong> asks for access in your name. Nobody has verified that name.</p>`
+        : '<p>An app without a name asks for access in your name.</p>'
+  const what =
+    scopes.length === 0
+      ? '<p>It will learn that you have signed in, and nothing else.</p>'
+      : `<p>It may then:</p><ul>${scopes.map((scope) => `<li>${escapeHtml(scope)}</li>`).join('')}</ul>`
+  const where = `<p>The answer goes to <strong>${escapeHtml(answerGoesTo)}</strong>.${isProved ? '' : ' Any other app there could take its place.'}</p>`
+  const hidden = Object.entries(fields).map(
+    ([field, value]) => `<input type="hidden" name="${field}" value="${escapeHtml(value)}">`,
+  )
+  return sendPage(
+    reply.code(200),
+    'Allow access?',
+    `${who}${what}${where}<p>Allow it only if you have just started this yourself, in an app that you trust.</p><form method="post" action="${escapeHtml(action)}">${hidden.join('')}<button name="answer" value="allow">Allow</button><button name="answer" value="deny">Deny</button></form>`,
+    CONSENT_POLICY,
+  )
+}
+
 /** @param title and @param content are HTML. */
-function sendPage(reply: FastifyReply, title: string, content: string): FastifyReply {
+function sendPage(
+  reply: FastifyReply,
+  title: string,
+  content: string,
+  policy = CONTENT_SECURITY_POLICY,
+): FastifyReply {
   return reply
-    .header('content-security-policy', CONTENT_SECURITY_POLICY)
+    .header('content-security-policy', policy)
     .type('text/html; charset=utf-8')
     .send(
       `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>${title}</title><style>${STYLE}</style></head><body><main><h1>${title}</h1>${content}</main></body></html>`,

@@ -12,7 +12,7 @@ export type RateCounts = Map<string, RateWindows>
 export async function limitRate(
   scope: FastifyInstance,
   { rateLimit: limits, store }: Pick<ResolvedOptions, 'rateLimit' | 'store'>,
-  name: 'authorize' | 'token' | 'logout',
+  name: 'authorize' | 'token' | 'register' | 'logout',
   counts: RateCounts,
 ): Promise<void> {
   if (limits === false) return

@@ -190,6 +190,9 @@ export const sessionsSchema = {
           id: Type.String({ description: 'Names the session, and opens nothing.' }),
           client_id: Type.String(),
           client_name: Type.Optional(Type.String()),
+          client_registered: Type.Optional(
+            Type.Boolean({ description: 'false: nobody has, and the name is its own word, or its host.' }),
+          ),
           created_at: seconds('When its login began.'),
           last_refresh_at: Type.Optional(seconds('Absent before the first.')),
           current: Type.Boolean({ description: 'The one that asks.' }),

@@ -69,26 +69,20 @@ const REQUEST_PARAMETERS = [
 const PUSHED_MAX = 8192
 type RequestParameters = FormParameters<(typeof REQUEST_PARAMETERS)[number]>
 
-/** What a request is checked against. */
-export interface Registrations extends Resources {
-  readonly clients: ReadonlyMap<string, RegisteredClient>
-}
-
 /**
  * Checks an authorization request, in the one order that is safe: client, redirect URI, everything else.
  *
- * @param query raw, without its question mark.
- * @throws OAuthError `authorize_client_unknown`, `redirect_uri_mismatch` and those of `parseForm`: respond here, never
- *   redirect. All others have a `redirectTo`: respond there.
+ * @param query raw, without its question mark. @param client whom it names: `requireClient` has found it.
+ * @throws OAuthError `redirect_uri_mismatch` and those of `parseForm`: respond here, never redirect. All others have a `redirectTo`: respond there.
  * Source: RFC 6749 §4.1.1, §4.1.2.1; RFC 7636 §4.3, §4.4.1; RFC 9700 §2.1.
  */
 export function validateAuthorizationRequest(
   query: string,
-  registrations: Registrations,
+  client: RegisteredClient,
+  resources: Resources,
 ): VerifiedAuthorizationRequest {
   const parameters = parseForm(query, REQUEST_PARAMETERS)
-  const client = requireClient(parameters.client_id, registrations.clients)
-  return validate(client, { parameters, text: query, mustBePushed: client.requirePar }, registrations)
+  return validate(client, { parameters, text: query, mustBePushed: client.requirePar }, resources)
 }
 
 /**
@@ -126,12 +120,12 @@ export function formatPushedRequest(form: string, client: RegisteredClient, jkt?
   return formatted
 }
 
-/** The client that an authorization request names. @throws OAuthError `authorize_client_unknown`. */
-export function requireClient(
-  clientId: string | undefined,
-  clients: ReadonlyMap<string, RegisteredClient>,
-): RegisteredClient {
-  const client = clients.get(clientId ?? '')
+/**
+ * The client that an authorization request names.
+ *
+ * @param client as it was found; undefined: it was not. @throws OAuthError `authorize_client_unknown`.
+ */
+export function requireClient(client: RegisteredClient | undefined): RegisteredClient {
   if (client === undefined || !client.enabled) throw new OAuthError('authorize_client_unknown')
   return client
 }

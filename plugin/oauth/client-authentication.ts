@@ -30,7 +30,7 @@ const BASIC = /^Basic +([A-Za-z0-9+/]+={0,2})$/i
 export function identifyClient(
   authorization: string | undefined,
   parameters: FormParameters<ClientParameter>,
-  clients: ReadonlyMap<string, RegisteredClient>,
+  clients: { get(clientId: string): RegisteredClient | undefined },
   realm: string,
 ): RegisteredClient {
   const { clientId, method, secret } = readCredentials(authorization, parameters, realm)

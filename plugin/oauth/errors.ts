@@ -44,6 +44,16 @@ const PAGE_EXPIRED: ErrorResponse = {
   description:
     'This sign-in link is unknown, expired or already used. If the app is not signed in, start again there.',
 }
+const CLIENT_DOCUMENT: ErrorResponse = {
+  status: 400,
+  error: 'invalid_client',
+  description: "What is at the app's client_id address is no description that can be used here.",
+}
+const INVALID_CLIENT_METADATA: ErrorResponse = {
+  status: 400,
+  error: 'invalid_client_metadata',
+  description: 'The client metadata must be a JSON object, with client_name as text if it is there.',
+}
 const INVALID_REQUEST_URI: ErrorResponse = {
   status: 400,
   error: 'invalid_request_uri',
@@ -98,6 +108,57 @@ const responses = {
   client_credentials_malformed: INVALID_CLIENT,
   client_method_not_registered: INVALID_CLIENT,
   client_methods_several: invalidRequest('The client authenticated in more than one way.'),
+
+  // Apps that nobody registered
+  client_document_address: {
+    status: 400,
+    error: 'invalid_client',
+    description: 'The client_id is no address at which the description of an app may be here.',
+  },
+  client_document_unavailable: {
+    status: 400,
+    error: 'invalid_client',
+    description:
+      "The app's description could not be fetched from its client_id address. Try again in a minute.",
+  },
+  client_document_busy: {
+    status: 429,
+    error: 'temporarily_unavailable',
+    description: 'Too many descriptions of apps are being fetched. Try again later.',
+  },
+  client_document_invalid: CLIENT_DOCUMENT,
+  client_document_redirect_uri: {
+    status: 400,
+    error: 'invalid_client',
+    description:
+      "The app's description has no redirect_uris, or one that is neither https, nor http on loopback, nor of a scheme with a dot.",
+  },
+  client_document_method: {
+    status: 400,
+    error: 'invalid_client',
+    description:
+      "The app's description asks for what is not supported: only token_endpoint_auth_method none, authorization_code and code are.",
+  },
+  client_metadata_malformed: INVALID_CLIENT_METADATA,
+  client_metadata_redirect_uri: {
+    status: 400,
+    error: 'invalid_redirect_uri',
+    description:
+      'redirect_uris must be 1 to 10 addresses, each https, http on 127.0.0.1, [::1] or localhost, or of a scheme with a dot.',
+  },
+  client_metadata_unsupported: {
+    status: 400,
+    error: 'invalid_client_metadata',
+    description: 'Only grant_types with authorization_code and response_types with code are supported.',
+  },
+  registrations_full: UNAVAILABLE,
+  registration_token_invalid: {
+    status: 401,
+    error: 'invalid_token',
+    description: 'The registration access token is not valid for this client.',
+  },
+  consent_denied: { status: 400, error: 'access_denied', description: 'The person has not allowed it.' },
+  consent_elsewhere: PAGE_EXPIRED,
 
   // Authorization endpoint
   authorize_client_unknown: invalidRequest('The client is not known here.'),

@@ -19,7 +19,8 @@ export const tokenRequestParameters = [
   'refresh_token',
   'scope',
 ] as const
-type TokenRequestParameters = FormParameters<(typeof tokenRequestParameters)[number]>
+/** The parameters of a token request. */
+export type TokenRequestParameters = FormParameters<(typeof tokenRequestParameters)[number]>
 
 /** The same for a revocation or introspection request; the hint is not needed (RFC 7009 §2.1, RFC 7662 §2.1). */
 export const tokenParameters = [...clientParameters, 'token'] as const

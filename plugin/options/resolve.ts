@@ -36,6 +36,8 @@ export function resolveOptions({ store: given, onLogin, ...plain }: PkceOptions)
       })),
     ),
     clients: new Map(clients.map((client) => [client.clientId, freezeData(client)])),
+    agents: freezeData(options.agents),
+    scopeDescriptions: new Map(options.scopes.map(({ name, description }) => [name, description])),
     resourceServers: new Map(resourceServers.map((server) => [server.clientId, freezeData(server)])),
     resources: freezeData(resources),
     appLinks: freezeData(appLinks),

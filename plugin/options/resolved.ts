@@ -1,4 +1,4 @@
-import type { RegisteredClient, ResourceServer } from '../oauth/client.ts'
+import type { AgentRules, RegisteredClient, ResourceServer } from '../oauth/client.ts'
 import type { Store } from '../stores/store.ts'
 import type { ProviderName } from './provider/named.ts'
 import type { Blank } from './provider/presets/preset.ts'
@@ -59,6 +59,10 @@ export interface ResolvedOptions {
   /** At least one; no two have the same issuer. */
   readonly providers: readonly NamedProvider[]
   readonly clients: ReadonlyMap<string, RegisteredClient>
+  /** What apps may do that nobody registered. */
+  readonly agents: AgentRules
+  /** What a scope means to a person. */
+  readonly scopeDescriptions: ReadonlyMap<string, string>
   readonly resourceServers: ReadonlyMap<string, ResourceServer>
   /** What tokens can be restricted to. Empty: nothing. */
   readonly resources: readonly string[]
@@ -69,7 +73,7 @@ export interface ResolvedOptions {
   readonly lifetimes: Readonly<Required<NonNullable<OptionFields['lifetimes']>>>
   readonly limits: Readonly<Required<NonNullable<OptionFields['limits']>>>
   readonly log: Readonly<Required<NonNullable<OptionFields['log']>>>
-  readonly rateLimit: Readonly<Record<'authorize' | 'token' | 'logout', RateLimitGroup>> | false
+  readonly rateLimit: Readonly<Record<'authorize' | 'token' | 'register' | 'logout', RateLimitGroup>> | false
   readonly onLogin: OnLogin | undefined
   /** What an operator should hear at start: every option that weakens security, and a few besides. */
   readonly warnings: readonly string[]

@@ -7,7 +7,7 @@ export { ProviderSchema } from './provider/schema.ts'
 /**
  * The plugin's options as JSON schemas: the gateway's configuration is made of the same ones. Each option has
  * its default and its reason beside its key. Rules that a schema cannot say are in `rules.ts`,
- * `client-rules.ts` and `provider/rules.ts`.
+ * `clients/` and `provider/rules.ts`.
  */
 
 /** A registered app. */
@@ -154,6 +154,81 @@ const RateLimitGroup = (max: number, description: string) =>
 // Value.Default fills the entries of a map only where they have a default themselves.
 const NamedProviderSchema = Type.Object(ProviderSchema.properties, { ...closed, default: {} })
 
+/** What a scope means to a person. */
+const ScopeSchema = Type.Object(
+  {
+    name: Type.String({ minLength: 1, description: 'As in `clients[].scopes` and `agents.scopes`.' }),
+    description: Type.String({
+      minLength: 1,
+      maxLength: 200,
+      description: 'What an app may do with it, for a person: `Read your orders`.',
+    }),
+  },
+  closed,
+)
+
+/** Apps that nobody registered. */
+const AgentsSchema = Type.Object(
+  {
+    metadataDocuments: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          "An app's `client_id` may be the https address of its own description, which is fetched from the public internet (draft-ietf-oauth-client-id-metadata-document).",
+      }),
+    ),
+    registration: Type.Optional(
+      Type.Union(
+        [
+          Type.Object(
+            {
+              max: Type.Optional(
+                Type.Integer({
+                  minimum: 1,
+                  maximum: 10_000,
+                  default: 1000,
+                  description: 'Live registrations on all instances together; more: 503.',
+                }),
+              ),
+              unusedSeconds: seconds(
+                3600,
+                'A registration that nobody has signed in with is gone after so long.',
+              ),
+              idleSeconds: seconds(
+                7_776_000,
+                'A registration that was used is gone so long after its last login or refresh.',
+              ),
+            },
+            closed,
+          ),
+          Type.Literal(false),
+        ],
+        {
+          default: false,
+          description: 'Apps may register themselves, `POST <routePrefix>/register` (RFC 7591).',
+        },
+      ),
+    ),
+    allowedHosts: strings(
+      'Hosts that descriptions of apps may be at, each exactly, with its port unless that is 443; empty: any public host.',
+    ),
+    allowedOrigins: strings('Exact origins of such apps that run in a browser (CORS).'),
+    scopes: strings('All that such an app may have. Each needs a description in the list `scopes`.'),
+    dangerouslyAllowPrivateNetwork: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          'Lets descriptions of apps be fetched from private addresses, too: whoever can begin a login can then have this machine ask any https address in its own network.',
+      }),
+    ),
+  },
+  {
+    ...closed,
+    default: {},
+    description: 'Apps that nobody registered, AI agents with MCP for one. Off, each part by itself.',
+  },
+)
+
 /** Everything but the store: plain data, so that it can come from a file. */
 export const OptionsSchema = Type.Object(
   {
@@ -176,7 +251,16 @@ export const OptionsSchema = Type.Object(
           'In place of `provider`, several with names: each has a callback of its own, `<routePrefix>/callback/<name>`.',
       }),
     ),
-    clients: Type.Array(ClientSchema, { minItems: 1, description: 'The registered apps.' }),
+    clients: Type.Array(ClientSchema, {
+      description: 'The registered apps. None only where `agents` lets others in.',
+    }),
+    scopes: Type.Optional(
+      Type.Array(ScopeSchema, {
+        default: [],
+        description: 'What scopes mean to people, for the page on which they allow an app something.',
+      }),
+    ),
+    agents: Type.Optional(AgentsSchema),
     resourceServers: Type.Optional(
       Type.Array(ResourceServerSchema, { default: [], description: 'Who may introspect.' }),
     ),
@@ -254,8 +338,9 @@ export const OptionsSchema = Type.Object(
         [
           Type.Object(
             {
-              authorize: RateLimitGroup(30, 'Covers callback.'),
+              authorize: RateLimitGroup(30, 'Covers callback, and the answer of who is asked for consent.'),
               token: RateLimitGroup(60, 'Covers revoke, introspect, userinfo, par.'),
+              register: RateLimitGroup(10, 'Covers the registration of apps (`agents`).'),
               logout: RateLimitGroup(
                 600,
                 "Covers back-channel logout: a provider's requests come from few addresses.",

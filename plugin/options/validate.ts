@@ -1,6 +1,7 @@
 import Value from 'typebox/value'
-import type { RegisteredClient } from '../oauth/client.ts'
-import { clientProblems, clientWarnings } from './client-rules.ts'
+import type { AgentRules, RegisteredClient } from '../oauth/client.ts'
+import { agentProblems, agentWarnings, scopeProblems } from './clients/agent-rules.ts'
+import { clientProblems, clientWarnings } from './clients/client-rules.ts'
 import type { ConfigProblem } from './config-error.ts'
 import { schemaProblems } from './problems.ts'
 import {
@@ -31,11 +32,15 @@ export type PlainOptions = Omit<PkceOptions, 'store' | 'onLogin'>
 
 /** The options with every default, but for those that follow from others. */
 export type CompleteOptions = Required<
-  Omit<OptionFields, 'provider' | 'providers' | 'clients' | 'lifetimes' | 'limits' | 'rateLimit' | 'log'>
+  Omit<
+    OptionFields,
+    'provider' | 'providers' | 'clients' | 'agents' | 'lifetimes' | 'limits' | 'rateLimit' | 'log'
+  >
 > &
   ProviderSet<ResolvedProvider> &
   Pick<ResolvedOptions, 'lifetimes' | 'limits' | 'rateLimit' | 'log'> & {
     clients: RegisteredClient[]
+    agents: AgentRules
   }
 
 /** What the options come to: complete, or what is wrong with them. */
@@ -81,7 +86,11 @@ export function validateOptions(given: PlainOptions, storeKind: string | undefin
   return {
     options: complete,
     problems: [],
-    warnings: [...optionWarnings(complete), ...clientWarnings(complete.clients)],
+    warnings: [
+      ...optionWarnings(complete),
+      ...clientWarnings(complete.clients),
+      ...agentWarnings(complete.agents),
+    ],
   }
 
   function ruleProblems(): ConfigProblem[] {
@@ -99,6 +108,10 @@ export function validateOptions(given: PlainOptions, storeKind: string | undefin
       found.push(...ofProvider.map((one) => atProvider(one, name)))
     }
     found.push(...clientProblems(clients, Object.keys(options.providers ?? {}), options.tokens))
+    if (isSound('scopes')) found.push(...scopeProblems(options.scopes))
+    if (isSound('scopes') && isSound('agents') && isSound('clients')) {
+      found.push(...agentProblems(options.agents, options.scopes, options.clients))
+    }
     const servers = soundItems('resourceServers', options.resourceServers)
     found.push(...resourceServerProblems(servers, clients.values()))
     if (isSound('resources')) found.push(...resourceProblems(options.resources))

@@ -7,6 +7,7 @@ import { present } from '../grant/transitions.ts'
 import { commonResources } from '../oauth/access/resource.ts'
 import { stillAllowed } from '../oauth/access/scope.ts'
 import { BEARER_TOKEN_MAX } from '../oauth/bearer.ts'
+import { knownClient } from '../oauth/client.ts'
 import { OAuthError, type Reason } from '../oauth/errors.ts'
 import type { ResolvedOptions } from '../options/resolved.ts'
 import type { Observer } from '../options/types/observer.ts'
@@ -127,7 +128,7 @@ export class SessionResolver {
     token: AccessTokenRecord,
     { hash, secret, relayed }: PresentedToken,
   ): SessionFields | Reason {
-    const client = this.#options.clients.get(grant.clientId)
+    const client = knownClient(this.#options, grant.clientId)
     if (!client?.enabled) return 'token_client_disabled'
     const dataKey = this.#seals.unwrapDataKey(grant, 'access', secret, token.key)
     const provider = dataKey && this.#seals.openProviderSecrets(grant, dataKey)

@@ -26,6 +26,27 @@ const MEANINGS: Readonly<Record<Reason, string>> = {
   client_credentials_malformed: 'The Basic credentials cannot be read (RFC 6749 §2.3.1).',
   client_method_not_registered: 'The secret came in another way than `clients[].authentication` says.',
   client_methods_several: 'The secret came in two ways at once.',
+  client_document_address:
+    'The `client_id` is an address that is not https, has no path, or is spelled in another way than URL classes do; or its host is not in `agents.allowedHosts`.',
+  client_document_unavailable:
+    "Nothing with status 200 came from the app's address within five seconds and 64 KiB; redirects are not followed, and private addresses are not connected to. The line before says what it was. It is asked again after a minute.",
+  client_document_busy: 'More than 32 descriptions were being fetched at a time, or four of one host.',
+  client_document_invalid:
+    "The app's description is no JSON object, has the `client_id` of another address, or a secret. The line before says what it was.",
+  client_document_redirect_uri:
+    "A redirect URI in the app's description would not be accepted in `clients[]` either.",
+  client_document_method:
+    "The app's description asks for private_key_jwt, another grant type or another response type. Such an app must be registered in `clients[]`.",
+  client_metadata_malformed: 'A registration is no JSON object, or its name is no text.',
+  client_metadata_redirect_uri:
+    'A redirect URI of a registration would not be accepted in `clients[]` either.',
+  client_metadata_unsupported: 'A registration is for another grant type or response type.',
+  registrations_full: '`agents.registration.max` apps are registered.',
+  registration_token_invalid:
+    'Somebody wanted to read or delete a registration with a wrong token, or one that is gone.',
+  consent_denied: 'The person did not allow the app what it asked for.',
+  consent_elsewhere:
+    'The answer of a page of consent came without the cookie of the browser that was shown it, too late, or from another site.',
   authorize_client_unknown: 'No enabled client has this `client_id`.',
   redirect_uri_mismatch: 'The redirect URI is not one of `clients[].redirectUris`, byte for byte.',
   response_type_missing: 'There is no `response_type`.',

@@ -16,6 +16,7 @@ import type { RegisteredClient } from '../../plugin/oauth/client.ts'
 import { createAuthenticate } from '../../plugin/session/authenticate.ts'
 import { DpopProofs } from '../../plugin/session/dpop/proofs.ts'
 import { Session } from '../../plugin/session/session.ts'
+import { noAgents } from './oauth-fixtures.ts'
 
 export const PUBLIC_URL = 'https://gateway.example'
 export const HOST = 'gateway.example'
@@ -157,7 +158,7 @@ export async function forwarder(setup: ForwarderSetup): Promise<{
   const audit = new Audit(app.log)
   if (setup.onAudit) audit.events.on('*', setup.onAudit)
   const clients = new Map([[browserClient.clientId, browserClient]])
-  const cors = new Cors({ clients })
+  const cors = new Cors({ clients, agents: noAgents })
   const proofs = new DpopProofs({ publicUrl: PUBLIC_URL, clients, secrets: [Buffer.alloc(32)] }, Date.now)
   const sessions: Pick<
     Pkce,

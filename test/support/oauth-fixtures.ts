@@ -1,6 +1,6 @@
 /** A registered client, and what the pure protocol functions refuse. */
 
-import type { RegisteredClient } from '../../plugin/oauth/client.ts'
+import type { AgentRules, RegisteredClient } from '../../plugin/oauth/client.ts'
 import { OAuthError, type Reason } from '../../plugin/oauth/errors.ts'
 
 // RFC 7636 Appendix B
@@ -30,6 +30,16 @@ export function registered(overrides: Partial<RegisteredClient> = {}): Registere
 
 export const registry = (...clients: RegisteredClient[]) =>
   new Map(clients.map((client) => [client.clientId, client]))
+
+/** The rules for apps that nobody registered, all off. */
+export const noAgents: AgentRules = {
+  metadataDocuments: false,
+  registration: false,
+  allowedHosts: [],
+  allowedOrigins: [],
+  scopes: [],
+  dangerouslyAllowPrivateNetwork: false,
+}
 
 /** The OAuthError that `act` throws; anything else fails the test. */
 export function refusal(act: () => unknown): OAuthError {

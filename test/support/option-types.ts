@@ -55,7 +55,7 @@ const HEAD = `/**
 const WIDTH = 110
 
 const gateway = GatewaySchema.properties
-const { lifetimes, limits, rateLimit, log } = OptionsSchema.properties
+const { agents, lifetimes, limits, rateLimit, log } = OptionsSchema.properties
 
 /** Each file as it should be. */
 export const optionTypes: readonly Page[] = [
@@ -78,6 +78,12 @@ export const optionTypes: readonly Page[] = [
         schema: ProviderSchema,
         comment: 'The identity provider, and how we are registered there.',
       },
+      {
+        name: 'RegistrationFields',
+        schema: agents.properties.registration.anyOf[0],
+        comment: 'How many apps may have registered themselves, and for how long.',
+      },
+      { name: 'AgentFields', schema: agents, comment: 'Apps that nobody registered.' },
       { name: 'LifetimeFields', schema: lifetimes, comment: 'How long things last.' },
       { name: 'LimitFields', schema: limits, comment: 'How many logins may be under way.' },
       { name: 'RateLimitFields', schema: rateLimit.anyOf[0], comment: 'Requests of one address.' },

@@ -252,6 +252,8 @@ export interface Surroundings {
   metadata?: (issuer: string) => Record<string, unknown>
   /** Another instance's, in place of one of its own. */
   provider?: StubProvider
+  /** In place of the plugin as it is exported. */
+  plugin?: typeof pkce
 }
 
 /**
@@ -279,7 +281,7 @@ export async function startPluginApp(
     if (!surroundings.provider) await provider.close()
   })
   await surroundings.before?.(app)
-  await app.register(pkce, {
+  await app.register(surroundings.plugin ?? pkce, {
     publicUrl: PUBLIC_URL,
     clients: [
       {

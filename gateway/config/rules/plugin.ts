@@ -24,10 +24,10 @@ export function completePlugin(
   input: Required<Omit<ExpandedInput, 'upstreams'>>,
   { secrets: read, isSound }: { readonly secrets: ReadSecrets } & Pick<SecretContext, 'isSound'>,
 ): CompletedPlugin {
-  const { publicUrl, routePrefix, appLinks, tokens, lifetimes, limits, rateLimit } = input
+  const { publicUrl, routePrefix, scopes, agents, appLinks, tokens, lifetimes, limits, rateLimit } = input
   const { providers, clients, resourceServers, secrets } = read
   const options = {
-    ...{ publicUrl, routePrefix, appLinks, tokens, lifetimes, limits, rateLimit },
+    ...{ publicUrl, routePrefix, scopes, agents, appLinks, tokens, lifetimes, limits, rateLimit },
     ...{ ...providers, clients, resourceServers, secrets },
     log: { subject: (isSound('log') && input.log.subject) || 'hash' },
   }

@@ -106,7 +106,16 @@ type ListenInput = Filled<GatewayInput['listen']>
 export type PluginConfig = Readonly<
   Pick<
     GatewayInput,
-    'publicUrl' | 'routePrefix' | 'appLinks' | 'secrets' | 'tokens' | 'lifetimes' | 'limits' | 'rateLimit'
+    | 'publicUrl'
+    | 'routePrefix'
+    | 'scopes'
+    | 'agents'
+    | 'appLinks'
+    | 'secrets'
+    | 'tokens'
+    | 'lifetimes'
+    | 'limits'
+    | 'rateLimit'
   > &
     ProviderSet<ProviderConfig> & {
       log: { subject: 'hash' | 'plain' | 'none' }

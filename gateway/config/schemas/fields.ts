@@ -3,6 +3,7 @@
  * no time.
  */
 import type {
+  AgentFields,
   AppLinkFields,
   ClientFields,
   LifetimeFields,
@@ -312,8 +313,17 @@ export interface GatewayFields {
    * `<routePrefix>/callback/<name>`.
    */
   providers?: Record<string, GatewayProviderFields>
-  /** The registered apps. */
+  /** The registered apps. None only where `agents` lets others in. */
   clients: GatewayClientFields[]
+  /** What scopes mean to people, for the page on which they allow an app something. Default: `[]`. */
+  scopes?: {
+    /** As in `clients[].scopes` and `agents.scopes`. */
+    name: string
+    /** What an app may do with it, for a person: `Read your orders`. */
+    description: string
+  }[]
+  /** Apps that nobody registered, AI agents with MCP for one. Off, each part by itself. */
+  agents?: AgentFields
   /** Who may introspect. Default: `[]`. */
   resourceServers?: GatewayResourceServerFields[]
   /**

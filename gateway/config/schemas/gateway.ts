@@ -47,8 +47,19 @@ const ResourceServer = Type.Object(
   },
   closed,
 )
-const { publicUrl, routePrefix, appLinks, secrets, tokens, lifetimes, limits, rateLimit, log } =
-  OptionsSchema.properties
+const {
+  publicUrl,
+  routePrefix,
+  scopes,
+  agents,
+  appLinks,
+  secrets,
+  tokens,
+  lifetimes,
+  limits,
+  rateLimit,
+  log,
+} = OptionsSchema.properties
 
 /** The second listener. */
 export const AdminSchema = Type.Object(
@@ -106,7 +117,11 @@ export const GatewaySchema = Type.Object(
           'In place of `provider`, several with names: each has a callback of its own, `<routePrefix>/callback/<name>`.',
       }),
     ),
-    clients: Type.Array(Client, { minItems: 1, description: 'The registered apps.' }),
+    clients: Type.Array(Client, {
+      description: 'The registered apps. None only where `agents` lets others in.',
+    }),
+    scopes,
+    agents,
     resourceServers: Type.Optional(
       Type.Array(ResourceServer, { default: [], description: 'Who may introspect.' }),
     ),

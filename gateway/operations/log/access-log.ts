@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { correlationId } from '../../../plugin/api/internal.ts'
+import { correlationId, loggedClientId } from '../../../plugin/api/internal.ts'
 import type { Session } from '../../../plugin/index.ts'
 import type { GatewayConfig } from '../../config/schemas/config.ts'
 import type { AccessLog, RequestRecord } from '../../forward/exchange/request-record.ts'
@@ -32,7 +32,11 @@ export function createAccessLog(
     let known = sessions.get(session)
     if (known === undefined) {
       const { clientId, grantId, issuer, subject } = session
-      known = { clientId, grant: correlationId(grantId), subject: loggedSubject(subject, issuer) }
+      known = {
+        clientId: loggedClientId(clientId),
+        grant: correlationId(grantId),
+        subject: loggedSubject(subject, issuer),
+      }
       sessions.set(session, known)
     }
     return known

@@ -8,7 +8,8 @@ export const LABELS = {
   reason: 'a name of [errors.md](errors.md)',
   failure:
     '`no_connection`, `connect_failed`, `connect_timeout`, `connection_lost`, `headers_timeout`, `body_timeout`, `answer_malformed`; or the limit that was met: `connections`, `connectionsPerSession`, `streamsPerSession`',
-  client: '`clientId` of a registered client, else `unknown`',
+  client:
+    '`clientId` of a registered client; `unregistered` for all others together that `agents` lets in; else `unknown`',
   step: '`begun` (the browser was sent to the provider), `returned` (it came back, and the app got a code), `proved` (the app has proved its verifier), `redeemed` (the session is active), `first_call` (the first request with it)',
   outcome:
     'of a login: `ok`, `denied` (by the person, the provider or `onLogin`), `refused` (by the gateway or an upstream: 4xx), `failed` (something is down); of a refresh: `ok`, `refused`, `failed`; of a call to a provider: `ok`, `refused` (3xx, 4xx), `failed` (5xx, 429, no answer), `unreachable`, `invalid`, `not_made` (circuit breaker); of an operation of the store: `ok`, `error`; of a reload: `ok`, `refused`',

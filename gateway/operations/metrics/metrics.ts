@@ -1,10 +1,11 @@
-import type {
-  CallEnd,
-  LoginOutcome,
-  LoginStep,
-  ObservedCall,
-  Observer,
-  RefreshOutcome,
+import {
+  type CallEnd,
+  type LoginOutcome,
+  type LoginStep,
+  type ObservedCall,
+  type Observer,
+  type RefreshOutcome,
+  unregisteredKind,
 } from '../../../plugin/api/internal.ts'
 import type { AuditEvent, Session, Store } from '../../../plugin/index.ts'
 import { Durations } from '../../forward/exchange/durations.ts'
@@ -150,6 +151,8 @@ export class Metrics implements Observer, ForwardingMetrics, StoreObserver {
   }
 
   #client(clientId: string | undefined): string {
-    return clientId !== undefined && this.#clients.has(clientId) ? clientId : 'unknown'
+    if (clientId === undefined) return 'unknown'
+    if (this.#clients.has(clientId)) return clientId
+    return unregisteredKind(clientId) === undefined ? 'unknown' : 'unregistered'
   }
 }

@@ -29,23 +29,50 @@ export function isBindingCookie(name: string): boolean {
   return ANY_PREFIX.test(name)
 }
 
-/** A new binding: the cookies to set, and the hash to store with the transaction. */
+/** What a browser keeps of a transaction, and what the transaction keeps of the browser. */
+export interface BrowserBinding {
+  readonly browserHash: string
+  readonly setCookies: string[]
+}
+
+/** A new binding: its secret, the cookies to set, and the hash to store with the transaction. */
 export function bindBrowser(
   options: Binding & { readonly transactionSeconds: number },
   selector: string,
   cookieHeader: string | undefined,
-): { browserHash: string; setCookies: string[] } {
+): BrowserBinding & { readonly secret: string } {
   const secret = randomBytes(32).toString('base64url')
   const prefix = cookiePrefix(options)
   const present = boundTransactions(options, cookieHeader)
   const surplus = present.slice(0, Math.max(0, present.length - COOKIES_MAX + 1))
   return {
+    secret,
     browserHash: hashCredential(secret),
     setCookies: [
       ...surplus.map((id) => unbindBrowser(options, id)),
       setCookie(options, prefix + selector, secret, options.transactionSeconds),
     ],
   }
+}
+
+/** The same binding for a while longer, once its person has answered. */
+export function bindAgain(
+  options: Binding & { readonly transactionSeconds: number },
+  selector: string,
+  secret: string,
+): BrowserBinding {
+  const cookie = setCookie(options, cookiePrefix(options) + selector, secret, options.transactionSeconds)
+  return { browserHash: hashCredential(secret), setCookies: [cookie] }
+}
+
+/** What the browser holds for this transaction, whether it is right or not; undefined: nothing. */
+export function boundSecret(
+  options: Pick<ResolvedOptions, 'publicUrl'>,
+  selector: string,
+  cookieHeader: string | undefined,
+): string | undefined {
+  if (!SELECTOR.test(selector)) return undefined
+  return parseCookie(cookieHeader ?? '')[cookiePrefix(options) + selector]
 }
 
 /** The transactions that the browser has cookies of, the oldest first (RFC 6265 §5.4). Nothing is proved by it. */

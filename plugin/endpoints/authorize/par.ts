@@ -6,7 +6,7 @@ import { parSchema } from '../../http/schemas.ts'
 import { formatPushedRequest, validatePushedRequest } from '../../oauth/authorization.ts'
 import { clientParameters } from '../../oauth/client-authentication.ts'
 import { OAuthError } from '../../oauth/errors.ts'
-import { clientOf } from '../client.ts'
+import { wholeClientOf } from '../clients/client.ts'
 import type { Services } from '../services.ts'
 import { provenKey } from '../token/proven-key.ts'
 import { providersOf } from './provider-choice.ts'
@@ -21,7 +21,7 @@ export function parRoute(scope: FastifyInstance, services: Services): void {
     schema: parSchema,
     parameters: clientParameters,
     handler: async (request, parameters, reply) => {
-      const client = clientOf(services, request, parameters)
+      const client = await wholeClientOf(services, request, parameters)
       narrowCors(request, client)
       try {
         const form = rawForm(request)

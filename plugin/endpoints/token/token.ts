@@ -1,16 +1,19 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import { narrowCors } from '../../http/cors.ts'
 import { formRoute, rawForm } from '../../http/route.ts'
 import { tokenSchema } from '../../http/schemas.ts'
 import { requestedResources } from '../../oauth/access/resource.ts'
+import { isUnregistered, type RegisteredClient } from '../../oauth/client.ts'
 import {
   assertScopeAllowed,
   parseAuthorizationCodeRequest,
   parseGrantType,
   parseRefreshRequest,
+  type TokenRequestParameters,
+  type TokenResponse,
   tokenRequestParameters,
 } from '../../oauth/token.ts'
-import { clientOf } from '../client.ts'
+import { answerUnregistered, clientOf } from '../clients/client.ts'
 import type { Services } from '../services.ts'
 import { redeemCode } from './code/redeem-code.ts'
 import { provenKey } from './proven-key.ts'
@@ -30,18 +33,30 @@ export function tokenRoute(scope: FastifyInstance, services: Services): void {
       const grantType = parseGrantType(parameters)
       const client = clientOf(services, request, parameters)
       narrowCors(request, client)
-      if (grantType === 'authorization_code') {
-        const presented = parseAuthorizationCodeRequest(parameters)
-        assertScopeAllowed(parameters, client)
-        const resources = requestedResources(rawForm(request), services.options)
-        const jkt = provenKey(services, client, reply)
-        return redeemCode(new TokenRequest(services, client, request, jkt), { ...presented, resources })
-      }
-      const presented = parseRefreshRequest(parameters)
+      const isLogin = grantType === 'authorization_code'
+      const answer = () => answerTo(client, isLogin, parameters, reply)
+      return isUnregistered(client) ? answerUnregistered(services, client, isLogin, answer) : answer()
+    },
+  })
+
+  async function answerTo(
+    client: RegisteredClient,
+    isLogin: boolean,
+    parameters: TokenRequestParameters,
+    reply: FastifyReply,
+  ): Promise<TokenResponse> {
+    const { request } = reply
+    if (isLogin) {
+      const presented = parseAuthorizationCodeRequest(parameters)
       assertScopeAllowed(parameters, client)
       const resources = requestedResources(rawForm(request), services.options)
       const jkt = provenKey(services, client, reply)
-      return refreshGrant(new TokenRequest(services, client, request, jkt), { ...presented, resources })
-    },
-  })
+      return redeemCode(new TokenRequest(services, client, request, jkt), { ...presented, resources })
+    }
+    const presented = parseRefreshRequest(parameters)
+    assertScopeAllowed(parameters, client)
+    const resources = requestedResources(rawForm(request), services.options)
+    const jkt = provenKey(services, client, reply)
+    return refreshGrant(new TokenRequest(services, client, request, jkt), { ...presented, resources })
+  }
 }

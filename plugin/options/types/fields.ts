@@ -228,6 +228,41 @@ export interface ProviderFields {
   jwksUri?: string
 }
 
+/** How many apps may have registered themselves, and for how long. */
+export interface RegistrationFields {
+  /** Live registrations on all instances together; more: 503. Default: `1000`. */
+  max?: number
+  /** A registration that nobody has signed in with is gone after so long. Default: `3600`. */
+  unusedSeconds?: number
+  /** A registration that was used is gone so long after its last login or refresh. Default: `7776000`. */
+  idleSeconds?: number
+}
+
+/** Apps that nobody registered. */
+export interface AgentFields {
+  /**
+   * An app's `client_id` may be the https address of its own description, which is fetched from the public
+   * internet (draft-ietf-oauth-client-id-metadata-document). Default: `false`.
+   */
+  metadataDocuments?: boolean
+  /** Apps may register themselves, `POST <routePrefix>/register` (RFC 7591). Default: `false`. */
+  registration?: RegistrationFields | false
+  /**
+   * Hosts that descriptions of apps may be at, each exactly, with its port unless that is 443; empty: any
+   * public host. Default: `[]`.
+   */
+  allowedHosts?: string[]
+  /** Exact origins of such apps that run in a browser (CORS). Default: `[]`. */
+  allowedOrigins?: string[]
+  /** All that such an app may have. Each needs a description in the list `scopes`. Default: `[]`. */
+  scopes?: string[]
+  /**
+   * Lets descriptions of apps be fetched from private addresses, too: whoever can begin a login can then have
+   * this machine ask any https address in its own network. Default: `false`.
+   */
+  dangerouslyAllowPrivateNetwork?: boolean
+}
+
 /** How long things last. */
 export interface LifetimeFields {
   /** From authorize to callback. Default: `600`. */
@@ -264,7 +299,7 @@ export interface LimitFields {
 
 /** Requests of one address. */
 export interface RateLimitFields {
-  /** Covers callback. */
+  /** Covers callback, and the answer of who is asked for consent. */
   authorize?: {
     /** Requests of one address in a window. Default: `30`. */
     max?: number
@@ -274,6 +309,13 @@ export interface RateLimitFields {
   /** Covers revoke, introspect, userinfo, par. */
   token?: {
     /** Requests of one address in a window. Default: `60`. */
+    max?: number
+    /** Length of the window. Default: `60000`. */
+    windowMs?: number
+  }
+  /** Covers the registration of apps (`agents`). */
+  register?: {
+    /** Requests of one address in a window. Default: `10`. */
     max?: number
     /** Length of the window. Default: `60000`. */
     windowMs?: number
@@ -308,8 +350,17 @@ export interface OptionFields {
    * `<routePrefix>/callback/<name>`.
    */
   providers?: Record<string, ProviderFields>
-  /** The registered apps. */
+  /** The registered apps. None only where `agents` lets others in. */
   clients: ClientFields[]
+  /** What scopes mean to people, for the page on which they allow an app something. Default: `[]`. */
+  scopes?: {
+    /** As in `clients[].scopes` and `agents.scopes`. */
+    name: string
+    /** What an app may do with it, for a person: `Read your orders`. */
+    description: string
+  }[]
+  /** Apps that nobody registered, AI agents with MCP for one. Off, each part by itself. */
+  agents?: AgentFields
   /** Who may introspect. Default: `[]`. */
   resourceServers?: ResourceServerFields[]
   /**

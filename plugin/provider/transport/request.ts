@@ -12,6 +12,7 @@ const MAX_BYTES = {
   token: 65_536,
   userinfo: 65_536,
   revocation: 65_536,
+  client_document: 65_536,
 } as const
 
 /** GitHub, for one, answers nobody without a name. */
@@ -21,7 +22,10 @@ const EVERY_REQUEST = {
   'user-agent': 'fastify-pkce',
 }
 
-/** The provider's endpoints as they are called, each with its own limit, and all but discovery with a breaker. */
+/**
+ * The provider's endpoints as they are called, each with its own limit, and all but discovery with a breaker. The
+ * description of an app is no provider's, and is fetched with the same care.
+ */
 export type EndpointName = keyof typeof MAX_BYTES
 
 /** One request: a GET, or a POST if there is a body. */
@@ -37,6 +41,8 @@ export interface ProviderResponse {
   /** The `Content-Type` header, empty where there is none. */
   readonly contentType: string
   readonly text: string
+  /** The header, names and values in turn. */
+  readonly fields?: readonly string[]
 }
 
 /**
@@ -79,6 +85,7 @@ class PendingResponse implements ResponseReceiver {
   #isLate = false
   #status = 0
   #contentType = ''
+  #fields: readonly string[] = []
   #coding = ''
   readonly #chunks: Buffer[] = []
   #length = 0
@@ -103,6 +110,7 @@ class PendingResponse implements ResponseReceiver {
 
   onHead(status: number, fields: readonly string[]): void {
     this.#status = status
+    this.#fields = fields
     this.#contentType = field(fields, 'content-type') ?? ''
     if (status >= 500 || status === 429 || status === 408)
       this.#fail('provider_unavailable', `status ${status}`)
@@ -123,7 +131,8 @@ class PendingResponse implements ResponseReceiver {
   onEnd(): void {
     clearTimeout(this.#deadline)
     const text = this.#decode(Buffer.concat(this.#chunks, this.#length))
-    if (text !== undefined) this.#resolve({ status: this.#status, contentType: this.#contentType, text })
+    if (text === undefined) return
+    this.#resolve({ status: this.#status, contentType: this.#contentType, text, fields: this.#fields })
   }
 
   #decode(body: Buffer): string | undefined {
@@ -153,6 +162,14 @@ class PendingResponse implements ResponseReceiver {
 
 /** Without a byte order mark, which JSON may not have and some send. */
 const utf8 = new TextDecoder()
+
+/** A header field of a response (RFC 9110 §5.3); undefined where it is absent. */
+export function responseField(
+  { fields = [] }: Pick<ProviderResponse, 'fields'>,
+  name: string,
+): string | undefined {
+  return field(fields, name)
+}
 
 /** A field in a flat list of names and values; several of one name are joined (RFC 9110 §5.3). */
 function field(fields: readonly string[], name: string): string | undefined {

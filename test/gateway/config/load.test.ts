@@ -2,6 +2,7 @@ import t from 'tap'
 import { gatewayConfig } from '../../../gateway/config/load.ts'
 import { ConfigError } from '../../../plugin/index.ts'
 import { file, load, minimal, secret, upstream } from '../../support/gateway-config.ts'
+import { noAgents } from '../../support/oauth-fixtures.ts'
 
 t.test('the defaults are the documented ones (design, Gateway configuration; SC-06)', async (t) => {
   const { config } = load(file(t, { ...minimal(), upstreams: [upstream] }))
@@ -47,6 +48,8 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
           repeatableExchange: false,
         },
       ],
+      scopes: [],
+      agents: noAgents,
       resourceServers: [],
       appLinks: [],
       secrets: [],
@@ -65,6 +68,7 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
       rateLimit: {
         authorize: { max: 30, windowMs: 60_000 },
         token: { max: 60, windowMs: 60_000 },
+        register: { max: 10, windowMs: 60_000 },
         logout: { max: 600, windowMs: 60_000 },
       },
       log: { subject: 'hash' },

@@ -1,6 +1,7 @@
 import type { LightMyRequestResponse } from 'fastify'
 import t, { type Test } from 'tap'
 import { Cors } from '../../../plugin/http/cors.ts'
+import { noAgents } from '../../support/oauth-fixtures.ts'
 import { REDIRECT_URI, startPluginApp, WELL_KNOWN } from '../../support/plugin-app.ts'
 
 const SPA = 'https://spa.example.com'
@@ -46,7 +47,8 @@ t.test('CORS (C-22)', async (t) => {
           t.same(corsOf(response), {
             'access-control-allow-origin': origin,
             'access-control-allow-methods': 'GET, POST',
-            'access-control-allow-headers': 'Authorization, Content-Type, DPoP',
+            'access-control-allow-headers':
+              'Authorization, Content-Type, DPoP, MCP-Protocol-Version, Traceparent, Tracestate',
             'access-control-expose-headers': 'WWW-Authenticate, Retry-After, X-Request-Id, DPoP-Nonce',
             'access-control-max-age': '600',
           })
@@ -221,7 +223,7 @@ t.test('app.pkce.preflightHeaders: the preflight of a route of the app (Fetch §
 })
 
 t.test('without browser clients there is no CORS at all (C-22)', async (t) => {
-  const cors = new Cors({ clients: new Map() })
+  const cors = new Cors({ clients: new Map(), agents: noAgents })
   const headers = { origin: SPA, 'access-control-request-method': 'PUT' }
   t.equal(cors.preflightHeaders({ method: 'OPTIONS', headers }, 'PUT'), null)
   t.same(cors.headers(SPA), {})

@@ -146,7 +146,10 @@ t.test("an app's own parsers, hooks, handlers and compilers change nothing at ou
     const headers = { origin, 'access-control-request-method': 'POST' }
     const preflight = await odd.app.inject({ url: '/oauth2/token', method: 'OPTIONS', headers })
     t.equal(preflight.headers['access-control-allow-origin'], origin)
-    t.equal(preflight.headers['access-control-allow-headers'], 'Authorization, Content-Type, DPoP')
+    t.equal(
+      preflight.headers['access-control-allow-headers'],
+      'Authorization, Content-Type, DPoP, MCP-Protocol-Version, Traceparent, Tracestate',
+    )
     t.equal(preflight.headers['access-control-allow-credentials'], undefined)
     t.equal(preflight.headers.vary, 'Accept, Origin')
   })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { validateAuthorizationRequest } from '../../../plugin/oauth/authorization.ts'
+import { requireClient, validateAuthorizationRequest } from '../../../plugin/oauth/authorization.ts'
 import type { RegisteredClient } from '../../../plugin/oauth/client.ts'
 import type { Reason } from '../../../plugin/oauth/errors.ts'
 import { CHALLENGE, reasonOf, refusal, registered, registry } from '../../support/oauth-fixtures.ts'
@@ -18,12 +18,14 @@ t.test('authorization request', async (t) => {
     changes: Record<string, string> = {},
     client: Partial<RegisteredClient> = {},
     extra = '',
-  ) =>
-    validateAuthorizationRequest(new URLSearchParams({ ...valid, ...changes }).toString() + extra, {
-      clients: registry(registered(client)),
-      publicUrl: 'https://api.example.com',
-      resources: [],
-    })
+  ) => {
+    const request = { ...valid, ...changes }
+    return validateAuthorizationRequest(
+      new URLSearchParams(request).toString() + extra,
+      requireClient(registry(registered(client)).get(request.client_id)),
+      { publicUrl: 'https://api.example.com', resources: [] },
+    )
+  }
 
   t.test('a valid request becomes a verified one', async (t) => {
     t.same(validate({ foo: '1', nonce: 'n', resource: 'r' }), {

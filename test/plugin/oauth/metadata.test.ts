@@ -1,12 +1,13 @@
 import t from 'tap'
 import { authorizationServerMetadata } from '../../../plugin/oauth/metadata.ts'
-import { ISSUER, registered, registry } from '../../support/oauth-fixtures.ts'
+import { ISSUER, noAgents, registered, registry } from '../../support/oauth-fixtures.ts'
 
 t.test('metadata (RFC 8414 §2, E-13)', async (t) => {
   const options = {
     publicUrl: ISSUER,
     routePrefix: '/oauth2',
     clients: registry(registered()),
+    agents: noAgents,
     resourceServers: new Map(),
   }
 

@@ -41,8 +41,7 @@ const CLIENT: RegisteredClient = {
   repeatableExchange: false,
 }
 const CLIENTS = new Map([[CLIENT.clientId, CLIENT]])
-const REGISTRATIONS = {
-  clients: CLIENTS,
+const RESOURCES = {
   publicUrl: 'https://api.example.com',
   resources: ['https://api.example.com/mcp'],
 }
@@ -124,7 +123,7 @@ t.test('a parser throws an OAuthError or nothing (SC-08)', async (t) => {
     fc.assert(
       fc.property(parameters, (request) => {
         const query = new URLSearchParams(request).toString()
-        onlyOAuthErrors(() => validateAuthorizationRequest(query, REGISTRATIONS))
+        onlyOAuthErrors(() => validateAuthorizationRequest(query, CLIENT, RESOURCES))
         onlyOAuthErrors(() => parseGrantType(request))
         onlyOAuthErrors(() => parseAuthorizationCodeRequest(request))
         onlyOAuthErrors(() => parseRefreshRequest(request))
@@ -371,7 +370,8 @@ t.test('100 KiB of anything takes linear time (K-02, CWE-1333)', async (t) => {
         response_type: 'code',
         ...changes,
       }).toString(),
-      REGISTRATIONS,
+      CLIENT,
+      RESOURCES,
     )
   const challenged = { code_challenge: codeChallengeS256('a'.repeat(43)), code_challenge_method: 'S256' }
 

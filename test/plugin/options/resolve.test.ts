@@ -1,5 +1,6 @@
 import t from 'tap'
 import { type PkceOptions, resolveOptions } from '../../../plugin/index.ts'
+import { noAgents } from '../../support/oauth-fixtures.ts'
 import { least, oneProblem, withClient, withProvider } from '../../support/plugin-options.ts'
 
 t.test('the defaults are secure, and change by intention only (SC-06)', async (t) => {
@@ -32,6 +33,8 @@ t.test('the defaults are secure, and change by intention only (SC-06)', async (t
         },
       },
     ],
+    agents: noAgents,
+    scopeDescriptions: new Map(),
     resources: [],
     appLinks: [],
     tokens: 'opaque',
@@ -49,6 +52,7 @@ t.test('the defaults are secure, and change by intention only (SC-06)', async (t
     rateLimit: {
       authorize: { max: 30, windowMs: 60_000 },
       token: { max: 60, windowMs: 60_000 },
+      register: { max: 10, windowMs: 60_000 },
       logout: { max: 600, windowMs: 60_000 },
     },
     log: { subject: 'hash' },

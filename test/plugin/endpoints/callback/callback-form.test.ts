@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
-import { type Authorized, type PluginApp, REDIRECT_URI, startPluginApp } from '../../support/plugin-app.ts'
-import { json } from '../../support/stub-provider.ts'
+import { type Authorized, type PluginApp, REDIRECT_URI, startPluginApp } from '../../../support/plugin-app.ts'
+import { json } from '../../../support/stub-provider.ts'
 
 /** form_post: the provider's answer comes as a form that the browser posts from its site (B-01, M-03). */
 const clients = [{ clientId: 'app', redirectUris: [REDIRECT_URI], claims: ['name', 'email'] }]

@@ -6,9 +6,9 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { file, matchAll, minimal, problemsOf } from '../support/gateway-config.ts'
-import { startGatewayStack } from '../support/gateway-stack.ts'
-import { NativeApp, type Tokens } from '../support/native-app.ts'
+import { file, matchAll, minimal, problemsOf } from '../../support/gateway-config.ts'
+import { startGatewayStack } from '../../support/gateway-stack.ts'
+import { NativeApp, type Tokens } from '../../support/native-app.ts'
 
 /** Registered, and sent by the app: PORT is where it listens. */
 const PRIVATE_USE: readonly (readonly [framework: string, uri: string])[] = [

@@ -1,13 +1,21 @@
-import { isScopeToken } from '../oauth/access/scope.ts'
-import { passThroughNames } from '../oauth/authorization.ts'
-import type { RegisteredClient } from '../oauth/client.ts'
-import { isLocalhostRedirectUri, redirectUriKind, redirectUriProblem } from '../oauth/redirect-uri.ts'
-import type { ConfigProblem } from './config-error.ts'
-import { suggestion } from './nearest.ts'
-import { isOrigin } from './rules.ts'
+import { isScopeToken } from '../../oauth/access/scope.ts'
+import { passThroughNames } from '../../oauth/authorization.ts'
+import type { RegisteredClient } from '../../oauth/client.ts'
+import { isLocalhostRedirectUri, redirectUriKind, redirectUriProblem } from '../../oauth/redirect-uri.ts'
+import type { ConfigProblem } from '../config-error.ts'
+import { suggestion } from '../nearest.ts'
+import { isOrigin } from '../rules.ts'
 
 const ORIGIN =
   /^(https:\/\/[a-z0-9.-]+(:[1-9][0-9]{0,4})?|http:\/\/(127\.0\.0\.1|\[::1\]|localhost):[1-9][0-9]{0,4})$/
+/** What `allowedOrigins` must be. */
+export const ORIGIN_PROBLEM =
+  'must be an https origin in lower case without path or default port, or http with a loopback host and port'
+
+/** True for an origin of pages, as browsers write it. */
+export function isBrowserOrigin(origin: string): boolean {
+  return ORIGIN.test(origin) && isOrigin(origin)
+}
 
 /**
  * What is wrong with the registered apps, each taken alone and all together.
@@ -60,13 +68,7 @@ export function clientProblems(
         report(`must be one of ${passThroughNames.join(', ')}`, 'passThrough', place)
     }
     for (const [place, origin] of client.allowedOrigins.entries()) {
-      if (!ORIGIN.test(origin) || !isOrigin(origin)) {
-        report(
-          'must be an https origin in lower case without path or default port, or http with a loopback host and port',
-          'allowedOrigins',
-          place,
-        )
-      }
+      if (!isBrowserOrigin(origin)) report(ORIGIN_PROBLEM, 'allowedOrigins', place)
     }
   }
   return problems

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { LightMyRequestResponse } from 'fastify'
 import t, { type Test } from 'tap'
-import type { PkceOptions } from '../../../plugin/index.ts'
+import type { PkceOptions } from '../../../../plugin/index.ts'
 import {
   type Authorized,
   CHALLENGE,
@@ -10,7 +10,7 @@ import {
   REDIRECT_URI,
   startPluginApp,
   testStore,
-} from '../../support/plugin-app.ts'
+} from '../../../support/plugin-app.ts'
 
 /** A page of ours, and nothing that a browser would follow. */
 function refusedLocally(t: Test, response: LightMyRequestResponse, status = 400, message = '') {

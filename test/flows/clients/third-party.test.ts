@@ -10,8 +10,8 @@ import { build } from 'esbuild'
 import * as oauth from 'oauth4webapi'
 import * as oidc from 'openid-client'
 import t, { type Test } from 'tap'
-import { login } from '../../examples/demo/login.ts'
-import { type GatewayStack, startGatewayStack } from '../support/gateway-stack.ts'
+import { login } from '../../../examples/demo/login.ts'
+import { type GatewayStack, startGatewayStack } from '../../support/gateway-stack.ts'
 
 const CLIENT_ID = 'com.example.app'
 const PRIVATE_USE = 'com.example.app:/callback'
@@ -186,7 +186,7 @@ async function importAppAuth(): Promise<AppAuth> {
     format: 'esm',
     platform: 'node',
     logLevel: 'silent',
-    alias: { opener: fileURLToPath(new URL('../support/no-opener.js', import.meta.url)) },
+    alias: { opener: fileURLToPath(new URL('../../support/no-opener.js', import.meta.url)) },
     banner: { js: "import { createRequire } from 'node:module'; const require = createRequire('/');" },
   })
   return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0]!.contents).toString('base64')}`)

@@ -4,10 +4,10 @@ import type { AddressInfo } from 'node:net'
 import fastify from 'fastify'
 import type { BrowserContext } from 'playwright-core'
 import t, { type Test } from 'tap'
-import pkce, { type ProviderOptions } from '../../../plugin/index.ts'
-import { launchChromium, withoutBrowser } from '../../support/chromium.ts'
-import { freePort } from '../../support/gateway-stack.ts'
-import { CHALLENGE } from '../../support/plugin-app.ts'
+import pkce, { type ProviderOptions } from '../../../../plugin/index.ts'
+import { launchChromium, withoutBrowser } from '../../../support/chromium.ts'
+import { freePort } from '../../../support/gateway-stack.ts'
+import { CHALLENGE } from '../../../support/plugin-app.ts'
 
 /**
  * A browser posts the form of another site, and the binding cookie comes along: `localhost` and `127.0.0.1` are two

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { least, oneProblem, problemsOf, withClient } from '../../support/plugin-options.ts'
+import { least, oneProblem, problemsOf, withClient } from '../../../support/plugin-options.ts'
 
 t.test('redirect URIs are linted by an allow-list (RFC 8252 §7, O2.1, A-06)', async (t) => {
   for (const uri of [
