@@ -110,7 +110,7 @@ t.test('what the queries select can be (Q-04)', async (t) => {
     [],
   )
   t.same(
-    selected('event').filter((event) => !read('docs/logging.md').includes(`\`${event}\``)),
+    selected('event').filter((event) => !read('docs/events.md').includes(`\`${event}\``)),
     [],
   )
   for (const label of ['status', 'step', 'outcome', 'failure', 'result'] as const) {

@@ -171,8 +171,33 @@ const HEAD = `# Errors and reasons
 
 <!-- Made by \`npm run docs\` out of the tables of the code. -->
 
+First [by endpoint](#by-endpoint), for who writes the app. Then every reason, for who runs the gateway:
+[logins and sessions](#logins-and-sessions), [forwarding](#forwarding).
+
 A log line or an audit event has a \`reason\`. The client is told less: many reasons have one response on purpose, so that
 nobody learns which guess was right (RFC 6749 §10.10).
+
+## By endpoint
+
+What the app is told, and what its developers do about it.
+
+| Where | Status, code | What to do |
+|---|---|---|
+| authorize | 400 page | Client or redirect URI is not registered: fix the app or the registry. It is never redirected. |
+| authorize | redirect with \`error\` | The RFC 6749 §4.1.2.1 code says which parameter; \`error_description\` says what was expected. |
+| callback | 400 page | The link is old, used, or was opened in another browser: start again from the app. |
+| token | 400 \`invalid_request\` | The request is malformed; the code is untouched. |
+| token | 400 \`invalid_grant\` | The grant is over: restart the login. (Also after a lost answer: [apps](apps.md#what-every-app-must-do).) |
+| token | 401 \`invalid_client\` | Wrong client credentials, or a client that is not registered. |
+| token | 502 \`server_error\` | The provider answered nonsense or refuses the gateway's own credentials: see the log. |
+| any | 503 \`temporarily_unavailable\`, \`Retry-After\` | The store or the provider cannot answer. Nothing was let through. |
+| any | 429 | The address limiter or too many logins under way from one address (\`Retry-After\` says when), or too many streams of one session. |
+| forwarded | 401 / 403 problem details | No live session / a scope is missing; \`WWW-Authenticate\` tells which. |
+| forwarded | 400, 404, 405, 413, 421 problem details | The path is not canonical, no route, method, size, unknown host. |
+| forwarded | 502 / 504 problem details | The upstream refused or broke off / did not answer in time. Details are in the log, under the request id. |
+
+\`npx pkce-gateway doctor --config gateway.yaml\` looks at everything that a gateway needs, and says what to do:
+[operate.md](operate.md#doctor-what-is-wrong-and-what-to-do).
 
 ## Logins and sessions
 

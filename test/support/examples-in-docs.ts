@@ -1,9 +1,10 @@
 /** Puts the examples into the documents that show them: `<!-- examples/x.ts -->` stands before each block. */
 import { readFileSync, writeFileSync } from 'node:fs'
+import { pages } from './doc-pages.ts'
 
 const place = (path: string) => new URL(`../../${path}`, import.meta.url)
 /** Those that show examples. */
-export const documents = ['README.md', 'docs/plugin.md', 'docs/dpop.md'] as const
+export const documents = pages().filter((path) => /^<!-- examples\//m.test(readFileSync(place(path), 'utf8')))
 
 /** A document as it should be. @throws Error for an example that is not there. */
 export function withExamples(path: string): string {

@@ -1,0 +1,73 @@
+/**
+ * The site of the documentation: these very files, with search. `npm run docs:site` builds it into build/site, without
+ * the network. It is a tool of the repository: nothing of it is packed.
+ *
+ * Links are written as GitHub reads them (`docs/README.md`, `../CHANGELOG.md`), and are changed here where a site has
+ * other names. Whatever leads nowhere fails the build.
+ */
+import { defineConfig } from 'vitepress'
+
+const section = (text, pages) => ({
+  text,
+  items: Object.entries(pages).map(([name, title]) => ({ text: title, link: `/docs/${name}` })),
+})
+
+export default defineConfig({
+  title: 'fastify-pkce',
+  description: 'PKCE login for native apps on Fastify: a plugin and a gateway.',
+  base: process.env.DOCS_BASE ?? '/',
+  srcExclude: ['**/node_modules/**', ...['benchmarks', 'build', 'deploy', 'test', '.cache'].map((name) => `${name}/**`)],
+  outDir: 'build/site',
+  cacheDir: '.cache/vitepress',
+  cleanUrls: false,
+  metaChunk: true,
+  rewrites: (page) => page.replace(/README\.md$/, 'index.md'),
+  markdown: {
+    languageAlias: { caddyfile: 'nginx' },
+    config(markdown) {
+      markdown.core.ruler.push('readme-is-index', ({ tokens }) => {
+        for (const token of tokens.flatMap(({ children }) => children ?? [])) {
+          const href = token.attrGet('href')
+          if (href && !/^[a-z]+:/.test(href)) token.attrSet('href', href.replace(/README\.md(?=#|$)/, 'index.md'))
+        }
+      })
+    },
+  },
+  themeConfig: {
+    search: { provider: 'local' },
+    outline: [2, 3],
+    nav: [
+      { text: 'Documentation', link: '/docs/' },
+      { text: 'Changes', link: '/CHANGELOG' },
+      { text: 'Repository', link: 'https://github.com/fastify-pkce/fastify-pkce' },
+    ],
+    sidebar: [
+      section('Begin', {
+        '': 'All pages',
+        'how-it-works': 'How it works',
+        comparison: 'Comparison',
+        migration: 'Migration',
+        faq: 'FAQ',
+      }),
+      section('Build', {
+        plugin: 'Plugin',
+        gateway: 'Gateway',
+        testing: 'Testing',
+        apps: 'Apps',
+        'providers/': 'Providers',
+        sessions: 'Sessions',
+        routing: 'Routing',
+      }),
+      section('Run', {
+        deploy: 'Deploy',
+        operate: 'Operate',
+        stores: 'Stores',
+        logging: 'Logging',
+        events: 'Events',
+        metrics: 'Metrics',
+        errors: 'Errors',
+      }),
+      section('Look up', { options: 'Options', api: 'API', benchmarks: 'Benchmarks' }),
+    ],
+  },
+})
