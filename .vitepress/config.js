@@ -12,11 +12,22 @@ const section = (text, pages) => ({
   items: Object.entries(pages).map(([name, title]) => ({ text: title, link: `/docs/${name}` })),
 })
 
+/** As GitHub makes the anchor of a heading, so that one link is right in both. */
+const slugify = (heading) =>
+  heading
+    .trim()
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+    .replaceAll(' ', '-')
+
 export default defineConfig({
   title: 'fastify-pkce',
   description: 'PKCE login for native apps on Fastify: a plugin and a gateway.',
   base: process.env.DOCS_BASE ?? '/',
-  srcExclude: ['**/node_modules/**', ...['benchmarks', 'build', 'deploy', 'test', '.cache'].map((name) => `${name}/**`)],
+  srcExclude: [
+    '**/node_modules/**',
+    ...['benchmarks', 'build', 'deploy', 'test', '.cache'].map((name) => `${name}/**`),
+  ],
   outDir: 'build/site',
   cacheDir: '.cache/vitepress',
   cleanUrls: false,
@@ -24,11 +35,13 @@ export default defineConfig({
   rewrites: (page) => page.replace(/README\.md$/, 'index.md'),
   markdown: {
     languageAlias: { caddyfile: 'nginx' },
+    anchor: { slugify },
     config(markdown) {
       markdown.core.ruler.push('readme-is-index', ({ tokens }) => {
         for (const token of tokens.flatMap(({ children }) => children ?? [])) {
           const href = token.attrGet('href')
-          if (href && !/^[a-z]+:/.test(href)) token.attrSet('href', href.replace(/README\.md(?=#|$)/, 'index.md'))
+          if (href && !/^[a-z]+:/.test(href))
+            token.attrSet('href', href.replace(/README\.md(?=#|$)/, 'index.md'))
         }
       })
     },

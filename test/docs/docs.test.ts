@@ -1,16 +1,15 @@
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import { stringify } from 'yaml'
-import { loadConfig } from '../../gateway/config/load.ts'
-import { selfSigned } from '../support/certificate.ts'
+import { anchorsOf, linksOf, pages, REPOSITORY, readPage } from '../support/doc-pages.ts'
 import { findingsTable, writtenFindings } from '../support/doctor-page.ts'
 import { errorsPage } from '../support/errors-page.ts'
 import { documents, withExamples } from '../support/examples-in-docs.ts'
-import { minimal } from '../support/gateway-config.ts'
 import { optionTypes, typesOf } from '../support/option-types.ts'
 import { optionsPage } from '../support/options-page.ts'
+import { readmeImages } from '../support/readme-images.ts'
+
+const README_WORDS_MAX = 900
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 const readme = read('README.md')
@@ -43,44 +42,6 @@ t.test('every option says why it is there', async (t) => {
   t.same(silent, [])
 })
 
-t.test("the README's configuration is valid as it stands", async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'readme-'))
-  t.teardown(() => rmSync(folder, { recursive: true }))
-  const file = join(folder, 'gateway.yaml')
-  writeFileSync(file, blocks('yaml')[0]!)
-  writeFileSync(join(folder, 'provider-secret.txt'), 'secret\n', { mode: 0o600 })
-  const { config } = loadConfig({ file })
-  t.equal(config.upstreams.length, 2)
-  t.same(config.warnings, [])
-
-  writeFileSync(join(folder, 'redis-url.txt'), 'redis://127.0.0.1:6379', { mode: 0o600 })
-  writeFileSync(join(folder, 'postgres-url.txt'), 'postgres://127.0.0.1/pkce', { mode: 0o600 })
-  writeFileSync(join(folder, 'sealing-secrets.txt'), Buffer.alloc(32, 1).toString('base64url'), {
-    mode: 0o600,
-  })
-  for (const store of blocks('yaml').slice(1)) {
-    writeFileSync(file, blocks('yaml')[0]! + store)
-    const { config } = loadConfig({ file })
-    t.match(store, `type: ${config.store.type}`)
-  }
-})
-
-t.test('the upstreams of the routing guide are valid as they stand (H-08, H-13, Q-07)', async (t) => {
-  const { cert, key } = selfSigned('gateway.test')
-  const folder = t.testdir({ 'orders-ca.pem': cert, 'gateway.pem': cert, 'gateway.key': key })
-  chmodSync(join(folder, 'gateway.key'), 0o600)
-  const examples = blocks('yaml', read('docs/routing.md'))
-  t.equal(examples.length, 3)
-  for (const example of examples) {
-    const upstreams = example.startsWith('upstreams:') ? example : `upstreams:\n${example}`
-    const file = join(folder, 'gateway.yaml')
-    writeFileSync(file, stringify(minimal()) + upstreams)
-    const { config } = loadConfig({ file })
-    t.same(config.warnings, [])
-    t.ok(config.upstreams.length > 0)
-  }
-})
-
 t.test('the examples in the documents are those that run (npm run docs puts them in)', async (t) => {
   for (const path of documents) {
     t.equal(read(path), withExamples(path), path)
@@ -89,41 +50,69 @@ t.test('the examples in the documents are those that run (npm run docs puts them
   }
 })
 
-t.test("the README's test of a route is one that runs", async (t) => {
-  const code = blocks('ts')[1]!.replace(/^import .*\n\n/, '')
-  t.match(code, /^const alice = await testSession\(app, /)
-  const indented = code.trimEnd().replaceAll(/^/gm, '  ')
-  const test = read('test/plugin/api/testing.test.ts').replaceAll(/^ {2}t\..*\n/gm, '')
-  t.ok(test.includes(indented), 'but for its assertions')
-})
-
 t.test('the README names exactly one command to run and one to test', async (t) => {
   const commands = blocks('sh').join('').trim().split('\n')
   t.equal(commands.filter((line) => line === 'npm ci && npm start').length, 1)
   t.equal(commands.filter((line) => line === 'npm cit').length, 1)
 })
 
-t.test('nothing in the documents points to a file that is not there', async (t) => {
-  const guides = readdirSync(new URL('../../docs', import.meta.url)).filter((name) => name.endsWith('.md'))
-  const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md']
-  for (const document of [...pages, ...guides.map((name) => `docs/${name}`)]) {
-    for (const [link, path, anchor] of read(document).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)) {
-      const target = path === '' ? document : join(dirname(document), path!)
-      if (!t.ok(existsSync(new URL(`../../${target}`, import.meta.url)), `${document}: ${link}`)) continue
+t.test('the README has at most 900 words, code and all', async (t) => {
+  const words = readme.split(/\s+/).filter(Boolean).length
+  t.ok(words <= README_WORDS_MAX, `${words} words`)
+})
+
+t.test('its pictures are what the numbers say (npm run docs draws them)', async (t) => {
+  for (const [path, picture] of Object.entries(readmeImages())) {
+    t.equal(read(path), picture, path)
+    t.match(picture, /<title id="t">[^<]{20,}<\/title>/)
+    t.ok(readme.includes(`"./${path}"`), `the README shows ${path}`)
+  }
+})
+
+t.test('every link and every anchor of the documents is there, in the package too', async (t) => {
+  for (const page of pages()) {
+    for (const { text, path, anchor } of linksOf(readPage(page))) {
+      const [, ours] = path
+        .split(`${REPOSITORY}blob/main/`, 2)
+        .concat(path.split(`${REPOSITORY}tree/main/`, 2)[1] ?? [])
+      if (ours !== undefined) t.ok(existsSync(new URL(`../../${ours}`, import.meta.url)), `${page}: ${text}`)
+      if (/^[a-z]+:/.test(path)) continue
+      const target = path === '' ? page : join(dirname(page), path)
+      if (!t.ok(existsSync(new URL(`../../${target}`, import.meta.url)), `${page}: ${text}`)) continue
+      if (page !== 'CONTRIBUTING.md')
+        t.ok(isPacked(target), `${page}: ${text} is not in the package: ${REPOSITORY}`)
       if (anchor !== undefined && target.endsWith('.md'))
-        t.ok(anchorsOf(read(target)).has(anchor), `${document}: ${link}`)
+        t.ok(anchorsOf(readPage(target)).has(anchor), `${page}: ${text}`)
     }
   }
 })
 
-/** As GitHub makes them of headings, and those that are written out. */
-function anchorsOf(page: string): Set<string> {
-  const headings = [...page.matchAll(/^#+ (.*)$/gm)].map(([, text]) =>
-    text!
-      .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
-      .replaceAll(' ', '-'),
-  )
-  const written = [...page.matchAll(/<a id="([^"]+)">/g)].map(([, id]) => id!)
-  return new Set([...headings, ...written])
+t.test('every page is found from docs/README.md', async (t) => {
+  const linked = new Set(linksOf(readPage('docs/README.md')).map(({ path }) => join('docs', path)))
+  for (const page of pages().filter((path) => /^docs\/[^/]+\.md$/.test(path)))
+    t.ok(linked.has(page) || page === 'docs/README.md', page)
+})
+
+t.test('no row of a table stands twice', async (t) => {
+  const rows = pages()
+    .filter((page) => page !== 'docs/benchmarks.md')
+    .flatMap((page) => rowsOf(readPage(page)).map((row) => ({ page, row })))
+  t.ok(rows.length > 500)
+  const seen = new Map<string, string>()
+  for (const { page, row } of rows) {
+    t.notOk(seen.has(row), `${page} and ${seen.get(row)}: ${row}`)
+    seen.set(row, page)
+  }
+})
+
+/** Without the heads, and the lines below them. */
+function rowsOf(page: string): string[] {
+  const lines = page.replaceAll(/^```.*?^```$/gms, '').split('\n')
+  const isLine = (line = '') => /^\|[-:| ]+\|$/.test(line)
+  return lines.filter((line, n) => line.startsWith('| ') && !isLine(line) && !isLine(lines[n + 1]))
+}
+
+function isPacked(path: string): boolean {
+  const { files } = JSON.parse(read('package.json')) as { files: string[] }
+  return files.some((packed) => path === packed || path.startsWith(`${packed}/`))
 }

@@ -61,14 +61,20 @@ export function apiPage(): string {
 
 function configFor(entry: string, folder: string): ExtractorConfig {
   const silent = { default: { logLevel: 'none' as ExtractorLogLevel } }
-  const compilerOptions = { module: 'nodenext', target: 'es2023', lib: ['es2023'], types: ['node'] }
+  const compilerOptions = {
+    module: 'nodenext',
+    target: 'es2023',
+    lib: ['es2023'],
+    types: ['node'],
+    skipLibCheck: true,
+  }
   return ExtractorConfig.prepare({
     configObjectFullPath: undefined,
     packageJsonFullPath: resolve('package.json'),
     configObject: {
       projectFolder: process.cwd(),
       mainEntryPointFilePath: entry,
-      compiler: { overrideTsconfig: { compilerOptions, files: [entry] }, skipLibCheck: true },
+      compiler: { overrideTsconfig: { compilerOptions, files: [entry] } },
       apiReport: { enabled: false },
       docModel: {
         ...{ enabled: true, includeForgottenExports: true },

@@ -85,7 +85,7 @@ secretsFile: sealing-secrets.txt`,
     about: 'https redirect URIs that no other app can claim. [App links](app-links.md).',
     example: `clients:
   - clientId: com.example.app
-    redirectUris: ["http://127.0.0.1:3000/callback"]
+    redirectUris: [https://api.example.com/app/callback]
 appLinks:
   - clientId: com.example.app
     apple: { appIds: [ABCDE12345.com.example.app] }`,
