@@ -106,7 +106,11 @@ t.test("the README's configuration is as it stands, and so are the stores of the
 function load(t: Test, code: string, isPart = !/^publicUrl:/m.test(code) || !/^clients:/m.test(code)) {
   const yaml = /^ *- prefix:/.test(code) ? `upstreams:\n${code}` : code
   const given = parse(yaml)
-  const { provider, ...rest } = { ...minimal(), publicUrl: 'https://api.example.com' }
+  const { provider, clients, ...others } = minimal()
+  const rest = {
+    ...{ ...others, publicUrl: 'https://api.example.com' },
+    clients: [{ ...clients[0]!, claims: ['email'] }],
+  }
   const base = 'providers' in given ? rest : { provider, ...rest }
   const folder = t.testdir({})
   for (const [key, path] of filesOf(given))
