@@ -34,9 +34,12 @@ t.test('every audit event stands there once, with its level and what it always t
   }))
   t.equal(events.length, 18)
   const rows = new Map(tableBehind('events').map((cells) => [words(cells[0])[0]!, cells]))
-  t.same([...rows.keys()].sort(), events.map(({ name }) => name).sort())
+  t.same(new Set(rows.keys()), new Set(events.map(({ name }) => name)))
+  t.equal(tableBehind('events').length, events.length, 'once')
 
-  const [, alarms = ''] = /const ALARMS = new Set<AuditEventName>\(\[(.*?)\]\)/s.exec(read('plugin/grant/audit.ts'))!
+  const [, alarms = ''] = /const ALARMS = new Set<AuditEventName>\(\[(.*?)\]\)/s.exec(
+    read('plugin/grant/audit.ts'),
+  )!
   for (const { name, members } of events) {
     const [, level, when, always, known] = rows.get(name)!
     t.equal(level, alarms.includes(`'${name}'`) ? 'warn' : 'info', name)
@@ -46,7 +49,7 @@ t.test('every audit event stands there once, with its level and what it always t
       ...(/\bgrant: AuditedSession/.test(members) ? ['subject'] : []),
       ...(/\breason: /.test(members) ? ['reason'] : []),
     ]
-    t.same(words(always).sort(), told.sort(), `${name}: always`)
+    t.same(new Set(words(always)), new Set(told), `${name}: always`)
     for (const [, member] of members.matchAll(/\b(reason|clientId)\?: /g))
       t.ok(words(known).includes(member!), `${name}: ${member}, where known`)
   }
@@ -57,7 +60,7 @@ t.test('every reason for an end stands there', async (t) => {
   const ends = [...union.matchAll(/'(\w+)'/g)].map(([, reason]) => reason!)
   t.ok(ends.length > 10)
   const rows = tableBehind('end reasons')
-  t.same(rows.flatMap(([reason]) => words(reason)).sort(), ends.sort())
+  t.same(new Set(rows.flatMap(([reason]) => words(reason))), new Set(ends))
 })
 
 t.test('the example hears a wrong verifier (J-04)', async (t) => {

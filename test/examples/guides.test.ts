@@ -36,7 +36,11 @@ async function open<Example>(t: Test, name: string, insecure: string) {
 
 t.test('a web page: login, API, refresh; another state is refused (docs/apps.md, C-12)', async (t) => {
   type Browser = typeof import('../../examples/apps/browser.ts')
-  const { stack, call, example } = await open<Browser>(t, 'browser', '{ [oauth.allowInsecureRequests]: true }')
+  const { stack, call, example } = await open<Browser>(
+    t,
+    'browser',
+    '{ [oauth.allowInsecureRequests]: true }',
+  )
   const attempt = await example.beginLogin()
   const { href } = await stack.signIn(attempt.url)
   await t.rejects(example.endLogin(href, { ...attempt, state: 'x'.repeat(43) }))
@@ -49,7 +53,11 @@ t.test('a web page: login, API, refresh; another state is refused (docs/apps.md,
 
 t.test('a desktop app: loopback redirect on a port of its own (docs/apps.md, RFC 8252 §7.3)', async (t) => {
   type Desktop = typeof import('../../examples/apps/desktop.ts')
-  const { stack, call, example } = await open<Desktop>(t, 'desktop', '{ execute: [oidc.allowInsecureRequests] }')
+  const { stack, call, example } = await open<Desktop>(
+    t,
+    'desktop',
+    '{ execute: [oidc.allowInsecureRequests] }',
+  )
   const tokens = await example.logIn(async (url) => fetch(await stack.signIn(url)))
   t.equal(await call(tokens.access_token), 200)
   t.type(tokens.refresh_token, 'string')
