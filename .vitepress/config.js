@@ -47,7 +47,15 @@ export default defineConfig({
     },
   },
   themeConfig: {
-    search: { provider: 'local' },
+    search: {
+      provider: 'local',
+      options: {
+        // These two have every word, and would stand before the page that explains it.
+        _render: (text, env, markdown) =>
+          /^docs\/(?:requirements|benchmarks)\.md$/.test(env.relativePath) ? '' : markdown.render(text, env),
+        miniSearch: { searchOptions: { combineWith: 'AND', fuzzy: 0.1 } },
+      },
+    },
     outline: [2, 3],
     nav: [
       { text: 'Documentation', link: '/docs/' },
