@@ -12,6 +12,8 @@ const section = (text, pages) => ({
   items: Object.entries(pages).map(([name, title]) => ({ text: title, link: `/docs/${name}` })),
 })
 
+const RAW = 'https://github.com/fastify-pkce/fastify-pkce/raw/main/'
+
 /** As GitHub makes the anchor of a heading, so that one link is right in both. */
 const slugify = (heading) =>
   heading
@@ -38,6 +40,8 @@ export default defineConfig({
     anchor: { slugify },
     config(markdown) {
       markdown.core.ruler.push('readme-is-index', ({ tokens }) => {
+        // The picture of the demo is not packed, so the README names it by its address.
+        for (const token of tokens) token.content = token.content.replaceAll(RAW, './')
         for (const token of tokens.flatMap(({ children }) => children ?? [])) {
           const href = token.attrGet('href')
           if (href && !/^[a-z]+:/.test(href))
@@ -76,8 +80,12 @@ export default defineConfig({
         testing: 'Testing',
         apps: 'Apps',
         'providers/': 'Providers',
+        'app-links': 'App links',
+        dpop: 'DPoP',
         sessions: 'Sessions',
         routing: 'Routing',
+        'identity-jwt': 'Identity JWT',
+        'forward-auth': 'Forward-auth',
       }),
       section('Run', {
         deploy: 'Deploy',

@@ -10,6 +10,8 @@ import { optionsPage } from '../support/options-page.ts'
 import { readmeImages } from '../support/readme-images.ts'
 
 const README_WORDS_MAX = 900
+/** A file of this repository by its address. */
+const OURS = new RegExp(`^${REPOSITORY}(?:blob|tree|raw)/main/(.*)$`)
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 const readme = read('README.md')
@@ -72,9 +74,7 @@ t.test('its pictures are what the numbers say (npm run docs draws them)', async 
 t.test('every link and every anchor of the documents is there, in the package too', async (t) => {
   for (const page of pages()) {
     for (const { text, path, anchor } of linksOf(readPage(page))) {
-      const [, ours] = path
-        .split(`${REPOSITORY}blob/main/`, 2)
-        .concat(path.split(`${REPOSITORY}tree/main/`, 2)[1] ?? [])
+      const [, ours] = OURS.exec(path) ?? []
       if (ours !== undefined) t.ok(existsSync(new URL(`../../${ours}`, import.meta.url)), `${page}: ${text}`)
       if (/^[a-z]+:/.test(path)) continue
       const target = path === '' ? page : join(dirname(page), path)
@@ -114,5 +114,6 @@ function rowsOf(page: string): string[] {
 
 function isPacked(path: string): boolean {
   const { files } = JSON.parse(read('package.json')) as { files: string[] }
-  return files.some((packed) => path === packed || path.startsWith(`${packed}/`))
+  const within = (folder: string) => path === folder || path.startsWith(`${folder}/`)
+  return files.some(within) && !(files.includes('!docs/images/*.png') && path.endsWith('.png'))
 }

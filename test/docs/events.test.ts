@@ -32,7 +32,7 @@ t.test('every audit event stands there once, with its level and what it always t
     name: name!,
     members: members!,
   }))
-  t.equal(events.length, 18)
+  t.equal(events.length, 19)
   const rows = new Map(tableBehind('events').map((cells) => [words(cells[0])[0]!, cells]))
   t.same(new Set(rows.keys()), new Set(events.map(({ name }) => name)))
   t.equal(tableBehind('events').length, events.length, 'once')

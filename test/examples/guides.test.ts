@@ -63,7 +63,11 @@ t.test('a desktop app: loopback redirect on a port of its own (docs/apps.md, RFC
   t.type(tokens.refresh_token, 'string')
 })
 
-for (const [name, least] of Object.entries({ 'orders.test': 1, 'login.test': 2, 'store.test': 20 })) {
+for (const [name, least] of Object.entries({
+  'orders.test': 1,
+  'testing/login.test': 2,
+  'testing/store.test': 20,
+})) {
   t.test(`examples/${name}.ts passes with Node's own test runner`, async (t) => {
     const file = resolve(`build/examples/${name}.js`)
     const clean = ['-u', 'NODE_OPTIONS', process.execPath, '--test-reporter=tap', file]

@@ -46,7 +46,10 @@ t.test(
       typeof one === 'string' ? one : Object.values(one),
     )
     const named = [...exported, ...Object.values(manifest.bin)].map((path) => path.replace('./', ''))
-    const documents = ['docs/options.md', 'docs/providers/README.md', 'README.md', 'CHANGELOG.md', 'LICENSE']
+    const documents = [
+      ...['docs/options.md', 'docs/providers/README.md', 'docs/images/login-dark.svg'],
+      ...['README.md', 'CHANGELOG.md', 'LICENSE'],
+    ]
     const wanted = [...named, ...documents, 'build/vendor/typebox/license']
     t.same(
       wanted.filter((path) => !paths.includes(path)),
