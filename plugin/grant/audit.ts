@@ -111,6 +111,7 @@ const ALARMS = new Set<AuditEventName>([
   'code.mismatch',
   'code.verifier_mismatch',
   'refresh.reuse',
+  'refresh.key_mismatch',
   'login.denied',
   'session.unreadable',
   'client.auth_failed',
