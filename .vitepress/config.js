@@ -12,6 +12,7 @@ const section = (text, pages) => ({
   items: Object.entries(pages).map(([name, title]) => ({ text: title, link: `/docs/${name}` })),
 })
 
+const PAGE = /^https:\/\/github\.com\/fastify-pkce\/fastify-pkce\/blob\/main\/(.*\.md(?:#.*)?)$/
 const RAW = 'https://github.com/fastify-pkce/fastify-pkce/raw/main/'
 
 /** As GitHub makes the anchor of a heading, so that one link is right in both. */
@@ -43,7 +44,8 @@ export default defineConfig({
         // The picture of the demo is not packed, so the README names it by its address.
         for (const token of tokens) token.content = token.content.replaceAll(RAW, './')
         for (const token of tokens.flatMap(({ children }) => children ?? [])) {
-          const href = token.attrGet('href')
+          // What is not packed is named by its address, and may be a page here.
+          const href = token.attrGet('href')?.replace(PAGE, '/$1')
           if (href && !/^[a-z]+:/.test(href))
             token.attrSet('href', href.replace(/README\.md(?=#|$)/, 'index.md'))
         }

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, extname, join } from 'node:path'
 import t from 'tap'
 import { anchorsOf, linksOf, pages, REPOSITORY, readPage } from '../support/doc-pages.ts'
 import { findingsTable, writtenFindings } from '../support/doctor-page.ts'
@@ -88,7 +88,9 @@ t.test('every link and every anchor of the documents is there, in the package to
 })
 
 t.test('every page is found from docs/README.md', async (t) => {
-  const linked = new Set(linksOf(readPage('docs/README.md')).map(({ path }) => join('docs', path)))
+  const linked = new Set(
+    linksOf(readPage('docs/README.md')).map(({ path }) => OURS.exec(path)?.[1] ?? join('docs', path)),
+  )
   for (const page of pages().filter((path) => /^docs\/[^/]+\.md$/.test(path)))
     t.ok(linked.has(page) || page === 'docs/README.md', page)
 })
@@ -115,5 +117,8 @@ function rowsOf(page: string): string[] {
 function isPacked(path: string): boolean {
   const { files } = JSON.parse(read('package.json')) as { files: string[] }
   const within = (folder: string) => path === folder || path.startsWith(`${folder}/`)
-  return files.some(within) && !(files.includes('!docs/images/*.png') && path.endsWith('.png'))
+  const isLeftOut = files.some(
+    (file) => file === `!${path}` || file === `!${dirname(path)}/*${extname(path)}`,
+  )
+  return files.some(within) && !isLeftOut
 }
