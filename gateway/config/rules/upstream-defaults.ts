@@ -49,6 +49,7 @@ export function upstreamWarnings(
   upstreams: readonly Upstream[],
   {
     clients,
+    agents,
     provider,
     providers = {},
   }: {
@@ -57,11 +58,12 @@ export function upstreamWarnings(
       readonly claims?: readonly string[]
       readonly passThrough?: readonly string[]
     }[]
+    readonly agents?: { readonly scopes?: readonly string[] } | undefined
     readonly provider?: Asking | undefined
     readonly providers?: Readonly<Record<string, Asking>> | undefined
   },
 ): string[] {
-  const scopes = new Set(clients.flatMap((client) => client.scopes ?? []))
+  const scopes = new Set([...clients, agents].flatMap((client) => client?.scopes ?? []))
   const claims = new Set(['sub', 'iss', ...clients.flatMap((client) => client.claims ?? [])])
   const isAmbiguous = (sent: readonly string[]) =>
     Object.keys(providers).length > 1 && sent.includes('sub') && !sent.includes('iss')
