@@ -83,6 +83,7 @@ export default defineConfig({
         apps: 'Apps',
         'providers/': 'Providers',
         'app-links': 'App links',
+        agents: 'Agents',
         dpop: 'DPoP',
         sessions: 'Sessions',
         routing: 'Routing',

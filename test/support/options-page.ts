@@ -75,6 +75,17 @@ secretsFile: sealing-secrets.txt`,
     allowedOrigins: [https://app.example.com]
     scopes: [orders.read]`,
   },
+  scopes: {
+    about: 'What your scopes are called on the page that asks a person. [Agents](agents.md).',
+    example: `scopes: [{ name: orders.read, description: Read your orders }]`,
+  },
+  agents: {
+    about: 'Apps that nobody registered. [Agents](agents.md).',
+    example: `scopes: [{ name: orders.read, description: Read your orders }]
+agents:
+  metadataDocuments: true
+  scopes: [orders.read]`,
+  },
   resourceServers: {
     about: 'APIs that ask us whose a token is, by introspection (RFC 7662).',
     example: `resourceServers:
