@@ -19,7 +19,7 @@ export {
   formatPath,
   formatProblem,
 } from './options/config-error.ts'
-export { nearestOf } from './options/nearest.ts'
+export { nearestOf } from './options/problems/nearest.ts'
 export { resolveOptions } from './options/resolve.ts'
 export type { ResolvedOptions } from './options/resolved.ts'
 export type { Login, LoginDecision, OnLogin } from './options/types/login.ts'

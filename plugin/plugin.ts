@@ -27,6 +27,7 @@ import { Transactions } from './grant/transactions.ts'
 import { Cors } from './http/cors.ts'
 import { assertTrustworthy } from './http/instance.ts'
 import { logSerializers } from './http/log.ts'
+import { lookOf } from './http/pages/look.ts'
 import { limitRate } from './http/rate-limit.ts'
 import { secureScope, takeJson } from './http/scope.ts'
 import { resolveOptions } from './options/resolve.ts'
@@ -191,6 +192,7 @@ function build(
     transactions,
     pushedRequests: new PushedRequests(options, seals, transactions, before?.services.pushedRequests),
     rateCounts: before?.services.rateCounts ?? new Map(),
+    look: lookOf(options),
     audit: new Audit(app.log, createLoggedSubject(options)),
     observer,
     publishedKeys: { current: () => [] },

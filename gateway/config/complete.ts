@@ -80,7 +80,7 @@ export function completeConfig(given: unknown, context: ConfigContext = {}): Com
 
   const secrets = readSecrets(input, { folderOf, isSound })
   const store = isSound('store') ? completeStore(input.store, secrets.store, folderOf) : undefined
-  const plugin = completePlugin(input, { secrets, isSound })
+  const plugin = completePlugin(input, { secrets, isSound, folderOf })
   problems.push(...secrets.problems, ...(store?.problems ?? []), ...plugin.problems)
   if (isSound('listen') && isSound('admin')) problems.push(...listenerProblems(input))
   if (isSound('listen', 'overload')) problems.push(...overloadProblems(input))

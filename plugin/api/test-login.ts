@@ -113,10 +113,11 @@ export async function testLogin(app: FastifyInstance, options: TestLoginOptions 
 /** Where the browser goes: by a redirect, or by the link of the page that a private-use or loopback URI gets. */
 function destinationOf(step: string, { statusCode, headers, body }: LightMyRequestResponse): URL {
   if (statusCode === 302 || statusCode === 303) return new URL(String(headers.location))
-  const [, href = ''] = /<a href="([^"]*)"/.exec(body) ?? []
+  const [, main = ''] = /<main>(.*)<\/main>/s.exec(body) ?? []
+  const [, href = ''] = /<a href="([^"]*)"/.exec(main) ?? []
   const link = href.replaceAll('&amp;', '&')
   if (statusCode === 200 && URL.canParse(link)) return new URL(link)
-  const words = /<p>([^<]*)<\/p>/.exec(body)?.[1] ?? ''
+  const words = /<p>(.*?)<\/p>/s.exec(main)?.[1]?.replaceAll(/<[^>]*>/g, '') ?? ''
   throw new TestLoginError(step, String(statusCode), words === '' ? '' : `: ${words}`)
 }
 

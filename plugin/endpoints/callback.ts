@@ -4,11 +4,12 @@ import type { StoredGrant } from '../grant/grants.ts'
 import { correlationId } from '../grant/indexes.ts'
 import { deriveTransactionSecrets } from '../grant/transaction-secrets.ts'
 import { authorize, end } from '../grant/transitions.ts'
+import { settleLanguage } from '../http/pages/language.ts'
 import { rawQuery } from '../http/query.ts'
 import { pageRoute, rawForm } from '../http/route.ts'
 import { callbackSchema } from '../http/schemas.ts'
 import { type AuthorizationResponse, issuerMatches, parseAuthorizationResponse } from '../oauth/callback.ts'
-import { isUnregistered, type RegisteredClient } from '../oauth/client.ts'
+import { isUnregistered, type RegisteredClient, type UnregisteredClient } from '../oauth/client.ts'
 import { OAuthError, type Reason } from '../oauth/errors.ts'
 import { redirectUriMatches } from '../oauth/redirect-uri.ts'
 import type { NamedProvider } from '../options/resolved.ts'
@@ -17,7 +18,7 @@ import { authorizationRefusalWords } from '../provider/refusals/words.ts'
 import { type Handle, hashCredential, issueHandle, parseHandle, sameHash } from '../secrets/handles.ts'
 import { sendAuthorizationResponse } from './authorize/authorization-response.ts'
 import { boundTransactions, isSameBrowser, unbindBrowser } from './authorize/browser-binding.ts'
-import { isAllowed } from './authorize/provider-choice.ts'
+import { isAllowed, providerLabel } from './authorize/provider-choice.ts'
 import type { Services } from './services.ts'
 
 /**
@@ -42,6 +43,7 @@ export function callbackRoute(scope: FastifyInstance, services: Services, config
           ? await findTransactionOfBrowser(services, provider, response, cookie)
           : await findTransaction(services, response.state)
       const { stored } = transaction
+      settleLanguage(request, stored.grant.locale)
       const judge = async () => {
         const judged = judgeResponse(services, { ...transaction, provider, response }, cookie)
         if (!(await services.grants.replace(stored, judged.next))) throw new OAuthError('state_used')
@@ -194,32 +196,34 @@ function logRefusal(
   else log.info(fields, 'the provider refused')
 }
 
+/** What an app that nobody registered is called, only its login has kept. */
+function withItsName(client: RegisteredClient, { clientName }: AuthorizingGrant): RegisteredClient {
+  if (!isUnregistered(client) || clientName === undefined) return client
+  const named: UnregisteredClient = { ...client, label: clientName }
+  return named
+}
+
 function sendOutcome(
-  { audit, observer, options }: Services,
+  services: Services,
   grant: AuthorizingGrant,
   outcome: Outcome,
   reply: FastifyReply,
 ): FastifyReply {
+  const { audit, observer, options, providers } = services
   const { request } = reply
   const { redirectUri, state } = grant
   const iss = options.publicUrl
   const seen = 'code' in outcome ? 'ok' : 'refused' in outcome ? 'refused' : 'denied'
   observer.login('returned', seen, grant.clientId)
-  if ('code' in outcome) {
-    return sendAuthorizationResponse(
-      reply,
-      { client: outcome.client, redirectUri },
-      { code: outcome.code, state, iss },
-    )
-  }
   if ('refused' in outcome) {
     audit.record(outcome.event, { request, grant, reason: outcome.refused })
     throw new OAuthError(outcome.refused)
   }
+  const provider = providerLabel(providers.of(grant))
+  const app = { client: withItsName(outcome.client, grant), redirectUri, outcome: { provider } }
+  if ('code' in outcome) {
+    return sendAuthorizationResponse(services, reply, app, { code: outcome.code, state, iss })
+  }
   audit.record('callback.refused', { request, grant })
-  return sendAuthorizationResponse(
-    reply,
-    { client: outcome.client, redirectUri },
-    { error: outcome.error, state, iss },
-  )
+  return sendAuthorizationResponse(services, reply, app, { error: outcome.error, state, iss })
 }

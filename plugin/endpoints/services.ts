@@ -3,6 +3,7 @@ import type { Credentials } from '../grant/credentials.ts'
 import type { Grants } from '../grant/grants.ts'
 import type { Seals } from '../grant/seals.ts'
 import type { Transactions } from '../grant/transactions.ts'
+import type { Look } from '../http/pages/look.ts'
 import type { RateCounts } from '../http/rate-limit.ts'
 import type { ResolvedOptions } from '../options/resolved.ts'
 import type { Observer } from '../options/types/observer.ts'
@@ -31,6 +32,8 @@ export interface Services {
   readonly transactions: Transactions
   readonly pushedRequests: PushedRequests
   readonly rateCounts: RateCounts
+  /** Of the pages. */
+  readonly look: Look
   readonly audit: Audit
   readonly observer: Observer
   /** What the key set holds besides: public keys of a program that signs in our name. */

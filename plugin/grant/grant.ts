@@ -54,6 +54,8 @@ const Authorizing = record({
   stateHash: hash,
   /** Of the cookie that binds the transaction to a browser (A-18). */
   browserHash: hash,
+  /** The language of its pages, where the app has asked for one that there is. */
+  locale: Type.Optional(text),
   /** Which server secret its `TransactionSecrets` are derived with. */
   serverSecret: text,
 })

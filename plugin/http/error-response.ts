@@ -2,13 +2,18 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { OAuthError, type Reason } from '../oauth/errors.ts'
 import type { Observer } from '../options/types/observer.ts'
 import { StoreError } from '../stores/store.ts'
-import { sendErrorPage } from './page.ts'
+import type { Look } from './pages/look.ts'
+import { failurePage, sendPage } from './pages/pages.ts'
 
 /** A live handle whose record does not open: a server secret is gone, or somebody has moved ciphertexts (G-05). */
 const UNREADABLE = new Set<Reason>(['grant_unreadable', 'transaction_sealed'])
 
-/** Who hears of error responses: failures that somebody should look at are recorded in the audit trail. */
+/**
+ * Who hears of error responses: failures that somebody should look at are recorded in the audit trail. And how a page of
+ * one looks.
+ */
 export interface ToldOfFailures {
+  readonly look: Look
   readonly audit: {
     record(
       event: 'store.unavailable' | 'session.unreadable',
@@ -23,7 +28,7 @@ export interface ToldOfFailures {
  * the error itself is in the response (RFC 6749 §5.2).
  */
 export function sendErrorResponse(
-  { audit, observer }: ToldOfFailures,
+  { audit, look, observer }: ToldOfFailures,
   thrown: unknown,
   reply: FastifyReply,
 ): FastifyReply {
@@ -42,7 +47,7 @@ export function sendErrorResponse(
   // A limiter has said when; ours is a guess.
   if (retryAfter !== undefined && !reply.hasHeader('retry-after')) reply.header('retry-after', retryAfter)
   if (request.routeOptions.config.pkceErrors === 'page' && !wantsJson(request)) {
-    return sendErrorPage(reply, error.statusCode, error.message)
+    return sendPage(reply.code(error.statusCode), look, failurePage(error))
   }
   return reply
     .code(error.statusCode)

@@ -34,6 +34,7 @@ const authorizationRequest = {
     'Address of an API that the tokens are for; several times for several (RFC 8707). Default: all.',
   ),
   identity_provider: optional('Name of the provider to sign in at, where there are several.'),
+  ui_locales: optional('Languages for our pages, the preferred one first: de-CH fr.'),
 }
 
 export const authorizeSchema = {

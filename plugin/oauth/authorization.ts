@@ -29,6 +29,8 @@ export interface VerifiedAuthorizationRequest {
   readonly resources: readonly string[] | undefined
   /** The provider that the app has named, where it has. Nothing is known of it. */
   readonly identityProvider: string | undefined
+  /** The languages that the app asks our pages to be in (OIDC Core §3.1.2.1). Nothing is known of it. */
+  readonly uiLocales: string | undefined
   /** Parameters for the provider, from the client's list, their values checked. */
   readonly passThrough: Readonly<Record<string, string>>
 }
@@ -59,6 +61,7 @@ const REQUEST_PARAMETERS = [
   'scope',
   'state',
   'identity_provider',
+  'ui_locales',
   'prompt',
   'request',
   'request_uri',
@@ -174,6 +177,7 @@ function validate(
       scope,
       resources,
       identityProvider: parameters.identity_provider || undefined,
+      uiLocales: parameters.ui_locales,
       providerScope: scope.filter((token) => client.providerScopes.includes(token)),
       passThrough: checkPassThrough(forProvider),
     }

@@ -351,10 +351,19 @@ const responses = {
   internal: { status: 500, error: 'server_error', description: 'An internal error occurred.' },
 } as const satisfies Record<string, ErrorResponse>
 
-/** What happened, for the log and the audit trail. Never sent to a client. */
+/** What happened, for the log and the audit trail. No client is sent it; a page may show developers one that `isDistinct`. */
 export type Reason = keyof typeof responses
 /** All of them, in the order of a login. */
 export const reasons = Object.keys(responses) as readonly Reason[]
+
+/**
+ * True if no other reason has the same description: who is told the one, knows the other. Several share one on purpose, so
+ * that nobody learns which of his guesses was right (RFC 6749 §10.10).
+ */
+export function isDistinct(reason: Reason): boolean {
+  const { description } = responses[reason]
+  return reasons.every((other) => other === reason || responses[other].description !== description)
+}
 
 /** Where a reason is explained, for whoever reads a log line. Undefined for what is none of ours. */
 export function helpFor(reason: unknown): string | undefined {

@@ -1,6 +1,7 @@
 import { memoryStore, memoryStoreProblem } from '../stores/memory.ts'
 import type { Store } from '../stores/store.ts'
 import { ConfigError } from './config-error.ts'
+import { brandOf } from './pages/rules.ts'
 import { providersOf } from './provider/named.ts'
 import type { ResolvedOptions } from './resolved.ts'
 import { decodeSecrets } from './rules.ts'
@@ -47,6 +48,7 @@ export function resolveOptions({ store: given, onLogin, ...plain }: PkceOptions)
     lifetimes: freezeData(options.lifetimes),
     limits: freezeData(options.limits),
     rateLimit: freezeData(options.rateLimit),
+    pages: freezeData(brandOf(options.pages)),
     log: freezeData(options.log),
     warnings,
     onLogin,

@@ -1,5 +1,6 @@
 import type { AgentRules, RegisteredClient, ResourceServer } from '../oauth/client.ts'
 import type { Store } from '../stores/store.ts'
+import type { Brand } from './pages/rules.ts'
 import type { ProviderName } from './provider/named.ts'
 import type { Blank } from './provider/presets/preset.ts'
 import type { AppLinkFields, OptionFields, ProviderFields } from './types/fields.ts'
@@ -74,6 +75,7 @@ export interface ResolvedOptions {
   readonly limits: Readonly<Required<NonNullable<OptionFields['limits']>>>
   readonly log: Readonly<Required<NonNullable<OptionFields['log']>>>
   readonly rateLimit: Readonly<Record<'authorize' | 'token' | 'register' | 'logout', RateLimitGroup>> | false
+  readonly pages: Brand
   readonly onLogin: OnLogin | undefined
   /** What an operator should hear at start: every option that weakens security, and a few besides. */
   readonly warnings: readonly string[]

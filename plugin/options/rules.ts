@@ -6,7 +6,7 @@ import { memoryStoreProblem } from '../stores/memory.ts'
 import { postgresPoolProblem } from '../stores/postgres/pool.ts'
 import { parseRedisUrl } from '../stores/redis/url.ts'
 import type { ConfigProblem } from './config-error.ts'
-import { suggestion } from './nearest.ts'
+import { suggestion } from './problems/nearest.ts'
 import type { AppLink, ResolvedOptions } from './resolved.ts'
 
 const PUBLIC_URL =

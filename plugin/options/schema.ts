@@ -1,4 +1,5 @@
 import Type from 'typebox'
+import { PagesSchema } from './pages/schema.ts'
 import { closed, milliseconds, seconds, strings } from './parts.ts'
 import { ProviderSchema } from './provider/schema.ts'
 
@@ -353,6 +354,7 @@ export const OptionsSchema = Type.Object(
         { default: {}, description: 'By address (v6: /64). false: off, with a warning.' },
       ),
     ),
+    pages: Type.Optional(PagesSchema),
     log: Type.Optional(
       Type.Object(
         {

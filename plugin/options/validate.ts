@@ -3,7 +3,9 @@ import type { AgentRules, RegisteredClient } from '../oauth/client.ts'
 import { agentProblems, agentWarnings, scopeProblems } from './clients/agent-rules.ts'
 import { clientProblems, clientWarnings } from './clients/client-rules.ts'
 import type { ConfigProblem } from './config-error.ts'
-import { schemaProblems } from './problems.ts'
+import { logoText } from './pages/logo.ts'
+import { pagesProblems } from './pages/rules.ts'
+import { schemaProblems } from './problems/schema-problems.ts'
 import {
   atProvider,
   mapProviders,
@@ -120,6 +122,7 @@ export function validateOptions(given: PlainOptions, storeKind: string | undefin
     )
     if (isSound('secrets')) found.push(...secretProblems(options.secrets, storeKind))
     if (isSound('lifetimes')) found.push(...lifetimeProblems(options.lifetimes))
+    if (isSound('pages')) found.push(...pagesProblems(options.pages))
     return found
   }
 
@@ -171,12 +174,13 @@ function named(client: RegisteredClient): RegisteredClient {
 }
 
 /**
- * A copy that is data alone. The provider's secrets that are functions stand as a word, so that the schema's
- * strings hold; a function anywhere else is null, which no option may be.
+ * A copy that is data alone, a logo's bytes as text. The provider's secrets that are functions stand as a word, so that
+ * the schema's strings hold; a function anywhere else is null, which no option may be.
  */
 function plainData(given: PlainOptions): unknown {
   const data = {
     ...given,
+    ...pagesAsText(given),
     ...mapProviders<unknown, unknown>(given, (provider) => {
       const words = Object.keys(secretFunctions(provider)).map((key) => [key, 'function'])
       const isMap = typeof provider === 'object' && provider !== null && !Array.isArray(provider)
@@ -186,6 +190,10 @@ function plainData(given: PlainOptions): unknown {
   return JSON.parse(
     JSON.stringify(data, (_key, value) => (/function|bigint|symbol/.test(typeof value) ? null : value)),
   )
+}
+
+function pagesAsText({ pages }: PlainOptions): Pick<PlainOptions, 'pages'> {
+  return pages?.logo instanceof Uint8Array ? { pages: { ...pages, logo: logoText(pages.logo) } } : {}
 }
 
 function secretFunctions(provider: unknown): Partial<ResolvedProvider> {

@@ -92,6 +92,7 @@ export async function openConsent(
   return {
     response,
     words: main
+      .replace(/<\/?bdi>/g, '')
       .replace(/<[^>]*>/g, ' ')
       .replace(/\s+/g, ' ')
       .trim(),

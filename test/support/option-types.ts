@@ -55,7 +55,7 @@ const HEAD = `/**
 const WIDTH = 110
 
 const gateway = GatewaySchema.properties
-const { agents, lifetimes, limits, rateLimit, log } = OptionsSchema.properties
+const { agents, lifetimes, limits, rateLimit, pages, log } = OptionsSchema.properties
 
 /** Each file as it should be. */
 export const optionTypes: readonly Page[] = [
@@ -87,6 +87,7 @@ export const optionTypes: readonly Page[] = [
       { name: 'LifetimeFields', schema: lifetimes, comment: 'How long things last.' },
       { name: 'LimitFields', schema: limits, comment: 'How many logins may be under way.' },
       { name: 'RateLimitFields', schema: rateLimit.anyOf[0], comment: 'Requests of one address.' },
+      { name: 'PagesFields', schema: pages, comment: 'What the pages of a login look like.' },
       { name: 'LogFields', schema: log, comment: 'What log lines tell.' },
       { name: 'OptionFields', schema: OptionsSchema, comment: 'Everything but the store.' },
     ],

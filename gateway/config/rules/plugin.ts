@@ -1,12 +1,8 @@
-import {
-  type PlainOptions,
-  PROVIDER_SECRETS,
-  type ProviderSecret,
-  validateOptions,
-} from '../../../plugin/api/internal.ts'
+import { type PlainOptions, PROVIDER_SECRETS, validateOptions } from '../../../plugin/api/internal.ts'
 import type { ConfigProblem } from '../../../plugin/index.ts'
 import type { ExpandedInput, PluginConfig } from '../schemas/config.ts'
 import type { ReadSecrets, SecretContext } from '../secrets.ts'
+import { completePages } from './pages.ts'
 
 type Path = ConfigProblem['path']
 
@@ -19,16 +15,22 @@ export interface CompletedPlugin {
   readonly warnings: readonly string[]
 }
 
+/** Each may stand in a file. */
+const IN_FILES: readonly string[] = [...PROVIDER_SECRETS, 'secrets', 'logo']
+
 /** Has the plugin judge its part, secrets included. No store is made for it. */
 export function completePlugin(
   input: Required<Omit<ExpandedInput, 'upstreams'>>,
-  { secrets: read, isSound }: { readonly secrets: ReadSecrets } & Pick<SecretContext, 'isSound'>,
+  { secrets: read, ...context }: { readonly secrets: ReadSecrets } & SecretContext,
 ): CompletedPlugin {
+  const { isSound } = context
   const { publicUrl, routePrefix, scopes, agents, appLinks, tokens, lifetimes, limits, rateLimit } = input
   const { providers, clients, resourceServers, secrets } = read
+  const look = completePages(input.pages, context)
   const options = {
     ...{ publicUrl, routePrefix, scopes, agents, appLinks, tokens, lifetimes, limits, rateLimit },
     ...{ ...providers, clients, resourceServers, secrets },
+    pages: look.pages,
     log: { subject: (isSound('log') && input.log.subject) || 'hash' },
   }
   const storeKind = isSound('store') ? (input.store.type ?? 'memory') : 'memory'
@@ -40,7 +42,7 @@ export function completePlugin(
     // What could not be read is missing for that reason only.
     .filter(({ path }) => !read.problems.some((one) => one.path.every((key, depth) => key === path[depth])))
   const config = judged.options && { ...options, ...read.namedProviders }
-  return { config, problems, warnings: judged.warnings }
+  return { config, problems: [...look.problems, ...problems], warnings: judged.warnings }
 }
 
 /** What is judged as one: a key, or an item of a list or of `providers`. */
@@ -49,9 +51,9 @@ function partOf(path: Path): Path {
   return path.slice(0, isItem ? 2 : 1)
 }
 
-/** A secret that was named by a file has its problems at `…File`. */
+/** What was named by a file has its problems at `…File`. */
 function asConfigured(path: Path, input: object): Path {
-  const depth = path.findIndex((key) => key === 'secrets' || PROVIDER_SECRETS.includes(key as ProviderSecret))
+  const depth = path.findIndex((key) => IN_FILES.includes(String(key)))
   if (depth === -1) return path
   const owner = path
     .slice(0, depth)

@@ -1,3 +1,4 @@
+import type { PagesFields } from '../../../plugin/options/types/fields.ts'
 import type { PresetOrIssuer, ProviderSet } from '../../../plugin/options/types/options.ts'
 import type { CertificateFiles, TrustFiles } from '../certificate.ts'
 import type {
@@ -119,6 +120,7 @@ export type PluginConfig = Readonly<
   > &
     ProviderSet<ProviderConfig> & {
       log: { subject: 'hash' | 'plain' | 'none' }
+      pages: PagesFields
       clients: Omit<GatewayInput['clients'][number], 'clientSecretFile'>[]
       resourceServers: { clientId: string; clientSecret: string }[]
     }

@@ -350,6 +350,24 @@ export interface GatewayFields {
   upstreams?: UpstreamFields[]
   /** By address (v6: /64). false: off, with a warning. */
   rateLimit?: RateLimitFields | false
+  /** What the pages of a login look like. */
+  pages?: {
+    /** Of whoever offers the login, at the head of each page. Default: the host of `publicUrl`. */
+    name?: string
+    /**
+     * Of the button, as #rrggbb: with a contrast of at least 3 against the light and the dark background. Its
+     * text is white or black. Default: `"#2563eb"`.
+     */
+    accentColor?: string
+    /** Where people get help: an https or mailto address, at the foot of each page. */
+    supportUrl?: string
+    /**
+     * SVG or PNG of at most 64 KiB, in the place of the name. An SVG may draw, and nothing else: no script,
+     * no style sheet, no reference to elsewhere. Read again at a reload. Relative to the configuration file,
+     * or else to the working directory.
+     */
+    logoFile?: string
+  }
   log?: {
     /** JSON lines; audit events carry `event`. Default: `"info"`. */
     level?: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'

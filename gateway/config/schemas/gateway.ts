@@ -58,8 +58,10 @@ const {
   lifetimes,
   limits,
   rateLimit,
+  pages,
   log,
 } = OptionsSchema.properties
+const { logo: _, ...pagesProperties } = pages.properties
 
 /** The second listener. */
 export const AdminSchema = Type.Object(
@@ -139,6 +141,21 @@ export const GatewaySchema = Type.Object(
       }),
     ),
     rateLimit,
+    pages: Type.Optional(
+      Type.Object(
+        {
+          ...pagesProperties,
+          logoFile: Type.Optional(
+            Type.String({
+              minLength: 1,
+              description:
+                'SVG or PNG of at most 64 KiB, in the place of the name. An SVG may draw, and nothing else: no script, no style sheet, no reference to elsewhere. Read again at a reload. Relative to the configuration file, or else to the working directory.',
+            }),
+          ),
+        },
+        { ...closed, default: {}, description: 'What the pages of a login look like.' },
+      ),
+    ),
     log: Type.Optional(
       Type.Object(
         {

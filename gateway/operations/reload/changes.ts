@@ -43,7 +43,8 @@ function partsOf(value: unknown): ReadonlyMap<string, unknown> | null {
 
 function changeOf(from: unknown, to: unknown, path: readonly string[]): Change {
   const key = path.join('.').replaceAll('.[', '[')
-  const isSecret = path.some((part) => SECRET_KEYS.includes(part))
+  // A logo is long, and no secret.
+  const isSecret = path.some((part) => SECRET_KEYS.includes(part) || part === 'logo')
   const isWhole = typeof (from ?? to) === 'object' && !Array.isArray(from ?? to)
   if (isSecret || isWhole) {
     const what = from === undefined ? 'added' : to === undefined ? 'removed' : 'changed'

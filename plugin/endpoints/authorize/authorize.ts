@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { limitedAddress } from '../../http/address.ts'
+import { localeLanguage, settleLanguage } from '../../http/pages/language.ts'
 import { rawQuery } from '../../http/query.ts'
 import { pageRoute } from '../../http/route.ts'
 import { authorizeSchema } from '../../http/schemas.ts'
@@ -28,6 +29,8 @@ export function authorizeRoute(scope: FastifyInstance, services: Services): void
         const query = rawQuery(request)
         const { verified, pushed } = await receive(services, query)
         const { client } = verified
+        // What was pushed is not in the query.
+        settleLanguage(request, localeLanguage(verified.uiLocales))
         const candidates = providersOf(services, verified)
         const [provider, ...others] = candidates
         if (others.length > 0) {

@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
-import { type ConsentFacts, sendConsentPage } from '../../http/page.ts'
+import { localeLanguage, settleLanguage } from '../../http/pages/language.ts'
+import { type AnswerTarget, sendPage } from '../../http/pages/pages.ts'
 import { pageRoute, rawForm } from '../../http/route.ts'
 import {
   formatPushedRequest,
@@ -57,7 +58,7 @@ export function askForConsent(
   verified: VerifiedAuthorizationRequest & { readonly client: UnregisteredClient },
   { reply, form }: { readonly reply: FastifyReply; readonly form: string },
 ): FastifyReply {
-  const { grants, options, seals } = services
+  const { grants, look, options, seals } = services
   const { client } = verified
   const state = issueFirstHandle('state')
   const id = state.selector
@@ -71,8 +72,11 @@ export function askForConsent(
   }
   const owner = { id, clientId: client.clientId }
   const sealed = seals.sealFor(owner, 'consent', Buffer.from(secret), asked)
-  return sendConsentPage(reply.header('set-cookie', setCookies), {
-    ...factsOf(services, verified),
+  return sendPage(reply.code(200).header('set-cookie', setCookies), look, {
+    page: 'consent',
+    app: client,
+    answerGoesTo: answerTarget(verified.redirectUri),
+    scopes: verified.scope.map((name) => options.scopeDescriptions.get(name) ?? name),
     action: `${options.routePrefix}/consent`,
     fields: { transaction: id, client_id: client.clientId, request: sealed },
   })
@@ -90,6 +94,7 @@ export function consentRoute(scope: FastifyInstance, services: Services): void {
         try {
           const client = requireClient(await services.clients.find(clientId))
           const verified = validatePushedRequest(asked.form, client, services.options)
+          settleLanguage(request, localeLanguage(verified.uiLocales))
           // A reload of the configuration must not add to what somebody has read.
           const isSame = isDeepStrictEqual(verified.scope, asked.scope)
           const [provider, ...others] = providersOf(services, verified)
@@ -130,23 +135,11 @@ function readAnswer({ grants, options, seals }: Services, request: FastifyReques
   return { clientId, id, asked, secret, isAllowed: answer === 'allow' }
 }
 
-function factsOf(
-  { options }: Services,
-  { client, redirectUri, scope }: VerifiedAuthorizationRequest & { readonly client: UnregisteredClient },
-): ConsentFacts {
+function answerTarget(redirectUri: string): AnswerTarget {
   const { host, protocol, hostname } = new URL(redirectUri)
   const kind = redirectUriKind(redirectUri)
-  return {
-    ...(client.unregistered === 'document' ? { host: client.label } : { name: client.label }),
-    answerGoesTo:
-      kind === 'https'
-        ? host
-        : kind === 'loopback'
-          ? `an app on this computer (${hostname})`
-          : `whichever app on this device opens ${protocol}`,
-    isProved: kind === 'https',
-    scopes: scope.map((name) => options.scopeDescriptions.get(name) ?? name),
-  }
+  if (kind === 'https') return { kind, name: host }
+  return kind === 'loopback' ? { kind, name: hostname } : { kind: 'private-use', name: protocol }
 }
 
 /** True for a request that a person has to allow. */

@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify'
-import { sendChoicePage } from '../../http/page.ts'
+import { sendPage } from '../../http/pages/pages.ts'
 import type { VerifiedAuthorizationRequest } from '../../oauth/authorization.ts'
 import type { RegisteredClient } from '../../oauth/client.ts'
 import { OAuthError } from '../../oauth/errors.ts'
@@ -28,6 +28,11 @@ export function providersOf(
   return named
 }
 
+/** What a person calls the provider: its name, or its host. */
+export function providerLabel({ name, options, issuer }: Provider): string {
+  return options.name ?? name ?? new URL(issuer).host
+}
+
 /** True if users of the client may sign in at the provider with this name. */
 export function isAllowed({ providers }: RegisteredClient, name: string | undefined): boolean {
   return name === undefined || providers.length === 0 || providers.includes(name)
@@ -39,7 +44,7 @@ export function isAllowed({ providers }: RegisteredClient, name: string | undefi
  * @param query of the request, without its question mark.
  */
 export function sendChoice(
-  { options }: Services,
+  { look, options }: Services,
   { client, query }: { readonly client: RegisteredClient; readonly query: string },
   candidates: readonly Provider[],
   reply: FastifyReply,
@@ -48,9 +53,9 @@ export function sendChoice(
   const choices = candidates.map((provider) => {
     request.set(PROVIDER_PARAMETER, provider.name!)
     return {
-      label: provider.options.name ?? provider.name!,
+      provider: providerLabel(provider),
       url: `${options.routePrefix}/authorize?${request}`,
     }
   })
-  return sendChoicePage(reply, client.name, choices)
+  return sendPage(reply.code(200), look, { page: 'choice', app: client, choices })
 }

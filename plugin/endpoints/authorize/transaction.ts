@@ -2,6 +2,7 @@ import type { FastifyReply } from 'fastify'
 import type { AuthorizingGrant, TransactionSecrets } from '../../grant/grant.ts'
 import { deriveTransactionSecrets } from '../../grant/transaction-secrets.ts'
 import { limitedAddress } from '../../http/address.ts'
+import { localeLanguage } from '../../http/pages/language.ts'
 import type { VerifiedAuthorizationRequest } from '../../oauth/authorization.ts'
 import { isUnregistered } from '../../oauth/client.ts'
 import { OAuthError, ProviderError } from '../../oauth/errors.ts'
@@ -42,6 +43,7 @@ export async function beginTransaction(
   try {
     const { browserHash, setCookies } =
       prepared?.binding ?? bindBrowser(bindingOf(services, provider), id, request.headers.cookie)
+    const locale = localeLanguage(verified.uiLocales)
     const trace = services.observer.loginTracing?.begin()
     const grant: AuthorizingGrant = {
       v: 1,
@@ -63,6 +65,7 @@ export async function beginTransaction(
       browserHash,
       serverSecret: services.seals.serverSecret,
       ...(trace !== undefined && { trace }),
+      ...(locale !== undefined && { locale }),
     }
     const isNew = await grants.create(grant)
     const begun = isNew ? grant : prepared && (await begunBefore(services, grant))

@@ -1,7 +1,7 @@
 import { isScopeToken } from '../../oauth/access/scope.ts'
 import type { AgentRules } from '../../oauth/client.ts'
 import type { ConfigProblem } from '../config-error.ts'
-import { suggestion } from '../nearest.ts'
+import { suggestion } from '../problems/nearest.ts'
 import { isBrowserOrigin, ORIGIN_PROBLEM } from './client-rules.ts'
 
 /** What a scope means to a person. */

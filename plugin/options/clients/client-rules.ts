@@ -3,7 +3,7 @@ import { passThroughNames } from '../../oauth/authorization.ts'
 import type { RegisteredClient } from '../../oauth/client.ts'
 import { isLocalhostRedirectUri, redirectUriKind, redirectUriProblem } from '../../oauth/redirect-uri.ts'
 import type { ConfigProblem } from '../config-error.ts'
-import { suggestion } from '../nearest.ts'
+import { suggestion } from '../problems/nearest.ts'
 import { isOrigin } from '../rules.ts'
 
 const ORIGIN =

@@ -329,6 +329,25 @@ export interface RateLimitFields {
   }
 }
 
+/** What the pages of a login look like. */
+export interface PagesFields {
+  /** Of whoever offers the login, at the head of each page. Default: the host of `publicUrl`. */
+  name?: string
+  /**
+   * An SVG (its source), or a PNG (as `data:image/png;base64,…`); its bytes will do for both. At most 64 KiB.
+   * It stands in the place of the name. An SVG may draw, and nothing else: no script, no style sheet, no
+   * reference to elsewhere.
+   */
+  logo?: string
+  /**
+   * Of the button, as #rrggbb: with a contrast of at least 3 against the light and the dark background. Its
+   * text is white or black. Default: `"#2563eb"`.
+   */
+  accentColor?: string
+  /** Where people get help: an https or mailto address, at the foot of each page. */
+  supportUrl?: string
+}
+
 /** What log lines tell. */
 export interface LogFields {
   /**
@@ -384,5 +403,7 @@ export interface OptionFields {
   limits?: LimitFields
   /** By address (v6: /64). false: off, with a warning. */
   rateLimit?: RateLimitFields | false
+  /** What the pages of a login look like. */
+  pages?: PagesFields
   log?: LogFields
 }

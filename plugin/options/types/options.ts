@@ -1,5 +1,11 @@
 import type { Store } from '../../stores/store.ts'
-import type { ClientFields, OptionFields, ProviderFields, ResourceServerFields } from './fields.ts'
+import type {
+  ClientFields,
+  OptionFields,
+  PagesFields,
+  ProviderFields,
+  ResourceServerFields,
+} from './fields.ts'
 import type { OnLogin } from './login.ts'
 
 /** The options as a team writes them, in plain interfaces: nobody's compiler has to derive them from the schemas. */
@@ -64,9 +70,15 @@ export interface ResourceServerOptions extends Omit<ResourceServerFields, 'clien
   clientSecret: string | undefined
 }
 
+/** What the pages of a login look like. */
+export interface PagesOptions extends Omit<PagesFields, 'logo'> {
+  /** The source of an SVG, a PNG as `data:image/png;base64,…`, or the bytes of either. */
+  logo?: string | Uint8Array
+}
+
 /** Everything but the providers. */
 interface CommonOptions
-  extends Omit<OptionFields, 'provider' | 'providers' | 'clients' | 'resourceServers' | 'secrets'> {
+  extends Omit<OptionFields, 'provider' | 'providers' | 'clients' | 'resourceServers' | 'secrets' | 'pages'> {
   /** The registered apps. */
   clients: ClientOptions[]
   /** Who may introspect. Default: `[]`. */
@@ -76,6 +88,8 @@ interface CommonOptions
    * `undefined`, as of a missing variable, is refused. Default: `[]`.
    */
   secrets?: (string | undefined)[]
+  /** What the pages of a login look like. Default: `{}`. */
+  pages?: PagesOptions
   /** Default: `memoryStore()`. */
   store?: Store
   /** Called once for each login, before anything is issued. */

@@ -71,6 +71,7 @@ t.test('the defaults are the documented ones (design, Gateway configuration; SC-
         register: { max: 10, windowMs: 60_000 },
         logout: { max: 600, windowMs: 60_000 },
       },
+      pages: { accentColor: '#2563eb' },
       log: { subject: 'hash' },
     },
     listen: {

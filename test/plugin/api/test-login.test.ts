@@ -105,7 +105,7 @@ t.test('several providers, and a session at each of them', async (t) => {
   const me = async (authorization: string) =>
     (await app.inject({ url: '/me', headers: { authorization } })).json().issuer
   t.equal(await me(authorization), providers[1]!.options.issuer)
-  await t.rejects(testLogin(app), { step: 'authorize', message: /Choose how you sign in/ })
+  await t.rejects(testLogin(app), { step: 'authorize', message: /How do you want to sign in/ })
   t.equal(await me((await testSession(app, { provider: 'two' })).authorization), providers[1]!.options.issuer)
   t.equal(await me((await testSession(app)).authorization), providers[0]!.options.issuer)
   await t.rejects(testSession(app, { provider: 'three' }), /provider: "three" is no provider of/)

@@ -55,6 +55,7 @@ t.test('the defaults are secure, and change by intention only (SC-06)', async (t
       register: { max: 10, windowMs: 60_000 },
       logout: { max: 600, windowMs: 60_000 },
     },
+    pages: { accentColor: '#2563eb' },
     log: { subject: 'hash' },
     warnings: [],
   })

@@ -21,9 +21,10 @@ t.test('an app by its description logs in, once a person has allowed it (N-03, N
   t.equal(page.response.statusCode, 200, page.response.body)
   t.equal(
     page.words,
-    'Allow access? The app at agent.example.com asks for access in your name. It may then: Read your orders ' +
-      'The answer goes to an app on this computer (127.0.0.1) . Any other app there could take its place. ' +
-      'Allow it only if you have just started this yourself, in an app that you trust. Allow Deny',
+    'Allow access? The app at agent.example.com asks for access to api.example.com in your name. ' +
+      'It will be able to: Read your orders ' +
+      'The answer goes to an app on this computer (127.0.0.1). Any other app there could take its place. ' +
+      'Did you start this yourself just now, in an app that you trust? If not, deny it. Allow Deny',
   )
   t.notMatch(page.response.body, plugin.provider.issuer, 'nothing leads to the provider')
   const tokens = await loginAgent(plugin, AGENT)
@@ -40,7 +41,7 @@ t.test('an app that has registered itself logs in; its name is its own word (N-0
   const page = await openConsent(plugin, client_id)
   t.match(
     page.words,
-    'An app that calls itself Example Agent asks for access in your name. Nobody has verified that name.',
+    'An app that calls itself Example Agent asks for access to api.example.com in your name. Nobody has verified that name.',
   )
   const tokens = await loginAgent(plugin, client_id)
   t.equal(tokens.statusCode, 200, tokens.body)
@@ -52,9 +53,9 @@ t.test('where the answer goes is told by its kind (N-06)', async (t) => {
   const words = await Promise.all(
     uris.map(async (redirect_uri) => (await openConsent(plugin, AGENT, { redirect_uri })).words),
   )
-  t.match(words[0], 'The answer goes to agent.example.com . Allow it only')
-  t.match(words[1], 'The answer goes to whichever app on this device opens com.example.agent: .')
-  t.match(words[2], 'The answer goes to an app on this computer ([::1]) .')
+  t.match(words[0], 'The answer goes to agent.example.com. Did you start')
+  t.match(words[1], 'The answer goes to whichever app on this device opens com.example.agent:.')
+  t.match(words[2], 'The answer goes to an app on this computer ([::1]).')
 })
 
 t.test('markup, directions and look-alikes in a name do not reach the page (N-04, N-06)', async (t) => {
@@ -196,11 +197,11 @@ t.test('scopes: those of agents.scopes, and no others (N-05)', async (t) => {
   t.equal(asked.response.statusCode, 200)
   t.equal(asked.response.headers.location, undefined, 'no link of ours leads to an address of anybody')
   t.match(asked.response.body, 'error=invalid_scope')
-  t.match(asked.response.body, 'Continue to agent.example.com')
+  t.match(asked.response.body, 'Return to <bdi>agent.example.com</bdi>')
   const identity = await openConsent(plugin, AGENT, { scope: 'openid offline_access' })
   t.match(identity.words, 'It will learn that you have signed in, and nothing else.')
   const same = await openConsent(plugin, AGENT, { scope: 'orders.read openid' })
-  t.match(same.words, 'It may then: Read your orders')
+  t.match(same.words, 'It will be able to: Read your orders')
 })
 
 t.test('a pushed request is asked for as well (A-25, N-06)', async (t) => {

@@ -3,14 +3,14 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import fastify from 'fastify'
 import type { BrowserContext, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
-import { login } from '../../../examples/demo/login.ts'
-import { type DemoProvider, startProvider } from '../../../examples/demo/provider.ts'
-import pkce from '../../../plugin/index.ts'
-import { launchChromium, withoutBrowser } from '../../support/chromium.ts'
-import { newPair } from '../../support/plugin-app.ts'
+import { login } from '../../../../examples/demo/login.ts'
+import { type DemoProvider, startProvider } from '../../../../examples/demo/provider.ts'
+import pkce from '../../../../plugin/index.ts'
+import { launchChromium, withoutBrowser } from '../../../support/chromium.ts'
+import { newPair } from '../../../support/plugin-app.ts'
 
 /**
- * The two pages in a real browser, and a whole login through a real provider. `CHROMIUM_BIN` names another
+ * Pages in a real browser, and a whole login through a real provider. `CHROMIUM_BIN` names another
  * browser; `PAGE_SCREENSHOTS` a folder for pictures of the pages.
  */
 const screenshots = process.env.PAGE_SCREENSHOTS
@@ -127,7 +127,7 @@ async function picture(page: Page, name: string): Promise<void> {
 
 if (withoutBrowser) {
   const skip = `${withoutBrowser}: install it (apt-get install chromium) or set CHROMIUM_BIN`
-  console.error(`test/plugin/http/page.test.ts: SKIPPED: ${skip}`)
+  console.error(`test/plugin/http/pages/login-browser.test.ts: SKIPPED: ${skip}`)
   t.test('the pages in a real browser', { skip }, () => {})
 } else {
   t.test('the pages in a real browser', async (t) => {
@@ -257,7 +257,7 @@ if (withoutBrowser) {
     await t.test('errors look the same as everything else, and long names break (A-22, A-23)', async (t) => {
       const { page, said } = await privateWindow(t)
       await page.goto(`${publicUrl}/oauth2/authorize?client_id=%3Cscript%3Ealert(1)%3C/script%3E`)
-      t.equal(await page.textContent('h1'), 'Return to the app')
+      t.equal(await page.textContent('h1'), 'This app made a mistake')
       t.notMatch(await page.content(), 'alert')
       await picture(page, 'error')
       for (const client of ['long', 'nice']) {

@@ -1,7 +1,7 @@
 import type { TSchema } from 'typebox'
 import { Settings } from 'typebox/system'
 import Value from 'typebox/value'
-import { type ConfigProblem, formatPath } from './config-error.ts'
+import { type ConfigProblem, formatPath } from '../config-error.ts'
 import { suggestion } from './nearest.ts'
 
 type SchemaError = ReturnType<typeof Value.Errors>[number]
