@@ -140,5 +140,6 @@ function contentOf(key: string, { store }: { store?: { type: string } }): string
   if (/^(?:ca|cert|clientCert)File$/.test(key)) return cert
   if (/^(?:key|clientKey)File$/.test(key)) return tlsKey
   if (/^(?:url|listenUrl)File$/.test(key)) return `${store?.type}://127.0.0.1/1`
+  if (key === 'logoFile') return '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>'
   return 'secret-secret-secret\n'
 }

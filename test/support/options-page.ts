@@ -101,6 +101,13 @@ appLinks:
   - clientId: com.example.app
     apple: { appIds: [ABCDE12345.com.example.app] }`,
   },
+  pages: {
+    about: 'What people see of a login: your name, your colour, your logo. [Pages](pages.md).',
+    example: `pages:
+  name: Example
+  accentColor: "#2563eb"
+  supportUrl: https://example.com/help`,
+  },
   store: {
     about: 'Where sessions are. Memory is for one process. [Stores](stores.md).',
     example: `store: { type: redis, urlFile: redis-url.txt }
