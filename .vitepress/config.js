@@ -85,6 +85,7 @@ export default defineConfig({
         'app-links': 'App links',
         agents: 'Agents',
         dpop: 'DPoP',
+        pages: 'Pages',
         sessions: 'Sessions',
         routing: 'Routing',
         'identity-jwt': 'Identity JWT',
