@@ -98,7 +98,7 @@ t.test('the demo page', { skip: withoutBrowser }, async (t) => {
     const { page } = visitor
     await page.locator('#sign-in').click()
     await page.getByRole('link', { name: 'Cancel' }).click()
-    await page.getByRole('link', { name: 'Continue to Demo page' }).click()
+    await page.getByRole('link', { name: 'Return to Demo page' }).click()
     await page.locator('.run .verdict[data-outcome]').waitFor()
     t.equal(await visitor.textOf('.run .verdict'), 'The login ended with access_denied')
     t.equal(await visitor.textOf('#state'), 'Signed out')

@@ -3,8 +3,9 @@
  * is used as it is.
  *
  * - typebox, as one piece in `build/vendor`: it loads in a tenth of the time, and takes a fifteenth of the disk.
- * - The command and the worker that it forks, each in a few pieces: of the CPU time of a start, finding and linking
- *   some three hundred small modules was a quarter. Programs that import the gateway have the modules.
+ * - The command and the worker that it forks, each in a few pieces: of the CPU time of a start, finding and linking some
+ *   three hundred small modules was a quarter. Programs that import the gateway have the modules; those of the command
+ *   alone are not packed (`files` in package.json).
  *
  *     node --import=ts-blank-space/register test/support/vendor.ts
  */
