@@ -67,7 +67,7 @@ t.test('a person in a browser', { skip: withoutBrowser }, async (t) => {
   await t.test('allows, signs in, and is brought to the agent by redirects alone (N-06)', async (t) => {
     const page = await open(t)
     await page.goto(agent.begin())
-    t.equal(await page.textContent('bdi'), '<b>Agent</b>')
+    t.equal(await page.textContent('main bdi'), '<b>Agent</b>')
     t.equal(authorizations(), 0, 'the provider has heard of nothing')
     await page.click('button[value=allow]')
     await signIn(page, agent.origin)
