@@ -190,7 +190,7 @@ t.test('listener: what else has the admin port is not taken for a gateway (Q-09)
     '127.0.0.1',
   )
   t.teardown(() => silent.close())
-  told(t, await diagnosePorts(subjectOf(t, { admin: { port } })), 'listen_port_taken', {
+  told(t, await diagnosePorts(subjectOf(t, { listen: { port: 0 }, admin: { port } })), 'listen_port_taken', {
     found: /EADDRINUSE/,
     advice: /admin\.port/,
   })
