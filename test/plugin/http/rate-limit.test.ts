@@ -36,7 +36,7 @@ t.test('limits by address (J-05, J-07, J-08)', async (t) => {
       for (const response of [(await plugin.authorize()).response, await plugin.callback(authorized)]) {
         t.equal(response.statusCode, 429)
         t.match(response.headers['content-type'], 'text/html')
-        t.match(response.body, 'Too many requests')
+        t.match(response.body, '<title>Too many attempts</title>')
         t.equal(response.headers['cache-control'], 'no-store')
         const seconds = Number(response.headers['retry-after'])
         t.ok(seconds > 50 && seconds <= 60, `${seconds} s`)
