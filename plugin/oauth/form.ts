@@ -38,21 +38,13 @@ export function assertFormMediaType(contentType: string | undefined): void {
 export function parseForm<Name extends string>(text: string, names: readonly Name[]): FormParameters<Name> {
   const parameters: Partial<Record<Name, string>> = Object.create(null)
   const seen = new Set<Name>()
-  let count = 0
-  for (const pair of text.split('&')) {
-    if (pair === '') continue
-    count += 1
-    if (count > MAX_PARAMETERS) throw new OAuthError('parameters_too_many')
-
-    const separator = pair.indexOf('=')
-    const name = decodeName(separator === -1 ? pair : pair.slice(0, separator))
-    if (!isOneOf(names, name)) continue
+  eachPair(text, (name, encoded) => {
+    if (!isOneOf(names, name)) return
     if (seen.has(name)) throw new OAuthError('parameter_repeated')
     seen.add(name)
-
-    const value = separator === -1 ? '' : decodeValue(pair.slice(separator + 1))
+    const value = decodeValue(encoded)
     if (value !== '') parameters[name] = value
-  }
+  })
   return parameters
 }
 
@@ -63,17 +55,24 @@ export function parseForm<Name extends string>(text: string, names: readonly Nam
  */
 export function formValues(text: string, name: string): string[] {
   const values: string[] = []
+  eachPair(text, (found, encoded) => {
+    const value = found === name ? decodeValue(encoded) : ''
+    if (value !== '') values.push(value)
+  })
+  return values
+}
+
+/** The pairs of a form in their order: the name decoded, undefined where it does not decode, and the value as received. */
+function eachPair(text: string, take: (name: string | undefined, encoded: string) => void): void {
   let count = 0
   for (const pair of text.split('&')) {
     if (pair === '') continue
     count += 1
     if (count > MAX_PARAMETERS) throw new OAuthError('parameters_too_many')
     const separator = pair.indexOf('=')
-    if (decodeName(separator === -1 ? pair : pair.slice(0, separator)) !== name) continue
-    const value = separator === -1 ? '' : decodeValue(pair.slice(separator + 1))
-    if (value !== '') values.push(value)
+    if (separator === -1) take(decodeName(pair), '')
+    else take(decodeName(pair.slice(0, separator)), pair.slice(separator + 1))
   }
-  return values
 }
 
 function isOneOf<Name extends string>(names: readonly Name[], name: string | undefined): name is Name {
