@@ -36,6 +36,8 @@ const KEY = 'grant:'
 export class Grants {
   /** The store's clock, in milliseconds. On the path of every forwarded request. */
   readonly now: () => number
+  /** Until when changes are known to have been told, by the store's clock. Undefined: the store does not prove it. */
+  readonly provedUntil: (() => number) | undefined
   readonly #store: Store
   readonly #issuers: ReadonlySet<string>
   readonly #lifetimes: ResolvedOptions['lifetimes']
@@ -46,6 +48,7 @@ export class Grants {
   constructor(store: Store, issuers: readonly string[], lifetimes: ResolvedOptions['lifetimes']) {
     this.#store = store
     this.now = store.now.bind(store)
+    this.provedUntil = store.provedUntil?.bind(store)
     this.#issuers = new Set(issuers)
     this.#lifetimes = lifetimes
   }

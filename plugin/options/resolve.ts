@@ -46,6 +46,7 @@ export function resolveOptions({ store: given, onLogin, ...plain }: PkceOptions)
     store: given ?? memoryStore(),
     tokens: options.tokens,
     lifetimes: freezeData(options.lifetimes),
+    session: freezeData(options.session),
     limits: freezeData(options.limits),
     rateLimit: freezeData(options.rateLimit),
     pages: freezeData(brandOf(options.pages)),

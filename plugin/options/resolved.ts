@@ -72,6 +72,7 @@ export interface ResolvedOptions {
   readonly store: Store
   readonly tokens: NonNullable<OptionFields['tokens']>
   readonly lifetimes: Readonly<Required<NonNullable<OptionFields['lifetimes']>>>
+  readonly session: Readonly<Required<NonNullable<OptionFields['session']>>>
   readonly limits: Readonly<Required<NonNullable<OptionFields['limits']>>>
   readonly log: Readonly<Required<NonNullable<OptionFields['log']>>>
   readonly rateLimit: Readonly<Record<'authorize' | 'token' | 'register' | 'logout', RateLimitGroup>> | false

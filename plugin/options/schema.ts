@@ -313,6 +313,22 @@ export const OptionsSchema = Type.Object(
         { ...closed, default: {} },
       ),
     ),
+    session: Type.Optional(
+      Type.Object(
+        {
+          cacheSeconds: Type.Optional(
+            Type.Integer({
+              minimum: 0,
+              maximum: 86_400,
+              default: 300,
+              description:
+                'How long an opened session is kept in memory without a look at the store, while the channel of changes is proved to stand; a change ends it at once. At most 5 where the store cannot prove it, and with `tokens: relay`. 0: every request reads the store.',
+            }),
+          ),
+        },
+        { ...closed, default: {} },
+      ),
+    ),
     limits: Type.Optional(
       Type.Object(
         {

@@ -36,11 +36,11 @@ export type PlainOptions = Omit<PkceOptions, 'store' | 'onLogin'>
 export type CompleteOptions = Required<
   Omit<
     OptionFields,
-    'provider' | 'providers' | 'clients' | 'agents' | 'lifetimes' | 'limits' | 'rateLimit' | 'log'
+    'provider' | 'providers' | 'clients' | 'agents' | 'lifetimes' | 'session' | 'limits' | 'rateLimit' | 'log'
   >
 > &
   ProviderSet<ResolvedProvider> &
-  Pick<ResolvedOptions, 'lifetimes' | 'limits' | 'rateLimit' | 'log'> & {
+  Pick<ResolvedOptions, 'lifetimes' | 'session' | 'limits' | 'rateLimit' | 'log'> & {
     clients: RegisteredClient[]
     agents: AgentRules
   }

@@ -12,7 +12,7 @@ import { OAuthError, type Reason } from '../oauth/errors.ts'
 import type { ResolvedOptions } from '../options/resolved.ts'
 import type { Observer } from '../options/types/observer.ts'
 import { hashCredential, parseHandle, sameHash } from '../secrets/handles.ts'
-import { SessionCache } from './cache.ts'
+import { SessionCache, UNPROVED_AGE_MAX_MS } from './cache.ts'
 import { SessionEndings } from './endings.ts'
 import { Session, type SessionFields } from './session.ts'
 
@@ -34,7 +34,11 @@ export class SessionResolver {
     this.#grants = grants
     this.#seals = seals
     this.#observer = observer
-    this.cache = new SessionCache(grants.now, undefined, observer.sessionCache)
+    this.cache = new SessionCache(
+      { now: grants.now, provedUntil: grants.provedUntil ?? (() => Number.POSITIVE_INFINITY) },
+      { ageMs: cacheAgeMs(options, grants) },
+      observer.sessionCache,
+    )
     this.endings = new SessionEndings(grants)
   }
 
@@ -147,6 +151,12 @@ export class SessionResolver {
       providerAuthorization: `${authorizationScheme(provider.tokenType)} ${relayed ?? provider.accessToken}`,
     }
   }
+}
+
+/** A relayed token that gets another grant elsewhere is no change of those that it had (G-17). */
+function cacheAgeMs({ session, tokens }: ResolvedOptions, { provedUntil }: Grants): number {
+  const ageMs = session.cacheSeconds * 1000
+  return provedUntil === undefined || tokens === 'relay' ? Math.min(ageMs, UNPROVED_AGE_MAX_MS) : ageMs
 }
 
 /** An access token as presented, and what opens its grants. */

@@ -54,16 +54,27 @@ export class Watchers {
   }
 }
 
-/** What one life of a channel reports. `onStand` may be called again while it stands. */
+/** What one life of a channel reports. */
 export interface ChannelEvents {
+  /** Proved just now: everything that was told before has arrived. Comes again at every proof. */
   onStand(): void
   onChange(key: string): void
 }
+
+/**
+ * Between two proofs of a channel, and for each to come round: a channel that has gone deaf is a gap after these two
+ * together.
+ */
+export const BEAT_INTERVAL_MS = 500
+/** How long a proof holds. No later one is that late unless the process itself stood still. */
+const PROOF_MS = 2000
 
 /** What differs from server to server. */
 export interface ChannelSource {
   /** The store's name, for errors. */
   readonly store: string
+  /** The store's clock, in milliseconds. */
+  now(): number
   /**
    * One life of the connection to the server. It calls `onStand` when it is proved that changes arrive, and
    * `onChange` for each of them. It never resolves: it rejects when the connection is over or `signal` aborts.
@@ -88,9 +99,15 @@ export class Channel {
   readonly #waiting = new Set<{ resolve: () => void; reject: (error: unknown) => void }>()
   /** Ends the lives of the channel; absent while nobody watches. */
   #ending: AbortController | undefined
+  #provedUntil = 0
 
   constructor(source: ChannelSource) {
     this.#source = source
+  }
+
+  /** By the store's clock. A process that was frozen does not trust what it knew before. @see Store.provedUntil */
+  get provedUntil(): number {
+    return this.#provedUntil
   }
 
   /** Resolves once the channel stands. @throws StoreError when it does not in time. @see Store.watch */
@@ -137,6 +154,11 @@ export class Channel {
   #end(): void {
     this.#ending?.abort()
     this.#ending = undefined
+    this.#gap()
+  }
+
+  #gap(): void {
+    this.#provedUntil = 0
     this.#watchers.gap()
   }
 
@@ -156,7 +178,7 @@ export class Channel {
       // It may have been opened again since: then the watchers and those who wait belong to the other run.
       if (ended.aborted) return
       failures += 1
-      this.#watchers.gap()
+      this.#gap()
       if (this.#source.isFinal(error)) this.#refuse(error)
       // Only those who wait have a reason to keep the process alive.
       const pausing = { signal: ended, ref: this.#waiting.size > 0 }
@@ -166,6 +188,7 @@ export class Channel {
   }
 
   #stand(): void {
+    this.#provedUntil = this.#source.now() + PROOF_MS
     this.#watchers.resume()
     for (const { resolve } of this.#waiting) resolve()
     this.#waiting.clear()

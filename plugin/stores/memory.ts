@@ -130,6 +130,11 @@ class MemoryStore implements Store {
     return this.#watchers.add(watcher)
   }
 
+  /** Told in the same turn: nothing can be lost. */
+  provedUntil(): number {
+    return Number.POSITIVE_INFINITY
+  }
+
   async check(): Promise<void> {
     this.#mustBeOpen('check')
   }

@@ -58,6 +58,14 @@ export interface Store {
    */
   watch(watcher: StoreWatcher): Promise<() => void>
 
+  /**
+   * Optional: until when the watch is proved, by `now()`. Up to then every change has been told, or `onGap` has been
+   * called; one that is lost later is followed by `onGap` within two seconds. A watch over a server is proved by what
+   * goes round the way of a notification, and is told in its order: a connection that is cut, deaf or slow is no proof.
+   * With it, opened sessions are kept as long as `session.cacheSeconds`; without, for five seconds.
+   */
+  provedUntil?(): number
+
   /** One round trip, for readiness. @throws StoreError */
   check(): Promise<void>
 

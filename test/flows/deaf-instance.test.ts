@@ -66,6 +66,24 @@ async function revokedUnheard(t: Test, stack: Instances, cut: () => unknown, bou
   t.equal((await call(b, other.access_token)).status, 200, 'the living are served')
 }
 
+/**
+ * A process that stood still (SIGSTOP, a frozen container) has heard nothing meanwhile, and has requests waiting when it
+ * goes on.
+ */
+async function revokedWhileFrozen(t: Test, stack: Instances): Promise<void> {
+  const [a, b] = stack.instances as [Instance, Instance]
+  const { access_token } = await new NativeApp(stack).login()
+  t.same(await warm(stack, access_token), [200, 200])
+  b.signal('SIGSTOP')
+  const waiting = Array.from({ length: 10 }, () => call(b, access_token))
+  await sleep(3000)
+  t.equal((await revoke(a, access_token)).status, 200)
+  waiting.push(...Array.from({ length: 10 }, () => call(b, access_token)))
+  await sleep(100)
+  b.signal('SIGCONT')
+  t.same([...new Set((await Promise.all(waiting)).map(({ status }) => status))], [401])
+}
+
 async function withoutRedisChannel(t: Test): Promise<void> {
   const store = await startSharedStore(t, 'redis')
   if (typeof store === 'string') return void t.pass('redis', { skip: store })
@@ -103,6 +121,11 @@ async function withoutRedisChannel(t: Test): Promise<void> {
   await t.test('a hole in which the channel’s messages vanish: as soon as a beat is missed', (t) =>
     revokedUnheard(t, stack, () => relay.deafen('hole'), 1500),
   )
+  relay.heal()
+  await heardAgain(t, stack, listeners)
+  await t.test('frozen while it is revoked: from the first request afterwards', (t) =>
+    revokedWhileFrozen(t, stack),
+  )
 }
 
 async function withoutPostgresChannel(t: Test): Promise<void> {
@@ -125,7 +148,7 @@ async function withoutPostgresChannel(t: Test): Promise<void> {
   t.teardown(() => admin.end())
   // A connection has no name for what it listens to; the probe is its last statement, and nobody else's.
   const listening = `SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()
-    AND (query LIKE 'LISTEN%' OR query LIKE 'SELECT (extract(epoch%')`
+    AND (query LIKE 'LISTEN%' OR query LIKE 'SELECT pg_notify(%read_only%')`
   const listeners = async () => (await admin.query(listening)).rowCount ?? 0
 
   await t.test('pg_terminate_backend of the LISTEN connections: from the next request', (t) =>
@@ -157,6 +180,9 @@ async function withoutPostgresChannel(t: Test): Promise<void> {
   )
   relay.heal()
   await heardAgain(t, stack, listeners)
+  await t.test('frozen while it is revoked: from the first request afterwards', (t) =>
+    revokedWhileFrozen(t, stack),
+  )
 }
 
 /** After the channel has been healed, B hears of a revocation as before. */

@@ -55,7 +55,7 @@ const HEAD = `/**
 const WIDTH = 110
 
 const gateway = GatewaySchema.properties
-const { agents, lifetimes, limits, rateLimit, pages, log } = OptionsSchema.properties
+const { agents, lifetimes, session, limits, rateLimit, pages, log } = OptionsSchema.properties
 
 /** Each file as it should be. */
 export const optionTypes: readonly Page[] = [
@@ -85,6 +85,7 @@ export const optionTypes: readonly Page[] = [
       },
       { name: 'AgentFields', schema: agents, comment: 'Apps that nobody registered.' },
       { name: 'LifetimeFields', schema: lifetimes, comment: 'How long things last.' },
+      { name: 'SessionFields', schema: session, comment: 'How sessions are kept at hand.' },
       { name: 'LimitFields', schema: limits, comment: 'How many logins may be under way.' },
       { name: 'RateLimitFields', schema: rateLimit.anyOf[0], comment: 'Requests of one address.' },
       { name: 'PagesFields', schema: pages, comment: 'What the pages of a login look like.' },

@@ -120,6 +120,10 @@ secretsFile: sealing-secrets.txt`,
   refreshIdleSeconds: 604800   # a week without a refresh ends the session
   sessionSeconds: 7776000      # and so do ninety days`,
   },
+  session: {
+    about: 'How long an opened session is kept at hand. [How it works](how-it-works.md).',
+    example: `session: { cacheSeconds: 60 }`,
+  },
   limits: {
     about: 'How many logins may be under way.',
     example: `limits: { transactions: 50000 }`,

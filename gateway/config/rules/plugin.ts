@@ -24,11 +24,12 @@ export function completePlugin(
   { secrets: read, ...context }: { readonly secrets: ReadSecrets } & SecretContext,
 ): CompletedPlugin {
   const { isSound } = context
-  const { publicUrl, routePrefix, scopes, agents, appLinks, tokens, lifetimes, limits, rateLimit } = input
+  const { publicUrl, routePrefix, scopes, agents, appLinks, tokens, lifetimes, session, limits, rateLimit } =
+    input
   const { providers, clients, resourceServers, secrets } = read
   const look = completePages(input.pages, context)
   const options = {
-    ...{ publicUrl, routePrefix, scopes, agents, appLinks, tokens, lifetimes, limits, rateLimit },
+    ...{ publicUrl, routePrefix, scopes, agents, appLinks, tokens, lifetimes, session, limits, rateLimit },
     ...{ ...providers, clients, resourceServers, secrets },
     pages: look.pages,
     log: { subject: (isSound('log') && input.log.subject) || 'hash' },

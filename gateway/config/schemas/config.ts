@@ -115,6 +115,7 @@ export type PluginConfig = Readonly<
     | 'secrets'
     | 'tokens'
     | 'lifetimes'
+    | 'session'
     | 'limits'
     | 'rateLimit'
   > &

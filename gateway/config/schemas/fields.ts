@@ -10,6 +10,7 @@ import type {
   LimitFields,
   ProviderFields,
   RateLimitFields,
+  SessionFields,
 } from '../../../plugin/options/types/fields.ts'
 
 /** The identity provider, with its secrets in files. */
@@ -345,6 +346,7 @@ export interface GatewayFields {
   /** opaque: our handles; relay: the provider's access token and our refresh handle. Default: `"opaque"`. */
   tokens?: 'opaque' | 'relay'
   lifetimes?: LifetimeFields
+  session?: SessionFields
   limits?: LimitFields
   /** The APIs behind the gateway; what no prefix covers is a 404. Default: `[]`. */
   upstreams?: UpstreamFields[]

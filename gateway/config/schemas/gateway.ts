@@ -56,6 +56,7 @@ const {
   secrets,
   tokens,
   lifetimes,
+  session,
   limits,
   rateLimit,
   pages,
@@ -133,6 +134,7 @@ export const GatewaySchema = Type.Object(
     store: Type.Optional(StoreSchema),
     tokens,
     lifetimes,
+    session,
     limits,
     upstreams: Type.Optional(
       Type.Array(UpstreamSchema, {

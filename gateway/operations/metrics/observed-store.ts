@@ -60,7 +60,7 @@ export function observedStore(store: Store, observer: StoreObserver): Store {
     }
   }
 
-  const { count } = store
+  const { count, provedUntil } = store
   return {
     name: store.name,
     now: store.now.bind(store),
@@ -81,6 +81,7 @@ export function observedStore(store: Store, observer: StoreObserver): Store {
     removeFromIndex: (...entry) => call('remove_from_index', () => store.removeFromIndex(...entry)),
     ...(count && { count: (...window) => call('count', () => count.call(store, ...window)) }),
     watch: (watcher) => store.watch(observedWatcher(watcher)),
+    ...(provedUntil && { provedUntil: provedUntil.bind(store) }),
     check: () => call('check', () => store.check()),
     close: () => store.close(),
   }

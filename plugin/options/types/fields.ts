@@ -289,6 +289,16 @@ export interface LifetimeFields {
   tombstoneSeconds?: number
 }
 
+/** How sessions are kept at hand. */
+export interface SessionFields {
+  /**
+   * How long an opened session is kept in memory without a look at the store, while the channel of changes is
+   * proved to stand; a change ends it at once. At most 5 where the store cannot prove it, and with `tokens:
+   * relay`. 0: every request reads the store. Default: `300`.
+   */
+  cacheSeconds?: number
+}
+
 /** How many logins may be under way. */
 export interface LimitFields {
   /** Outstanding logins of one address (v6: /64); more: 429. Default: `100`. */
@@ -400,6 +410,7 @@ export interface OptionFields {
   /** opaque: our handles; relay: the provider's access token and our refresh handle. Default: `"opaque"`. */
   tokens?: 'opaque' | 'relay'
   lifetimes?: LifetimeFields
+  session?: SessionFields
   limits?: LimitFields
   /** By address (v6: /64). false: off, with a warning. */
   rateLimit?: RateLimitFields | false

@@ -28,6 +28,10 @@ export const outageCases: readonly Case[] = [
       const { version } = await mustRead(store, key)
       await subject.break()
       for (const [operation, call] of calls(store, key, version)) await mustFail(operation, call)
+      await eventually('nothing is proved in an outage of the watch', async () => {
+        if (notes.gaps > 0)
+          assert.ok((store.provedUntil?.() ?? 0) <= store.now(), 'provedUntil() must be over')
+      })
       await subject.heal()
       await eventually('check() works again after the outage', async () => {
         await store.check()
@@ -37,6 +41,10 @@ export const outageCases: readonly Case[] = [
       await eventually('the watch has resumed after the outage', async () => {
         assert.ok(notes.resumed > notes.gaps, 'onResume must follow onGap')
       })
+      assert.ok(
+        (store.provedUntil?.() ?? Number.POSITIVE_INFINITY) > store.now(),
+        'proved again with onResume',
+      )
       assert.ok(await other.replace(key, version, 'after', LONG_MS))
       await notes.seen(key, 1)
       assert.equal((await mustRead(store, key)).value, 'after')

@@ -39,6 +39,24 @@ export const watchCases: readonly Case[] = [
     },
   ],
   [
+    'watch: a store that proves it has done so when it resolves, and goes on doing so (G-17)',
+    async ({ store, advance }) => {
+      if (store.provedUntil === undefined) return
+      await store.watch(watcher())
+      assert.ok(
+        store.provedUntil() > store.now(),
+        'provedUntil() must be in the future when watch() resolves',
+      )
+      for (let step = 0; step < 10; step += 1) {
+        await advance(500)
+        assert.ok(
+          store.provedUntil() > store.now(),
+          'provedUntil() must stay in the future while all is well',
+        )
+      }
+    },
+  ],
+  [
     'watch: the function it returned ends that watch only',
     async ({ store }) => {
       const key = fresh()

@@ -17,6 +17,7 @@ export function createPostgresChannel(options: ListenerOptions): Channel {
 
   return new Channel({
     store: 'postgres',
+    now: () => options.commands.clock.now(),
 
     hold({ onStand, onChange }, signal) {
       patientUntil ??= performance.now() + START_MS

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { BEAT_INTERVAL_MS, type ChannelEvents } from '../channel.ts'
 import { timeoutError } from '../within.ts'
 import type { PostgresCommands } from './commands.ts'
 import { FinalStoreError, isRefusedCredential } from './failure.ts'
@@ -14,14 +15,8 @@ export interface ListenerOptions {
   readonly timeoutMs: number
 }
 
-/** What is heard on it; `onStand` comes once, before any change. */
-export interface ListenerEvents {
-  onStand(): void
-  onChange(key: string): void
-}
-
-/** With `timeoutMs` on top, how long a connection that has gone silent passes for alive. */
-const PROBE_EVERY_MS = 1000
+/** So often an echo takes the way of a change, through the pool: its server could be another one by now. */
+const POOL_EVERY_BEATS = 10
 
 /** Of a channel that would be silent for ever: the echo was sent through the pool and did not come back. */
 const deaf =
@@ -29,13 +24,15 @@ const deaf =
 
 /**
  * One LISTEN connection from its first byte to its last. It stands when a notification sent through the pool has
- * arrived: nothing less shows that a pooler in between does not swallow them.
+ * arrived: nothing less shows that a pooler in between does not swallow them. It is proved by an echo of its own every
+ * half second, which the server sends after all that was notified before; the pool may have no connection left, and the
+ * channel stands nevertheless.
  *
- * Rejects when the connection is over, which a probe finds out if nothing else does, or when `signal` aborts.
+ * Rejects when the connection is over, which an echo finds out if nothing else does, or when `signal` aborts.
  */
 export async function listenOnce(
   { statements, commands, connection, timeoutMs }: ListenerOptions,
-  { onStand, onChange }: ListenerEvents,
+  { onStand, onChange }: ChannelEvents,
   signal: AbortSignal,
 ): Promise<never> {
   const { Client } = await import('pg')
@@ -59,16 +56,41 @@ export async function listenOnce(
       clearTimeout(deadline)
       deadline = setTimeout(() => setImmediate(over, error), timeoutMs)
     }
-    let hear = () => {}
-    const heard = new Promise<void>((resolve) => {
-      hear = resolve
-    })
+    let hear = (_echo: string) => {}
+    let echoes = 0
+    /** Sends an echo. Resolves, when it has been sent, with a promise that it has arrived. */
+    const echo = async (send: (text: string) => Promise<unknown>) => {
+      const text = `${nonce}.${++echoes}`
+      const arrival = new Promise<void>((resolve) => {
+        hear = (arrived) => {
+          if (arrived === text) resolve()
+        }
+      })
+      await send(text)
+      return { arrival }
+    }
+    const echoThroughPool = async () => {
+      const { arrival } = await echo((text) => commands.run('watch', statements.echo, [text]))
+      setDeadline(new FinalStoreError('postgres', 'watch', deaf))
+      await arrival
+    }
+    const echoHere = async () => {
+      setDeadline(timeoutError(timeoutMs))
+      const { arrival } = await echo(async (text) => {
+        const startedAt = commands.clock.start()
+        const { rows } = await client.query<Record<string, unknown>>(statements.probe, [text])
+        commands.observe(rows[0], startedAt)
+        // It was the primary: nobody writes here, and notifies, any more (Q-08).
+        if (rows[0]?.read_only !== false) throw commands.readOnly('watch')
+      })
+      await arrival
+    }
     // These stay: a destroyed connection emits once more, and an unheard error would end the process.
     client.on('error', over)
     client.on('end', () => over(new Error('the connection ended')))
     client.on('notification', ({ payload = '' }) => {
       if (payload.startsWith(changed)) onChange(payload.slice(changed.length))
-      else if (payload === echoed + nonce) hear()
+      else if (payload.startsWith(echoed)) hear(payload.slice(echoed.length))
     })
     signal.addEventListener('abort', over)
 
@@ -79,19 +101,14 @@ export async function listenOnce(
         throw error
       })
       await client.query(statements.listen)
-      await commands.run('watch', statements.echo, [nonce])
-      setDeadline(new FinalStoreError('postgres', 'watch', deaf))
-      await heard
-      onStand()
-      for (;;) {
+      await echoThroughPool()
+      for (let beat = 1; ; beat += 1) {
+        onStand()
         clearTimeout(deadline)
-        await sleep(PROBE_EVERY_MS, undefined, { signal: ended.signal })
-        setDeadline(timeoutError(timeoutMs))
-        const startedAt = commands.clock.start()
-        const { rows } = await client.query<Record<string, unknown>>(statements.probe)
-        commands.observe(rows[0], startedAt)
-        // It was the primary: nobody writes here, and notifies, any more (Q-08).
-        if (rows[0]?.read_only !== false) throw commands.readOnly('watch')
+        await sleep(BEAT_INTERVAL_MS, undefined, { signal: ended.signal })
+        await echoHere()
+        // What was not sent proves nothing, and refutes nothing.
+        if (beat % POOL_EVERY_BEATS === 0) await echoThroughPool().catch(() => {})
       }
     }
     serve().catch(over)

@@ -74,7 +74,8 @@ export function statements(schema: string) {
 
     /** On the LISTEN connection. */
     listen: `LISTEN "${channelOf(schema)}"`,
-    probe: `SELECT ${clock}, current_setting('transaction_read_only')::boolean AS read_only`,
+    probe: `SELECT pg_notify('${channelOf(schema)}', '${echoed}' || $1::text),
+      current_setting('transaction_read_only')::boolean AS read_only, ${clock}`,
 
     /** At most $1 rows, and none while another instance is at it. */
     sweeps: expiringTables.map((table) =>

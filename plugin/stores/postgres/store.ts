@@ -118,6 +118,10 @@ class PostgresStore implements Store {
     return this.#channel.watch(watcher)
   }
 
+  provedUntil(): number {
+    return this.#channel.provedUntil
+  }
+
   async check(): Promise<void> {
     await Promise.all([
       checkServer(this.#commands, 'check', this.#statements),

@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Channel, type ChannelEvents } from '../channel.ts'
+import { BEAT_INTERVAL_MS, Channel, type ChannelEvents } from '../channel.ts'
 import { within } from '../within.ts'
 import type { RedisClient, RedisCommands } from './commands.ts'
 import { isMissingPermission } from './failure.ts'
 import type { RedisNames } from './names.ts'
 import { type Subscription, subscriptions } from './subscription.ts'
 
-/** A beat that does not come round is a gap after at most these two together. */
-const BEAT_INTERVAL_MS = 500
+/** For a beat to come round. */
 const STEP_MS = 1000
 const RETRY_MS = 250
 /**
@@ -25,6 +24,7 @@ export function createRedisChannel(client: RedisClient, commands: RedisCommands,
 
   return new Channel({
     store: 'redis',
+    now: () => commands.clock.now(),
     hold,
     wait: (standing) => commands.within('watch', standing, hasStood ? undefined : START_MS),
     // Whoever waits for anything else is told by the deadline: a failover takes more than one try.

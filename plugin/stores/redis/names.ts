@@ -8,7 +8,8 @@
  *     pkce:index:<index>       sorted set: member, when it leaves
  *     pkce:limit:<counter>     requests in a window
  *     pkce:{0}:check           written by the readiness check
- *     pkce:{17}:beat:<random>  channel of the messages that prove the channel of changes
+ *     pkce:{17}:beat:<random>  channel of the messages that prove the channel of changes, and a mark that goes with
+ *                              the records
  *
  * The hash tag in braces puts a record and its channel into one slot, so that one script may write both. There
  * are `TAG_COUNT` tags and not one for each key, because a watcher has to subscribe to every channel there is;

@@ -102,16 +102,20 @@ for _, index in ipairs(KEYS) do redis.call('ZREM', index, ARGV[1]) end
 return { time[1], time[2] }
 `)
 
-/** KEYS: where the channel is, no record. ARGV: PUBLISH or SPUBLISH, channel, message. The way of a notification. */
+/**
+ * KEYS: a mark, no record. ARGV: PUBLISH or SPUBLISH, channel, message, life of the mark in ms. Reply: 1 if the mark was
+ * there, 2 if it is now, 0 if there is no memory for it. The way of a notification.
+ */
 export const publish = script(`
 local time = redis.call('TIME')
--- A replica publishes, too, but changes are made elsewhere (Q-08). Its refusal of a write tells it; this one changes
--- nothing, and takes no memory: on a full server the channel stands.
-local deleted = redis.pcall('DEL', KEYS[1])
-if type(deleted) == 'table' and (string.find(deleted.err, 'READONLY', 1, true)
-  or string.find(deleted.err, 'MASTERDOWN', 1, true)) then return deleted end
+-- A replica publishes, too, but changes are made elsewhere (Q-08). Its refusal of a write tells it; this one takes no
+-- memory: on a full server the channel stands.
+local found = redis.pcall('PEXPIRE', KEYS[1], ARGV[4])
+if type(found) == 'table' and (string.find(found.err, 'READONLY', 1, true)
+  or string.find(found.err, 'MASTERDOWN', 1, true)) then return found end
+local made = found ~= 1 and redis.pcall('SET', KEYS[1], '', 'PX', ARGV[4])
 redis.call(ARGV[1], ARGV[2], ARGV[3])
-return { time[1], time[2] }
+return { time[1], time[2], found == 1 and 1 or (made.ok and 2 or 0) }
 `)
 
 /**

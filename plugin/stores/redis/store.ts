@@ -114,6 +114,10 @@ class RedisStore implements Store {
     return this.#channel.watch(watcher)
   }
 
+  provedUntil(): number {
+    return this.#channel.provedUntil
+  }
+
   async check(): Promise<void> {
     const { publishCommand } = this.#names
     const args = [publishCommand, this.#names.beat(0, 'check')]

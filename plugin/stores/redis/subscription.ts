@@ -1,15 +1,20 @@
 import { randomBytes } from 'node:crypto'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import { StoreError } from '../store.ts'
 import type { RedisClient, RedisCommands } from './commands.ts'
 import { type RedisNames, tags } from './names.ts'
 import { publish } from './scripts.ts'
+
+/** Many beats. */
+const MARK_MS = 60_000
 
 /**
  * A connection of our own to one master, subscribed to its channels.
  *
  * `beat` proves it: a message goes the way of a notification, through the app's client to the server that
  * takes the writes, and must come back here. So a connection that hangs, a lost subscription, and a
- * subscription to another server than the one that is written to are all the same failure.
+ * subscription to another server than the one that is written to are all the same failure. So is a server whose records
+ * were all removed (FLUSHALL), which notifies nobody: a mark among them has gone as well.
  */
 export class Subscription {
   readonly #connection: Redis
@@ -17,6 +22,8 @@ export class Subscription {
   readonly #tags: readonly number[]
   readonly #beatChannel: string
   #beats = 0
+  /** The last beat has left a mark. */
+  #isMarked = false
   #onBeat = (_beat: string) => {}
 
   constructor(connection: Redis, names: RedisNames, tags: readonly number[]) {
@@ -58,8 +65,11 @@ export class Subscription {
       }
     })
     const { publishCommand } = this.#names
-    const key = this.#names.inTag(this.#firstTag)
-    await commands.run('watch', publish, key, [publishCommand, this.#beatChannel, beat])
+    const args = [publishCommand, this.#beatChannel, beat, String(MARK_MS)]
+    const [mark] = await commands.run('watch', publish, this.#beatChannel, args)
+    if (this.#isMarked && Number(mark) !== 1)
+      throw new StoreError('redis', 'watch', 'its records were removed')
+    this.#isMarked = Number(mark) > 0
     await arrival
   }
 

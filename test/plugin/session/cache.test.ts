@@ -2,6 +2,7 @@ import t from 'tap'
 import { SessionCache } from '../../../plugin/session/cache.ts'
 import { Session } from '../../../plugin/session/session.ts'
 import { grantIdOf, loggedIn } from '../../support/logged-in.ts'
+import { testStore } from '../../support/plugin-app.ts'
 
 t.test('the cache costs nothing when warm and one read when cold (G-17)', async (t) => {
   t.test('cold 1 round trip, warm 0, and warm is synchronous', async (t) => {
@@ -32,6 +33,39 @@ t.test('the cache costs nothing when warm and one read when cold (G-17)', async 
     plugin.store.countCalls()
     t.equal((await plugin.call(other.access_token)).statusCode, 200)
     t.equal(plugin.store.countCalls(), 0)
+  })
+
+  const readsAfter = async (plugin: Awaited<ReturnType<typeof loggedIn>>, seconds: number) => {
+    plugin.store.advance(seconds)
+    plugin.store.countCalls()
+    await plugin.call(plugin.tokens.access_token)
+    return plugin.store.countCalls()
+  }
+
+  t.test('five minutes by default, and as long as the option says', async (t) => {
+    const plugin = await loggedIn(t)
+    await plugin.call(plugin.tokens.access_token)
+    t.equal(await readsAfter(plugin, 299), 0)
+    t.equal(await readsAfter(plugin, 1), 1)
+
+    const brief = await loggedIn(t, { session: { cacheSeconds: 60 } })
+    await brief.call(brief.tokens.access_token)
+    t.equal(await readsAfter(brief, 59), 0)
+    t.equal(await readsAfter(brief, 1), 1)
+
+    const none = await loggedIn(t, { session: { cacheSeconds: 0 } })
+    await none.call(none.tokens.access_token)
+    t.equal(await readsAfter(none, 0), 1)
+  })
+
+  t.test('five seconds where nothing proves that a change would be told', async (t) => {
+    const store = new Proxy(testStore(), {
+      get: (target, name) => (name === 'provedUntil' ? undefined : Reflect.get(target, name)),
+    })
+    const unproved = await loggedIn(t, { store })
+    await unproved.call(unproved.tokens.access_token)
+    t.equal(await readsAfter(unproved, 4), 0)
+    t.equal(await readsAfter(unproved, 1), 1)
   })
 
   t.test('while the notification channel is down every request reads the store', async (t) => {
@@ -111,6 +145,7 @@ t.test('the cache by itself (G-17, K-05)', async (t) => {
       tokenHash: '',
       providerAuthorization: '',
     })
+  const clockAt = (now: () => number, provedUntil = () => Number.POSITIVE_INFINITY) => ({ now, provedUntil })
   const put = (cache: SessionCache, hash: string, value: Session) => {
     const load = cache.beginLoad(value.grantId)
     load.finish(hash, value)
@@ -118,7 +153,7 @@ t.test('the cache by itself (G-17, K-05)', async (t) => {
   }
 
   t.test('nothing is kept before the channel stands', async (t) => {
-    const cache = new SessionCache(() => 0)
+    const cache = new SessionCache(clockAt(() => 0))
     put(cache, 'h', session('g'))
     t.equal(cache.get('h'), undefined)
     cache.onResume()
@@ -128,7 +163,7 @@ t.test('the cache by itself (G-17, K-05)', async (t) => {
 
   t.test('five seconds are the outer bound, should a notification be lost', async (t) => {
     let now = 0
-    const cache = new SessionCache(() => now)
+    const cache = new SessionCache(clockAt(() => now))
     cache.onResume()
     put(cache, 'h', session('g'))
     now = 4999
@@ -137,9 +172,65 @@ t.test('the cache by itself (G-17, K-05)', async (t) => {
     t.equal(cache.get('h'), undefined)
   })
 
+  t.test('what is kept longer is not served while nothing proves that a change was told', async (t) => {
+    let now = 0
+    let proved = 2000
+    const cache = new SessionCache(
+      clockAt(
+        () => now,
+        () => proved,
+      ),
+      { ageMs: 300_000 },
+    )
+    cache.onResume()
+    put(cache, 'h', session('g'))
+    now = 1999
+    t.ok(cache.get('h'))
+    now = 2000
+    t.equal(cache.get('h'), undefined, 'a process that stood still does not know what it missed')
+    proved = 4000
+    t.ok(cache.get('h'), 'proved again: whatever was told before the proof has arrived before it')
+    now = 300_000
+    proved = 302_000
+    t.equal(cache.get('h'), undefined)
+  })
+
+  t.test('0 keeps nothing', async (t) => {
+    const cache = new SessionCache(
+      clockAt(() => 0),
+      { ageMs: 0 },
+    )
+    cache.onResume()
+    put(cache, 'h', session('g'))
+    t.equal(cache.get('h'), undefined)
+  })
+
+  t.test('its bytes are bounded, too (K-05)', async (t) => {
+    const cache = new SessionCache(
+      clockAt(() => 0),
+      { bytes: 10_000 },
+    )
+    cache.onResume()
+    for (let i = 0; i < 100; i++) put(cache, `h${i}`, session(`g${i}`))
+    const kept = Array.from({ length: 100 }, (_, i) => cache.get(`h${i}`)).filter(Boolean).length
+    t.ok(kept > 5 && kept < 10, `${kept} are kept`)
+    t.ok(cache.get('h99'))
+    for (let i = 0; i < 100; i++) cache.onChange(`g${i}`)
+    put(cache, 'small', session('g'))
+    t.ok(cache.get('small'), 'what has left leaves its bytes')
+    put(
+      cache,
+      'large',
+      new Session({ ...session('g2'), tokenHash: '', providerAuthorization: 'x'.repeat(20_000) }),
+    )
+    t.equal(cache.get('large'), undefined)
+    put(cache, 'small', session('g'))
+    t.ok(cache.get('small'))
+  })
+
   t.test('never beyond the expiry of the token', async (t) => {
     let now = 0
-    const cache = new SessionCache(() => now)
+    const cache = new SessionCache(clockAt(() => now))
     cache.onResume()
     put(cache, 'h', session('g', 1000))
     now = 1000
@@ -147,7 +238,10 @@ t.test('the cache by itself (G-17, K-05)', async (t) => {
   })
 
   t.test('it is bounded: the least recently used go first', async (t) => {
-    const cache = new SessionCache(() => 0, 3)
+    const cache = new SessionCache(
+      clockAt(() => 0),
+      { sessions: 3 },
+    )
     cache.onResume()
     for (let i = 0; i < 100; i++) put(cache, `h${i}`, session(`g${i}`))
     t.equal(cache.get('h96'), undefined)
@@ -155,7 +249,10 @@ t.test('the cache by itself (G-17, K-05)', async (t) => {
   })
 
   t.test('a grant with several tokens is dropped as a whole, also after one was evicted', async (t) => {
-    const cache = new SessionCache(() => 0, 3)
+    const cache = new SessionCache(
+      clockAt(() => 0),
+      { sessions: 3 },
+    )
     cache.onResume()
     for (const hash of ['a', 'b', 'c', 'd']) put(cache, hash, session('g'))
     put(cache, 'd', session('g'))
@@ -164,7 +261,7 @@ t.test('the cache by itself (G-17, K-05)', async (t) => {
   })
 
   t.test('a session of several grants is dropped by a change of any of them', async (t) => {
-    const cache = new SessionCache(() => 0)
+    const cache = new SessionCache(clockAt(() => 0))
     cache.onResume()
     const putShared = (...grantIds: string[]) => {
       const load = cache.beginLoad(...grantIds)
@@ -192,7 +289,7 @@ t.test('the cache by itself (G-17, K-05)', async (t) => {
   })
 
   t.test('of two reads under way, one before and one after a change, only the later is kept', async (t) => {
-    const cache = new SessionCache(() => 0)
+    const cache = new SessionCache(clockAt(() => 0))
     cache.onResume()
     const before = cache.beginLoad('g')
     cache.onChange('g')

@@ -24,8 +24,10 @@ interface Life extends ChannelEvents {
 function channelInHand(isFinal: (error: unknown) => boolean = () => false) {
   const lives: Life[] = []
   const pauses: number[] = []
+  const time = { now: 1_000_000 }
   const channel = new Channel({
     store: 'test',
+    now: () => time.now,
     hold: ({ onStand, onChange }, signal) =>
       new Promise<never>((_, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason))
@@ -46,7 +48,7 @@ function channelInHand(isFinal: (error: unknown) => boolean = () => false) {
   async function opened(count: number): Promise<void> {
     for (let turns = 0; lives.length <= count && turns < 1000; turns += 1) await tick()
   }
-  return { channel, lives, pauses }
+  return { channel, lives, pauses, time }
 }
 
 t.test('a watch stands when its channel does, and hears what happens (G-17)', async (t) => {
@@ -154,3 +156,24 @@ t.test('Watchers: gap and resume are told once in a row', async (t) => {
   t.same(watcher.heard, ['resume', 'a', 'gap'])
   t.equal(watchers.size, 0)
 })
+
+t.test(
+  'what is proved is proved for two seconds, and for no longer than the channel stands (G-17)',
+  async (t) => {
+    const { channel, lives, time } = channelInHand()
+    t.equal(channel.provedUntil, 0, 'nothing has been proved')
+    const watching = channel.watch(recordingWatcher())
+    lives[0]!.onStand()
+    await watching
+    t.equal(channel.provedUntil, time.now + 2000)
+    time.now += 1500
+    lives[0]!.onStand()
+    t.equal(channel.provedUntil, time.now + 2000, 'each proof counts anew')
+    await lives[0]!.lose()
+    t.equal(channel.provedUntil, 0)
+    lives[1]!.onStand()
+    t.equal(channel.provedUntil, time.now + 2000)
+    channel.close()
+    t.equal(channel.provedUntil, 0)
+  },
+)

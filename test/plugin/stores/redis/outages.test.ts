@@ -64,6 +64,20 @@ t.test('the Redis store, on real servers', { skip: noRedis }, async (t) => {
     )
   }
 
+  t.test('emptied (FLUSHALL): a gap, as nobody notifies of that (G-17)', { buffered: true }, async (t) => {
+    const server = await serverFor(t)
+    const client = createRedisClient({ url: server.url })
+    const store = open(t, client)
+    const { watcher, until } = notes()
+    await store.watch(watcher)
+    await store.create('grant', 'v', longMs)
+    await until('resume')
+    await (client as Redis).flushall()
+    t.ok((await until('gap')) < promptMs)
+    await until('resume', 2)
+    t.equal(await store.read('grant'), null)
+  })
+
   t.test(
     'killed and restarted empty: a gap, then absent records, and on (G-08)',
     { buffered: true },
