@@ -5,7 +5,7 @@ import {
   hashCredential,
   hashFamily,
   issueHandle,
-  issueNextRefreshHandle,
+  nextGeneration,
 } from '../secrets/handles.ts'
 import type { AccessTokenRecord, ProviderSecrets, RefreshTokenRecord } from './grant.ts'
 import type { SealOwner, Seals } from './seals.ts'
@@ -23,7 +23,7 @@ export interface IssuedRefreshToken {
   readonly record: RefreshTokenRecord
 }
 
-/** What makes the handles in the answer to a code: 32 bytes each. */
+/** What makes the handles of an answer: 32 bytes each. */
 export interface AnswerSecrets {
   readonly accessToken: Buffer
   readonly refreshToken: Buffer
@@ -46,25 +46,48 @@ export class Credentials {
    * @param key the grant's data key as it was wrapped for the code. @returns undefined if its server secret is gone.
    */
   deriveAnswer(owner: SealOwner, codeSecret: Buffer, key: string): AnswerSecrets | undefined {
-    const derive = (purpose: 'access_token' | 'refresh_token') => {
-      const secret = this.#seals.derive(owner, purpose, codeSecret, this.#seals.serverSecretOf(key))
-      return secret === null ? undefined : Buffer.from(secret, 'base64url')
-    }
-    const [accessToken, refreshToken] = [derive('access_token'), derive('refresh_token')]
-    return accessToken && refreshToken && { accessToken, refreshToken }
+    return this.#derive(owner, codeSecret, this.#seals.serverSecretOf(key))
+  }
+
+  /**
+   * The same for what follows a refresh handle: the same successor again, and nothing is stored for it (D-05). The data
+   * key is part of it, so that it takes the record, too, and not the server secret and an old handle alone.
+   *
+   * @param serverSecret names the one that it is derived with. @returns undefined if that is gone.
+   */
+  deriveSuccessor(
+    owner: SealOwner,
+    presented: Handle,
+    dataKey: Buffer,
+    serverSecret: string,
+  ): AnswerSecrets | undefined {
+    const derived = this.#derive(owner, Buffer.concat([presented.secret, dataKey]), serverSecret)
+    return (
+      derived && {
+        accessToken: derived.accessToken,
+        refreshToken: nextGeneration(presented, derived.refreshToken),
+      }
+    )
+  }
+
+  #derive(owner: SealOwner, secret: Buffer, serverSecret: string): AnswerSecrets | undefined {
+    const accessToken = this.#seals.derive(owner, 'access_token', secret, serverSecret)
+    const refreshToken = this.#seals.derive(owner, 'refresh_token', secret, serverSecret)
+    return accessToken && refreshToken ? { accessToken, refreshToken } : undefined
   }
 
   /**
    * Issues the access token of the configured mode: a handle of ours, or the provider's token itself, which then
    * is its own secret. It never outlives the provider token behind it (D-17).
    *
+   * @param provider its tokens; of a handle of ours nothing of them is needed.
    * @param terms times in milliseconds of the store's clock. `secret`, 32 bytes: of the handle, in place of random ones.
    *   `jkt`: thumbprint of the key that it is bound to; undefined: to none.
    */
   issueAccessToken(
     owner: SealOwner,
     dataKey: Buffer,
-    provider: ProviderSecrets,
+    provider: ProviderSecrets | undefined,
     terms: {
       scope: readonly string[]
       /** Undefined: every resource that the scopes allow. */
@@ -78,19 +101,19 @@ export class Credentials {
   ): IssuedAccessToken {
     const { tokens, lifetimes } = this.#options
     const providerEnd = Math.min(terms.providerExpiresAt, terms.grantExpiresAt)
-    const relay = tokens === 'relay'
-    const handle = relay ? undefined : issueHandle('access', owner.id, terms.secret)
-    const value = handle?.value ?? provider.accessToken
+    const relayed = tokens === 'relay' ? provider! : undefined
+    const handle = relayed ? undefined : issueHandle('access', owner.id, terms.secret)
+    const value = handle?.value ?? relayed!.accessToken
     const secret = handle?.secret ?? Buffer.from(value)
     return {
       value,
-      tokenType: relay ? provider.tokenType : tokenTypeOf(terms),
+      tokenType: relayed?.tokenType ?? tokenTypeOf(terms),
       record: {
         hash: hashCredential(value),
-        key: this.#seals.wrapDataKey(owner, 'access', secret, dataKey),
+        key: this.#seals.wrapDataKey(owner, 'access', secret, dataKey, !relayed),
         scope: [...terms.scope],
         ...(terms.resources && { resources: [...terms.resources] }),
-        expiresAt: relay
+        expiresAt: relayed
           ? providerEnd
           : Math.min(providerEnd, terms.now + lifetimes.accessTokenSeconds * 1000),
         ...(terms.jkt !== undefined && { jkt: terms.jkt }),
@@ -101,8 +124,8 @@ export class Credentials {
   /**
    * Issues a refresh token: the first of a family, or the next generation of the given one.
    *
-   * @param terms times in milliseconds of the store's clock. `secret`, 32 bytes: of the first one, in place of random
-   *   ones. `jkt`: as above.
+   * @param terms times in milliseconds of the store's clock. `secret`, 32 bytes: in place of random ones. `previous`:
+   *   the one of the same family before it. `jkt`: as above.
    */
   issueRefreshToken(
     owner: SealOwner,
@@ -110,20 +133,23 @@ export class Credentials {
     terms: {
       now: number
       grantExpiresAt: number
-      previous?: Handle
+      previous?: RefreshTokenRecord
       secret?: Buffer | undefined
       jkt?: string | undefined
     },
   ): IssuedRefreshToken {
     const { refreshIdleSeconds } = this.#options.lifetimes
     const { previous, secret } = terms
-    const handle = previous ? issueNextRefreshHandle(previous) : issueHandle('refresh', owner.id, secret)
+    const handle = issueHandle('refresh', owner.id, secret)
+    // The family part is what opens it, and stays: it is wrapped anew for another server secret alone.
+    const isWrapped =
+      previous !== undefined && this.#seals.serverSecretOf(previous.key) === this.#seals.serverSecret
     return {
       value: handle.value,
       record: {
-        familyHash: hashFamily(handle),
+        familyHash: previous?.familyHash ?? hashFamily(handle),
         hash: hashCredential(handle.value),
-        key: this.#seals.wrapDataKey(owner, 'refresh', familyOf(handle), dataKey),
+        key: isWrapped ? previous.key : this.#seals.wrapDataKey(owner, 'refresh', familyOf(handle), dataKey),
         idleExpiresAt: Math.min(terms.grantExpiresAt, terms.now + refreshIdleSeconds * 1000),
         ...(terms.jkt !== undefined && { jkt: terms.jkt }),
       },

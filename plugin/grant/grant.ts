@@ -104,8 +104,11 @@ const AccessToken = record({
   jkt,
 })
 
-/** The generation before the current one, and the response it got, for its holder (D-05). */
-const Predecessor = record({ hash, graceEndsAt: time, sealed: text })
+/**
+ * The generation before the current one, which gets the same response again (D-05). `sealed`: that response, in records
+ * of before it was derived.
+ */
+const Predecessor = record({ hash, graceEndsAt: time, sealed: Type.Optional(text) })
 
 const RefreshToken = record({
   familyHash: hash,
@@ -191,7 +194,7 @@ export interface ProviderSecrets {
   readonly tokenType: string
   readonly refreshToken?: string
 }
-/** Sealed for the holder of the predecessor: the same successor again. */
+/** Sealed for the holder of the predecessor, in earlier records: the same successor again. */
 export interface SuccessorSecrets {
   readonly accessToken: string
   readonly tokenType: string

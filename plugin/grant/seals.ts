@@ -1,4 +1,4 @@
-import type { SealContext, Sealing } from '../secrets/sealing.ts'
+import { type SealContext, Sealing } from '../secrets/sealing.ts'
 import type { ActiveGrant, AuthorizedGrant, ProviderSecrets, TokenExchangeSecrets } from './grant.ts'
 
 /** Whose handle opens what; part of every authenticated context, so that no key opens in another's place. */
@@ -31,7 +31,7 @@ export class Seals {
 
   /** Names the server secret that a data key was wrapped with. */
   serverSecretOf(key: string): string {
-    return key.split('.', 1)[0]!
+    return Sealing.serverSecretOf(key)
   }
 
   /** A fresh data key: 32 bytes. One for the life of a grant. */
@@ -40,17 +40,20 @@ export class Seals {
   }
 
   /**
-   * A value of 256 bits, base64url, that only the holder of `secret` can tell, and that need not be kept: the same
-   * again at every call. Null if the server secret that `serverSecret` names is gone.
+   * 32 bytes that only the holder of `secret` can tell, and that need not be kept: the same again at every call. Null
+   * if the server secret that `serverSecret` names is gone.
    */
-  derive(owner: SealOwner, purpose: Derived, secret: Buffer, serverSecret: string): string | null {
-    const bytes = this.#sealing.deriveFor(serverSecret, secret, contextOf(owner, purpose))
-    return bytes === null ? null : bytes.toString('base64url')
+  derive(owner: SealOwner, purpose: Derived, secret: Buffer, serverSecret: string): Buffer | null {
+    return this.#sealing.deriveFor(serverSecret, secret, contextOf(owner, purpose))
   }
 
-  /** Lets the holder of `secret` open what is sealed under the grant's data key. */
-  wrapDataKey(owner: SealOwner, holder: Holder, secret: Buffer, dataKey: Buffer): string {
-    return this.#sealing.wrap(dataKey, secret, contextOf(owner, holder))
+  /**
+   * Lets the holder of `secret` open what is sealed under the grant's data key.
+   *
+   * @param isUniform false: `secret` was not made here, e.g. a token of the provider's.
+   */
+  wrapDataKey(owner: SealOwner, holder: Holder, secret: Buffer, dataKey: Buffer, isUniform = true): string {
+    return this.#sealing.wrap(dataKey, secret, contextOf(owner, holder), isUniform)
   }
 
   /** The grant's data key for one of its holders: null, or one that opens nothing, if it is another's. */
@@ -81,6 +84,11 @@ export class Seals {
   /** Seals the provider's tokens under the grant's data key, for all of its holders. */
   sealProviderSecrets(owner: SealOwner, dataKey: Buffer, secrets: ProviderSecrets): string {
     return this.#sealing.seal(dataKey, toBytes(secrets), contextOf(owner, 'provider'))
+  }
+
+  /** True if the provider's tokens open: the record is whole. */
+  opensProviderSecrets(grant: ActiveGrant, dataKey: Buffer): boolean {
+    return this.#sealing.open(dataKey, grant.sealed, contextOf(grant, 'provider')) !== null
   }
 
   /** The provider's tokens, or null if they do not open. */

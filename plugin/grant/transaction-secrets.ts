@@ -18,7 +18,7 @@ export function deriveTransactionSecrets(
   stateSecret: Buffer,
 ): TransactionSecrets | null {
   const derive = (purpose: 'nonce' | 'code_verifier') =>
-    seals.derive(transaction, purpose, stateSecret, transaction.serverSecret)
+    seals.derive(transaction, purpose, stateSecret, transaction.serverSecret)?.toString('base64url') ?? null
   const nonce = hasOpenId(provider) && provider.nonce ? derive('nonce') : undefined
   const codeVerifier = provider.pkce === 'own' ? derive('code_verifier') : undefined
   if (nonce === null || codeVerifier === null) return null

@@ -36,10 +36,9 @@ export function issueHandle(
   return handleOf(type, Buffer.concat([Buffer.from(selector, 'base64url'), secret]))
 }
 
-/** Issues the next generation of a refresh handle: 128 random bits. */
-export function issueNextRefreshHandle(previous: Handle): Handle {
-  const generation = randomBytes(SECRET_BYTES - FAMILY_BYTES)
-  return issueHandle('refresh', previous.selector, Buffer.concat([familyOf(previous), generation]))
+/** The secret of the generation after `previous`: the same family, and 128 bits of `random`. */
+export function nextGeneration(previous: Handle, random: Buffer): Buffer {
+  return Buffer.concat([familyOf(previous), random], SECRET_BYTES)
 }
 
 /**

@@ -5,7 +5,7 @@ import { Sealing } from '../../plugin/secrets/sealing.ts'
 
 /** Everyone that something is sealed or a data key is wrapped for. */
 const HOLDERS: Holder[] = ['code', 'access', 'refresh', 'predecessor']
-const FOR_A_HOLDER = /^[A-Za-z0-9_-]{8}\./
+const FOR_A_HOLDER = /^[A-Za-z0-9_-]{8}[.~]/
 
 /**
  * A thief with a dump and the server secret, and no handle: tries everything in a row that could be mistaken for a

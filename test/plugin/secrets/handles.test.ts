@@ -7,7 +7,7 @@ import {
   hashFamily,
   issueFirstHandle,
   issueHandle,
-  issueNextRefreshHandle,
+  nextGeneration,
   parseHandle,
   sameHash,
 } from '../../../plugin/secrets/handles.ts'
@@ -58,7 +58,7 @@ t.test('handles have one spelling, one type and 256 random bits (C-24, G-01, P-8
     const access = issueFirstHandle('access')
     t.notOk(sameHash(hashCredential(access.value), hashCredential(access.value.replace('pka_', 'pkr_'))))
     const first = issueFirstHandle('refresh')
-    const second = issueNextRefreshHandle(first)
+    const second = issueHandle('refresh', first.selector, nextGeneration(first, randomBytes(32)))
     const elsewhere = issueHandle('refresh', issueFirstHandle('state').selector, first.secret)
     t.equal(hashFamily(first), hashFamily(second))
     t.not(first.value, second.value)

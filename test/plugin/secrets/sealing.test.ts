@@ -1,4 +1,4 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { Sealing } from '../../../plugin/secrets/sealing.ts'
 
 const SECRET = Buffer.alloc(32, 7)
@@ -30,7 +30,14 @@ t.test('a seal opens with its own secret, context and server secret only (G-03, 
     }
   })
 
-  t.test('a data key that is wrapped for a holder, and what is sealed under it', async (t) => {
+  for (const isUniform of [true, false]) {
+    t.test(
+      `a data key that is wrapped for a holder whose secret is ${isUniform ? 'random' : 'anything'}`,
+      (t) => wrapped(t, isUniform),
+    )
+  }
+
+  async function wrapped(t: Test, isUniform: boolean): Promise<void> {
     const dataKey = sealing.newDataKey()
     t.equal(dataKey.length, 32)
     const sealed = sealing.seal(dataKey, plain, context)
@@ -38,7 +45,7 @@ t.test('a seal opens with its own secret, context and server secret only (G-03, 
     for (const text of ['another', '']) t.equal(sealing.open(dataKey, sealed, { ...context, text }), null)
     t.equal(sealing.open(sealing.newDataKey(), sealed, context), null)
 
-    const wrapped = sealing.wrap(dataKey, secret, context)
+    const wrapped = sealing.wrap(dataKey, secret, context, isUniform)
     t.same(sealing.unwrap(wrapped, secret, context), dataKey)
     t.same(rotated.unwrap(wrapped, secret, context), dataKey)
     t.equal(retired.unwrap(wrapped, secret, context), null)
@@ -47,9 +54,9 @@ t.test('a seal opens with its own secret, context and server secret only (G-03, 
     t.notOk(opens(sealing.unwrap(wrapped, Buffer.alloc(32, 2), context)))
     for (const other of others) t.notOk(opens(sealing.unwrap(wrapped, secret, other)))
     for (const garbage of garbled(wrapped)) t.notOk(opens(sealing.unwrap(garbage, secret, context)), garbage)
-    const masks = others.map((other) => sealing.wrap(dataKey, secret, other))
+    const masks = others.map((other) => sealing.wrap(dataKey, secret, other, isUniform))
     t.equal(new Set([wrapped, ...masks]).size, 3, 'no mask serves twice')
-  })
+  }
 
   t.test('every byte is authenticated, and every write has a fresh nonce', async (t) => {
     const dataKey = sealing.newDataKey()

@@ -1,15 +1,14 @@
-import { tokenTypeOf } from '../../../grant/credentials.ts'
 import type { ActiveGrant, ProviderSecrets, RedeemingGrant } from '../../../grant/grant.ts'
 import type { StoredGrant } from '../../../grant/grants.ts'
 import { indexesOf } from '../../../grant/indexes.ts'
-import { accessTokenOf } from '../../../grant/relayed-tokens.ts'
 import { activate } from '../../../grant/transitions.ts'
 import { OAuthError, ProviderError } from '../../../oauth/errors.ts'
 import { type TokenResponse, tokenResponse } from '../../../oauth/token.ts'
 import type { ProviderTokens } from '../../../provider/provider.ts'
-import { type Handle, hashCredential, issueHandle } from '../../../secrets/handles.ts'
+import type { Handle } from '../../../secrets/handles.ts'
 import { isLoggedOut } from '../../../session/provider-logouts.ts'
 import { authenticationOf, type Identity, warnOfLostScopes } from '../identity.ts'
+import { sameAnswer } from '../same-answer.ts'
 import { shareToken } from '../share-token.ts'
 import type { TokenRequest } from '../token-request.ts'
 import type { DecidedLogin } from './decide-login.ts'
@@ -137,8 +136,7 @@ export async function activateGrant(
 }
 
 /**
- * The answer to a code once more, for the app that may not have received it: the handles are derived from the code's
- * secret again, and the time that has passed is taken off (C-25).
+ * The answer to a code once more, for the app that may not have received it (C-25).
  *
  * @param code proved. @returns null once one of its tokens has been presented: then it has been received; and for another key.
  */
@@ -147,26 +145,12 @@ export function repeatAnswer(
   { grant }: StoredGrant<ActiveGrant>,
   code: Handle,
 ): TokenResponse | null {
-  const { options, grants, seals, credentials } = services
-  const { id, refreshToken, unpresented } = grant
+  const { seals, credentials } = services
+  const { unpresented } = grant
   const { key } = grant.code!
   const answer = unpresented === undefined ? undefined : credentials.deriveAnswer(grant, code.secret, key)
-  if (!answer) return null
-  const dataKey = seals.unwrapDataKey(grant, 'code', code.secret, key)
-  const secrets = dataKey && seals.openProviderSecrets(grant, dataKey)
-  if (!secrets) return null
-  const relay = options.tokens === 'relay'
-  const accessToken = relay ? secrets.accessToken : issueHandle('access', id, answer.accessToken).value
-  const refresh = issueHandle('refresh', id, answer.refreshToken).value
-  const token = accessTokenOf(grant, hashCredential(accessToken))
+  const dataKey = answer && seals.unwrapDataKey(grant, 'code', code.secret, key)
+  const again = dataKey && sameAnswer(services, grant, dataKey, answer)
   // Of a later answer nothing is known here.
-  if (!token || token.hash !== unpresented || token.jkt !== jkt) return null
-  if (refreshToken && refreshToken.hash !== hashCredential(refresh)) return null
-  return tokenResponse({
-    accessToken,
-    tokenType: relay ? secrets.tokenType : tokenTypeOf(token),
-    expiresInSeconds: (token.expiresAt - grants.now()) / 1000,
-    refreshToken: refreshToken && refresh,
-    scope: token.scope,
-  })
+  return again && again.token.hash === unpresented && again.token.jkt === jkt ? again.response : null
 }

@@ -1,8 +1,18 @@
+import type { AnswerSecrets } from '../../../grant/credentials.ts'
 import type { ActiveGrant, SuccessorSecrets } from '../../../grant/grant.ts'
 import { isActive, type StoredGrant } from '../../../grant/grants.ts'
 import { OAuthError } from '../../../oauth/errors.ts'
-import { type TokenResponse, tokenResponse } from '../../../oauth/token.ts'
-import { familyOf, type Handle, hashCredential, hashFamily, sameHash } from '../../../secrets/handles.ts'
+import type { TokenResponse } from '../../../oauth/token.ts'
+import {
+  familyOf,
+  type Handle,
+  hashCredential,
+  hashFamily,
+  parseHandle,
+  sameHash,
+} from '../../../secrets/handles.ts'
+import type { Services } from '../../services.ts'
+import { sameAnswer } from '../same-answer.ts'
 import type { TokenRequest } from '../token-request.ts'
 
 /** A refresh handle that is current, or the response that its successor was. */
@@ -61,22 +71,36 @@ function repeatSuccessor(
   request: TokenRequest,
   grant: ActiveGrant,
   handle: Handle,
-  { sealed }: { sealed: string },
+  predecessor: { sealed?: string },
 ): TokenResponse {
-  const { grants, seals } = request.services
-  const successor = seals.openFor<SuccessorSecrets>(grant, 'predecessor', handle.secret, sealed)
-  const hash = successor && hashCredential(successor.accessToken)
-  const token = grant.accessTokens.find((candidate) => candidate.hash === hash)
-  if (!successor || !token) throw new OAuthError('grant_unreadable')
+  const { services } = request
+  const { seals } = services
+  const { key } = grant.refreshToken!
+  const dataKey = seals.unwrapDataKey(grant, 'refresh', familyOf(handle), key)
+  const answer = dataKey && successorOf(services, grant, handle, { ...predecessor, dataKey, key })
+  const again = answer && sameAnswer(services, grant, dataKey, answer)
+  if (!again) throw new OAuthError('grant_unreadable')
   // Of a confidential client, whose refresh tokens are bound to no key: it was issued for another.
-  if (token.jkt !== request.jkt) throw refuseKey(request, grant)
-  return tokenResponse({
-    accessToken: successor.accessToken,
-    tokenType: successor.tokenType,
-    expiresInSeconds: (token.expiresAt - grants.now()) / 1000,
-    refreshToken: successor.refreshToken,
-    scope: token.scope,
-  })
+  if (again.token.jkt !== request.jkt) throw refuseKey(request, grant)
+  return again.response
+}
+
+/** What the successor was made of: derived, or in earlier records sealed with the predecessor. */
+function successorOf(
+  { seals, credentials }: Services,
+  grant: ActiveGrant,
+  handle: Handle,
+  { sealed, dataKey, key }: { sealed?: string; dataKey: Buffer; key: string },
+): AnswerSecrets | undefined {
+  if (sealed === undefined) {
+    return credentials.deriveSuccessor(grant, handle, dataKey, seals.serverSecretOf(key))
+  }
+  const successor = seals.openFor<SuccessorSecrets>(grant, 'predecessor', handle.secret, sealed)
+  const refresh = successor && parseHandle('refresh', successor.refreshToken)
+  if (!refresh) return undefined
+  // A relayed access token is the provider's own, and no handle.
+  const access = parseHandle('access', successor.accessToken)
+  return { accessToken: access?.secret ?? Buffer.alloc(0), refreshToken: refresh.secret }
 }
 
 /** Somebody holds a refresh token that was rotated away: thief or victim, nobody can tell, so all of it ends. */

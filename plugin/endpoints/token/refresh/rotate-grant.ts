@@ -1,11 +1,11 @@
 import { commitRefresh } from '../../../grant/commit.ts'
-import type { ActiveGrant, ProviderSecrets, SuccessorSecrets } from '../../../grant/grant.ts'
+import type { ActiveGrant, ProviderSecrets } from '../../../grant/grant.ts'
 import type { StoredGrant } from '../../../grant/grants.ts'
 import { rotate } from '../../../grant/transitions.ts'
 import { OAuthError } from '../../../oauth/errors.ts'
 import { type TokenResponse, tokenResponse } from '../../../oauth/token.ts'
 import type { ProviderTokens } from '../../../provider/provider.ts'
-import { type Handle, hashCredential } from '../../../secrets/handles.ts'
+import type { Handle } from '../../../secrets/handles.ts'
 import { narrowByProvider } from '../identity.ts'
 import { shareToken } from '../share-token.ts'
 import type { TokenRequest } from '../token-request.ts'
@@ -30,7 +30,7 @@ export interface Rotation {
 
 /**
  * One generation further, by one swap: a new access token, a new refresh token, and the provider's renewed
- * tokens if it was asked. The response is kept for the holder of the predecessor, who may not have received it.
+ * tokens if it was asked. The response can be made again for the holder of the predecessor, who may not have received it.
  *
  * @param presented the refresh handle that is current.
  * @returns null if another request was first. @throws StoreError
@@ -48,8 +48,13 @@ export async function rotateGrant(
   const { dataKey, provider } = step
   const tokens = provider?.tokens
   const now = grants.now()
-  const secrets = provider?.secrets ?? seals.openProviderSecrets(grant, dataKey)
-  if (!secrets) throw new OAuthError('grant_unreadable')
+  const isRelayed = options.tokens === 'relay'
+  const secrets = provider?.secrets ?? (isRelayed ? seals.openProviderSecrets(grant, dataKey) : undefined)
+  // A handle of ours needs nothing of them, but they must be those of this grant (G-03).
+  if (secrets === null || (!secrets && !seals.opensProviderSecrets(grant, dataKey))) {
+    throw new OAuthError('grant_unreadable')
+  }
+  const successor = credentials.deriveSuccessor(grant, presented, dataKey, seals.serverSecret)!
 
   const providerLifetimeMs = tokens ? tokens.expiresInSeconds * 1000 : grant.providerLifetimeMs
   const providerExpiresAt = tokens ? now + providerLifetimeMs : grant.providerExpiresAt
@@ -60,37 +65,31 @@ export async function rotateGrant(
     scope: tokens ? narrowByProvider(step.scope, client, tokens) : step.scope,
     resources: step.resources,
   }
-  const access = credentials.issueAccessToken(grant, dataKey, secrets, { ...terms, jkt: request.jkt })
+  const access = credentials.issueAccessToken(grant, dataKey, secrets, {
+    ...{ ...terms, secret: successor.accessToken },
+    jkt: request.jkt,
+  })
   const refresh = credentials.issueRefreshToken(grant, dataKey, {
-    ...{ ...terms, previous: presented },
+    ...{ ...terms, secret: successor.refreshToken, previous: grant.refreshToken! },
     jkt: request.refreshJkt,
   })
-  const successor: SuccessorSecrets = {
-    accessToken: access.value,
-    tokenType: access.tokenType,
-    refreshToken: refresh.value,
-  }
   const graceMs = options.lifetimes.refreshGraceSeconds * 1000
   const next = rotate(grant, {
     now,
     accessToken: access.record,
     refreshToken: {
       ...refresh.record,
-      predecessor: {
-        hash: hashCredential(presented.value),
-        graceEndsAt: now + graceMs,
-        sealed: seals.sealFor(grant, 'predecessor', presented.secret, successor),
-      },
+      predecessor: { hash: grant.refreshToken!.hash, graceEndsAt: now + graceMs },
     },
     ...(tokens && {
       providerExpiresAt,
       providerLifetimeMs,
       scope: [...narrowByProvider(grant.scope, client, tokens)],
-      sealed: seals.sealProviderSecrets(grant, dataKey, secrets),
+      sealed: seals.sealProviderSecrets(grant, dataKey, provider!.secrets),
     }),
   })
   const write = async () => {
-    if (options.tokens === 'relay') await shareToken(request.services, next, access.record)
+    if (isRelayed) await shareToken(request.services, next, access.record)
     return (await grants.replace(current, next)) !== null
   }
   // It may have been followed by the next one: somebody else has been given it meanwhile (D-05).
