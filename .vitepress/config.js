@@ -56,9 +56,11 @@ export default defineConfig({
     search: {
       provider: 'local',
       options: {
-        // These two have every word, and would stand before the page that explains it.
+        // These have every word, and would stand before the page that explains it.
         _render: (text, env, markdown) =>
-          /^docs\/(?:requirements|benchmarks)\.md$/.test(env.relativePath) ? '' : markdown.render(text, env),
+          /^docs\/(?:requirements\.md|benchmarks[./])/.test(env.relativePath)
+            ? ''
+            : markdown.render(text, env),
         miniSearch: { searchOptions: { combineWith: 'AND', fuzzy: 0.1 } },
       },
     },

@@ -1,20 +1,20 @@
-import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { allCases } from './cases/index.ts'
 import { describeMachine, type Machine } from './measure/machine.ts'
 import { freePort } from './measure/process.ts'
 import { type CaseResult, measureCase } from './measure/rounds.ts'
 import { type Stage, stageFolder, startSurroundings } from './measure/slice.ts'
-import { type CommandLine, readCommandLine, UsageError, usage } from './plan/command-line.ts'
+import { type CommandLine, describeCommand, readCommandLine, UsageError, usage } from './plan/command-line.ts'
 import { installPackages } from './plan/install.ts'
 import { describePlan, makePlan, type PlannedCase } from './plan/plan.ts'
 import { root } from './plan/project.ts'
 import { compare } from './report/compare.ts'
-import type { Report } from './report/report.ts'
+import { headline } from './report/headline.ts'
+import { besideEachOther, type Part, type Report, readReport } from './report/report.ts'
 import { type Summary, summarize } from './report/summary.ts'
 import { judge } from './report/targets.ts'
 import { terminalHeader, terminalTable, terminalVerdicts } from './report/terminal.ts'
-import { writeReport, writeResults } from './report/write.ts'
+import { writeReports, writeResults } from './report/write.ts'
 import { makeKeys } from './servers/keys.ts'
 
 /**
@@ -27,6 +27,7 @@ try {
   const line = readCommandLine(process.argv.slice(2))
   if (line.help) say(usage)
   else if (line.list) say(list())
+  else if (line.results.length > 0) await write(besideEachOther(line.results.map((file) => read(file))), line)
   else process.exitCode = await run(line)
 } catch (error) {
   if (!(error instanceof UsageError)) throw error
@@ -35,32 +36,31 @@ try {
 }
 
 async function run(line: CommandLine): Promise<number> {
-  const before = line.compare === undefined ? undefined : readReport('compare', line.compare)
-  const earlier = line.continued === undefined ? undefined : readReport('continue', line.continued)
-  const plan = withPackages(
-    makePlan(line).filter(({ case: { name } }) => !earlier?.raw[name]),
-    line.docs,
-  )
+  const before = line.compare === undefined ? undefined : read(line.compare, '--compare ')
+  const earlier = line.continued === undefined ? undefined : read(line.continued, '--continue ')
+  const plan = withPackages(makePlan(line).filter(({ case: { name } }) => !earlier?.raw[name]))
   const now = describeMachine(line.node)
   // Nothing is left to measure: only the report is written again.
   const machine = earlier !== undefined && plan.length === 0 ? earlier.machine : continued(earlier, now)
-  const folder = resolve(line.out ?? join(root, '.cache', 'benchmarks'))
+  const folder = folderOf(line)
   say(terminalHeader(machine))
   say(`\nplan\n${describePlan(plan)}`)
 
   const raw: Record<string, CaseResult> = { ...earlier?.raw }
   const timings: Record<string, PlannedCase['timing']> = { ...earlier?.timings }
   const summaries: Summary[] = [...(earlier?.summaries ?? [])]
+  const command = describeCommand(process.argv.slice(2), process.env)
   const report = (): Report => {
     const { profile } = line
-    return { format: 1, profile, machine, timings, summaries, verdicts: judge(summaries), raw }
+    const cases = Object.keys(raw).filter((name) => !earlier?.raw[name])
+    const part: Part[] = cases.length > 0 ? [{ command, date: now.date, commit: now.commit, cases }] : []
+    const parts = [...(earlier?.parts ?? []), ...part]
+    return { format: 1, profile, machine, parts, timings, summaries, verdicts: judge(summaries), raw }
   }
   await onStage(line.node, machine.pinning, async (stage) => {
     for (const { case: one, timing, skipped } of plan) {
-      process.stderr.write(`${one.name}\n`)
-      const result = await measureCase(stage, one, timing, skipped, (text) =>
-        process.stderr.write(`${text}\n`),
-      )
+      progress(one.name)
+      const result = await measureCase(stage, one, timing, skipped, progress)
       const summary = summarize(one, result, timing.generator)
       raw[one.name] = result
       timings[one.name] = timing
@@ -73,9 +73,25 @@ async function run(line: CommandLine): Promise<number> {
 
   say(terminalVerdicts(report().verdicts))
   if (before) say(compare(before, report()))
-  for (const problem of await writeReport(report(), folder, line.docs)) process.stderr.write(`${problem}\n`)
-  say(`\nwritten: ${join(folder, 'results.json')}, results.md${line.docs ? ', docs/benchmarks.md' : ''}\n`)
+  writeResults(report(), folder)
+  await write([report()], line)
   return hasFailed(plan, raw) ? 1 : 0
+}
+
+/** Everything that is made of results, and nothing is measured. */
+async function write(reports: readonly Report[], line: CommandLine): Promise<void> {
+  const folder = folderOf(line)
+  say(`\n${headline(reports)}\n`)
+  // They draw the charts; where they are not there, that is told of each chart.
+  if (line.docs) installPackages(progress)
+  for (const problem of await writeReports(reports, folder, line.docs)) progress(problem)
+  say(
+    `\nwritten: ${join(folder, 'results.md')}${line.docs ? ', docs/benchmarks.md, docs/benchmarks/' : ''}\n`,
+  )
+}
+
+function folderOf({ out }: CommandLine): string {
+  return resolve(out ?? join(root, '.cache', 'benchmarks'))
 }
 
 /** Runs `act` with the upstream, the provider and the keys, and clears everything away. */
@@ -96,12 +112,11 @@ async function onStage(
   }
 }
 
-/** Peers that need packages are skipped where these cannot be installed. @param charts are needed as well. */
-function withPackages(plan: PlannedCase[], charts: boolean): PlannedCase[] {
+/** Peers that need packages are skipped where these cannot be installed. */
+function withPackages(plan: PlannedCase[]): PlannedCase[] {
   const needing = (one: PlannedCase) => one.case.contenders.filter(({ peer }) => peer.needsPackages)
-  const needed =
-    charts || plan.some((one) => needing(one).length > 0 || one.timing.generator === 'autocannon')
-  const problem = needed ? installPackages((text) => process.stderr.write(`${text}\n`)) : undefined
+  const needed = plan.some((one) => needing(one).length > 0 || one.timing.generator === 'autocannon')
+  const problem = needed ? installPackages(progress) : undefined
   if (problem === undefined) return plan
   return plan.map((one) => {
     const absent = Object.fromEntries(needing(one).map(({ peer }) => [peer.name, problem]))
@@ -131,14 +146,12 @@ function continued(earlier: Report | undefined, machine: Machine): Machine {
   }
 }
 
-/** @param flag of the command line that names the file. */
-function readReport(flag: string, file: string): Report {
+/** @param flag of the command line that names the file. @throws UsageError */
+function read(file: string, flag = ''): Report {
   try {
-    const report = JSON.parse(readFileSync(file, 'utf8')) as Report
-    if (report.format !== 1) throw new Error('it is no results.json of this version')
-    return report
+    return readReport(file)
   } catch (error) {
-    throw new UsageError(`--${flag} ${file}: ${(error as Error).message}`)
+    throw new UsageError(`${flag}${file}: ${(error as Error).message}`)
   }
 }
 
@@ -149,6 +162,10 @@ function list(): string {
       return `${name}: ${title}\n    ${base.peer.name.padEnd(28)} ${base.peer.title} (base)\n${peers}`
     })
     .join('\n')
+}
+
+function progress(text: string): void {
+  process.stderr.write(`${text}\n`)
 }
 
 function say(text: string): void {

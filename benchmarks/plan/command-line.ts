@@ -1,8 +1,11 @@
+import { basename } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Generator } from '../load/plan.ts'
 
 /** What the command was asked for. */
 export interface CommandLine {
+  /** Files of results: a report is written of them, and nothing is measured. */
+  readonly results: readonly string[]
   readonly profile: 'smoke' | 'full'
   /** Empty: all of the profile. */
   readonly cases: readonly string[]
@@ -20,6 +23,7 @@ export interface CommandLine {
 }
 
 export const usage = `npm run bench -- [options]
+npm run bench -- [--docs] [--out DIR] results.json ...   measures nothing: writes one report of them, a file for each Node
 
   --profile smoke|full   smoke: some minutes, to see that it works (default) · full: the measurement
   --case NAME            only this case; may be repeated
@@ -31,7 +35,7 @@ export const usage = `npm run bench -- [options]
   --compare FILE         a results.json of before: tells what has changed
   --continue FILE        the results.json of a run on this machine: its cases are taken over, not measured again
   --out DIR              for results.json, results.md and charts (default: .cache/benchmarks)
-  --docs                 writes docs/benchmarks.md as well
+  --docs                 writes docs/benchmarks.md and docs/benchmarks/ as well
   --list                 names cases and servers
   --help
 `
@@ -43,8 +47,15 @@ export class UsageError extends Error {
 
 /** @param args without node and the script. @throws UsageError */
 export function readCommandLine(args: readonly string[]): CommandLine {
-  const { values } = parse(args)
+  const { values, positionals, tokens } = parse(args)
+  const given = tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []))
+  const useless = given.find((name) => !['docs', 'out', 'help'].includes(name))
+  if (positionals.length > 0 && useless !== undefined)
+    throw new UsageError(
+      `--${useless}: nothing is measured where results are named (${positionals.join(', ')})`,
+    )
   return {
+    results: positionals,
     profile: oneOf('profile', ['smoke', 'full'], values.profile),
     cases: values.case,
     peers: values.peer,
@@ -61,10 +72,31 @@ export function readCommandLine(args: readonly string[]): CommandLine {
   }
 }
 
+/**
+ * The command as it was typed, for a report: a path is shown by its last part, as the rest is of a machine.
+ *
+ * @param environment of it, `BENCHMARK_AGAINST` is a part of the command, and how npm names its script.
+ */
+export function describeCommand(args: readonly string[], environment: NodeJS.ProcessEnv): string {
+  const { BENCHMARK_AGAINST: against, npm_lifecycle_event: script } = environment
+  const program = script === 'bench' ? ['npm', 'run', 'bench', '--'] : ['node', 'build/benchmarks/run.js']
+  const variables = against === undefined ? [] : [`BENCHMARK_AGAINST=${shown(against)}`]
+  return [...variables, ...program, ...args.map(shown)].join(' ')
+}
+
+/** An argument as a shell takes it, without folders. */
+function shown(arg: string): string {
+  const [, flag = '', value = ''] = /^(--[\w-]+=)?(.*)$/s.exec(arg)!
+  const text = flag + (/[/\\]/.test(value) ? basename(value.replaceAll('\\', '/')) : value)
+  return /^[\w.,:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
+}
+
 function parse(args: readonly string[]) {
   try {
     return parseArgs({
       args: [...args],
+      allowPositionals: true,
+      tokens: true,
       options: {
         profile: { type: 'string', default: 'smoke' },
         case: { type: 'string', multiple: true, default: [] },

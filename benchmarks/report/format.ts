@@ -1,6 +1,9 @@
 import type { Machine } from '../measure/machine.ts'
+import { trafficOf } from './headline.ts'
+import { metrics } from './metrics.ts'
+import type { Report } from './report.ts'
 import type { Row, Summary } from './summary.ts'
-import type { Verdict } from './targets.ts'
+import type { Target, Verdict } from './targets.ts'
 
 /** Words and figures that the terminal and the Markdown have in common. */
 
@@ -31,14 +34,13 @@ export function facts(machine: Machine): [name: string, value: string][] {
 /** The columns of a case's table, and its lines. */
 export function table({ rows, metric, base }: Summary): { columns: string[]; lines: string[][] } {
   const megabytes = rows.some((row) => row.megabytesPerSecond)
-  const columns = ['server', ratioTitle(metric), 'rounds', 'req/s', ...(megabytes ? ['MB/s'] : [])]
+  const columns = ['server', metrics[metric].head, 'rounds', 'req/s', ...(megabytes ? ['MB/s'] : [])]
   columns.push('CPU µs/req', 'core', 'p50 ms', 'p99 ms', 'MB idle → peak')
   const lines = rows.map((row) => {
     if (row.problem !== undefined) return [row.title, row.problem]
-    const ratio = row.name === base ? '1 (base)' : ratioText(row)
     return [
       row.title,
-      ratio,
+      ratioText(row, base),
       row.ratio?.raw.map((one) => one.toFixed(2)).join(' ') ?? '',
       thousands(row.requestsPerSecond?.median),
       ...(megabytes ? [thousands(row.megabytesPerSecond?.median)] : []),
@@ -52,10 +54,13 @@ export function table({ rows, metric, base }: Summary): { columns: string[]; lin
   return { columns, lines }
 }
 
-/** What else was found, a sentence each. */
-export function remarks({ rows, generator, metric, slices, disturbed }: Summary): string[] {
+/** What a reader of the ratios must know, a sentence each. */
+export function remarks({ name: caseName, rows, generator, metric, slices, disturbed }: Summary): string[] {
   const byCpu = rows.some((row) => row.byCpu)
+  const traffic = trafficOf(caseName)
+  const { remark } = metrics[metric]
   return [
+    ...(traffic === undefined ? [] : [`The gateway's figures hold for ${traffic}.`]),
     `Load: ${generator === 'ours' ? 'our own client' : generator}.`,
     ...(byCpu
       ? [
@@ -65,7 +70,13 @@ export function remarks({ rows, generator, metric, slices, disturbed }: Summary)
     ...(disturbed > 0
       ? [`${disturbed} of ${slices} slices were disturbed: others used more than 5 % of the server's core.`]
       : []),
-    ...(metric === 'memory' ? ['The ratio is of the growth over idle; less is better.'] : []),
+    ...(remark === undefined ? [] : [remark]),
+  ]
+}
+
+/** What the heap of each server did, a sentence each. */
+export function heapRemarks({ rows }: Summary): string[] {
+  return [
     ...rows.flatMap(({ name, allocation }) =>
       allocation
         ? [
@@ -81,11 +92,56 @@ export function remarks({ rows, generator, metric, slices, disturbed }: Summary)
   ]
 }
 
+/** What is asked, e.g. `forward-get: gateway / bare, at least 0.9`. */
+export function targetText({ caseName, name, against, atLeast, atMost }: Target): string {
+  return `${caseName}: ${subject(name, against)}, ${limit(atLeast, atMost)}`
+}
+
 /** A target with its outcome, e.g. `forward-get: gateway / bare 0.93, at least 0.9: met`. */
-export function verdictText({ caseName, name, against, atLeast, atMost, measured, met }: Verdict): string {
-  const limit = atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`
-  const what = against === 'idle' ? `${name}, MB over idle` : `${name} / ${against}`
-  return `${caseName}: ${what} ${measured.toFixed(2)}, ${limit}: ${met ? 'met' : 'missed'}`
+export function verdictText(verdict: Verdict): string {
+  const { caseName, name, against, atLeast, atMost, measured, outcome } = verdict
+  return `${caseName}: ${subject(name, against)} ${measured.toFixed(2)}, ${limit(atLeast, atMost)}: ${outcomes[outcome]}`
+}
+
+export const outcomes: Readonly<Record<Verdict['outcome'], string>> = {
+  met: 'met',
+  missed: 'missed',
+  disturbed: 'not judged: disturbed',
+}
+
+function subject(name: string, against: string): string {
+  return against === 'idle' ? `${name}, MB over idle` : `${name} / ${against}`
+}
+
+function limit(atLeast?: number, atMost?: number): string {
+  return atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`
+}
+
+/** Every case of these reports, with what each of them measured of it. */
+export function byNode(
+  reports: readonly Report[],
+): { name: string; summaries: readonly (Summary | undefined)[] }[] {
+  const names = new Set(reports.flatMap(({ summaries }) => summaries.map(({ name }) => name)))
+  return [...names].map((name) => ({
+    name,
+    summaries: reports.map(({ summaries }) => summaries.find((summary) => summary.name === name)),
+  }))
+}
+
+/** A table in Markdown. @param texts of its columns, so many are words; the others are figures. */
+export function markdownTable(
+  columns: readonly string[],
+  lines: readonly (readonly string[])[],
+  texts = 1,
+): string {
+  const row = (cells: readonly string[]) => `| ${columns.map((_, i) => escaped(cells[i])).join(' | ')} |`
+  const alignment = columns.map((_, i) => (i < texts ? '---' : '---:')).join('|')
+  return [row(columns), `|${alignment}|`, ...lines.map(row)].join('\n')
+}
+
+/** A cell: what a server answered may be in it. */
+function escaped(cell = ''): string {
+  return cell.replaceAll('|', '\\|').replaceAll('<', '&lt;')
 }
 
 /** Whole numbers with a comma for the thousands. */
@@ -93,11 +149,9 @@ export function thousands(value: number | undefined): string {
   return value === undefined ? '?' : Math.round(value).toLocaleString('en')
 }
 
-function ratioTitle(metric: Summary['metric']): string {
-  return metric === 'rate' ? 'ratio' : metric === 'p99' ? 'ratio of p99' : 'ratio of growth'
-}
-
-function ratioText({ ratio, byCpu }: Row): string {
+/** A server's ratio in a cell. */
+export function ratioText({ name, ratio, byCpu }: Row, base: string): string {
+  if (name === base) return '1 (base)'
   return ratio === undefined ? '?' : `${ratio.median.toFixed(2)}${byCpu ? ' c' : ''}`
 }
 

@@ -1,4 +1,4 @@
-import type { Summary } from './summary.ts'
+import { isDisturbed, type Summary } from './summary.ts'
 
 /** What the project has set itself: the ratio of two lines of one case, or megabytes over idle. */
 export interface Target {
@@ -10,10 +10,10 @@ export interface Target {
   readonly atMost?: number
 }
 
-/** A target with what was measured. */
+/** A target with what was measured. `disturbed`: something else ran beside it, so that it says nothing. */
 export interface Verdict extends Target {
   readonly measured: number
-  readonly met: boolean
+  readonly outcome: 'met' | 'missed' | 'disturbed'
 }
 
 const forward = (against: string, atLeast: number): Target => ({
@@ -54,9 +54,15 @@ export function judge(summaries: readonly Summary[]): Verdict[] {
   return targets.flatMap((target) => {
     const summary = summaries.find(({ name }) => name === target.caseName)
     const measured = summary && measuredOf(summary, target)
-    if (measured === undefined) return []
+    if (summary === undefined || measured === undefined) return []
     const { atLeast = 0, atMost = Number.POSITIVE_INFINITY } = target
-    return [{ ...target, measured, met: measured >= atLeast && measured <= atMost }]
+    const isMet = measured >= atLeast && measured <= atMost
+    const outcome = isDisturbed(summary, [target.name, target.against])
+      ? 'disturbed'
+      : isMet
+        ? 'met'
+        : 'missed'
+    return [{ ...target, measured, outcome }]
   })
 }
 

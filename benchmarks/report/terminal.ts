@@ -1,5 +1,5 @@
 import type { Machine } from '../measure/machine.ts'
-import { facts, remarks, table, verdictText } from './format.ts'
+import { facts, heapRemarks, remarks, table, verdictText } from './format.ts'
 import type { Summary } from './summary.ts'
 import type { Verdict } from './targets.ts'
 
@@ -28,7 +28,7 @@ export function terminalTable(summary: Summary): string {
     `\n${summary.name}: ${summary.title}`,
     text(columns),
     ...lines.map(text),
-    ...remarks(summary).map((remark) => `  ${remark}`),
+    ...[...remarks(summary), ...heapRemarks(summary)].map((remark) => `  ${remark}`),
     '',
   ].join('\n')
 }

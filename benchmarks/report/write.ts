@@ -1,40 +1,74 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../plan/project.ts'
-import { chart } from './chart.ts'
-import { markdown } from './markdown.ts'
+import { chart, PALETTES } from './chart.ts'
+import { byNode } from './format.ts'
+import { details, detailsPath, markdown } from './markdown.ts'
 import type { Report } from './report.ts'
 
 /**
- * Writes `results.json`, `results.md` and a chart of each case; with `docs`, docs/benchmarks.md and its charts.
+ * Writes `results.md`, and below `benchmarks/` a page for each Node and a chart of each case, light and dark. With
+ * `docs`, the same as docs/benchmarks.md, with the results that it can be written from again.
  *
+ * @param reports the oldest Node first.
  * @returns what could not be drawn, and why; empty if all is well.
  */
-export async function writeReport(report: Report, folder: string, docs: boolean): Promise<string[]> {
-  const folders = docs ? [folder, join(root, 'docs')] : [folder]
+export async function writeReports(
+  reports: readonly Report[],
+  folder: string,
+  docs: boolean,
+): Promise<string[]> {
+  const published = join(root, 'docs')
+  const folders = docs ? [folder, published] : [folder]
   // Charts of a run before, of cases that are not in this one.
-  if (docs) rmSync(join(root, 'docs', 'benchmarks'), { recursive: true, force: true })
-  for (const one of folders) mkdirSync(join(one, 'benchmarks'), { recursive: true })
-  writeResults(report, folder)
-  const problems: string[] = []
-  const charts = new Map<string, string>()
-  for (const summary of report.summaries.filter(({ rows }) => rows.some(({ ratio }) => ratio))) {
-    try {
-      const svg = await chart(summary)
-      for (const one of folders) writeFileSync(join(one, 'benchmarks', `${summary.name}.svg`), svg)
-      charts.set(summary.name, `benchmarks/${summary.name}.svg`)
-    } catch (error) {
-      problems.push(`no chart of ${summary.name}: ${(error as Error).message.split('\n')[0]}`)
-    }
+  if (docs) rmSync(join(published, 'benchmarks'), { recursive: true, force: true })
+  const write = (path: string, text: string) => {
+    for (const one of folders) writeFileSync(join(one, path), text)
   }
-  const text = markdown(report, (name) => charts.get(name))
+  for (const one of folders) mkdirSync(join(one, 'benchmarks'), { recursive: true })
+  const { charts, problems } = await draw(reports, write)
+  for (const report of reports) write(detailsPath(report), details(report))
+  const text = markdown(reports, (name) => charts.get(name))
   writeFileSync(join(folder, 'results.md'), text)
-  if (docs) writeFileSync(join(root, 'docs', 'benchmarks.md'), text)
+  if (docs) {
+    writeFileSync(join(published, 'benchmarks.md'), text)
+    // The slices would be megabytes, and the rounds are in the summaries.
+    for (const report of reports) writeJson(join(published, dataPath(report)), { ...report, raw: {} })
+  }
   return problems
 }
 
-/** Writes `results.json`, which is all that `--compare` and `--continue` need. */
+/** Writes `results.json`, which is all that a report is written from. */
 export function writeResults(report: Report, folder: string): void {
   mkdirSync(folder, { recursive: true })
-  writeFileSync(join(folder, 'results.json'), `${JSON.stringify(report, null, 1)}\n`)
+  writeJson(join(folder, 'results.json'), report)
+}
+
+/** A chart of each case, of the newest Node that it was measured on. */
+async function draw(reports: readonly Report[], write: (path: string, text: string) => void) {
+  const problems: string[] = []
+  const charts = new Map<string, string>()
+  for (const { name, summaries } of byNode(reports)) {
+    const newest = summaries.findLastIndex((summary) => summary?.rows.some(({ ratio }) => ratio))
+    if (newest === -1) continue
+    try {
+      for (const [theme, palette] of Object.entries(PALETTES))
+        write(
+          `benchmarks/${name}-${theme}.svg`,
+          await chart(summaries[newest]!, reports[newest]!.machine, palette),
+        )
+      charts.set(name, `benchmarks/${name}`)
+    } catch (error) {
+      problems.push(`no chart of ${name}: ${(error as Error).message.split('\n')[0]}`)
+    }
+  }
+  return { charts, problems }
+}
+
+function dataPath(report: Report): string {
+  return detailsPath(report).replace(/md$/, 'json')
+}
+
+function writeJson(file: string, report: Report): void {
+  writeFileSync(file, `${JSON.stringify(report, null, 1)}\n`)
 }

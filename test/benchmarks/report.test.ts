@@ -1,60 +1,21 @@
-/** What the benchmarks make of their slices: ratios, verdicts, comparisons, Markdown and charts. */
+/** What the benchmarks make of their slices: ratios, verdicts, comparisons. Of the pages: pages.test.ts. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { describeMachine, type Machine } from '../../benchmarks/measure/machine.ts'
+import { describeMachine } from '../../benchmarks/measure/machine.ts'
 import type { CaseResult, Measured } from '../../benchmarks/measure/rounds.ts'
 import { rounds } from '../../benchmarks/measure/statistics.ts'
 import type { Case } from '../../benchmarks/plan/case.ts'
 import { root } from '../../benchmarks/plan/project.ts'
 import { betterElsewhere } from '../../benchmarks/report/better.ts'
-import { bars, chart } from '../../benchmarks/report/chart.ts'
 import { compare } from '../../benchmarks/report/compare.ts'
 import { verdictText } from '../../benchmarks/report/format.ts'
-import { markdown } from '../../benchmarks/report/markdown.ts'
-import type { Report } from '../../benchmarks/report/report.ts'
-import { type Row, type Summary, summarize } from '../../benchmarks/report/summary.ts'
+import { isDisturbed, type Row, type Summary, summarize } from '../../benchmarks/report/summary.ts'
 import { judge } from '../../benchmarks/report/targets.ts'
-import { terminalTable } from '../../benchmarks/report/terminal.ts'
-
-const machine: Machine = {
-  date: '2026-01-05T08:00:00.000Z',
-  cpu: 'a CPU',
-  cores: 2,
-  memoryBytes: 8e9,
-  kernel: 'Linux 6',
-  node: 'v20.20.2',
-  packages: { fastify: '5.12.8' },
-  servers: { nginx: '1.22.1' },
-  commit: '0123456789ab',
-  pinning: { server: '0', load: '1' },
-  loadAverage: 0.1,
-}
-
-/** A line with its ratios; without any, the base. */
-function row(name: string, raw: readonly number[] = [], more: Partial<Row> = {}): Row {
-  return { name, title: `title of ${name}`, ...(raw.length > 0 && { ratio: rounds(raw) }), ...more }
-}
-
-function summary(rows: readonly Row[], more: Partial<Summary> = {}): Summary {
-  const fixed = { title: 'a title', metric: 'rate', generator: 'wrk', slices: 3, disturbed: 0 } as const
-  return { name: 'forward-get', base: 'bare', ...fixed, rows, ...more }
-}
-
-function report(summaries: readonly Summary[], change: Partial<Machine> = {}): Report {
-  return {
-    format: 1,
-    profile: 'full',
-    machine: { ...machine, ...change },
-    timings: {},
-    summaries,
-    verdicts: judge(summaries),
-    raw: {},
-  }
-}
+import { terminalTable, terminalVerdicts } from '../../benchmarks/report/terminal.ts'
+import { report, row, summary } from '../support/benchmark-results.ts'
 
 /** A slice of one second on a core that is used up, unless `more` says otherwise. */
 function slice(
@@ -79,9 +40,10 @@ function slice(
   }
 }
 
-/** A case of the base and one other, and the line of the other. */
-function measured(slices: readonly Measured[], more: Partial<Case> = {}): Row | undefined {
-  const peer = (name: string) => ({ peer: { name, title: name } }) as unknown as Case['base']
+/** A case of the base and others, in summary. */
+function summarized(slices: readonly Measured[], more: Partial<Case> = {}): Summary {
+  const peer = (name: string) =>
+    ({ peer: { name, title: name, authenticates: name !== 'bare' } }) as unknown as Case['base']
   const one: Case = {
     name: 'a-case',
     title: 'A case',
@@ -89,11 +51,16 @@ function measured(slices: readonly Measured[], more: Partial<Case> = {}): Row | 
     mode: 'repeat',
     connections: 1,
     base: peer('bare'),
-    contenders: [peer('gateway')],
+    contenders: [peer('gateway'), peer('nginx')],
     ...more,
   }
   const result: CaseResult = { slices, failures: {}, allocations: {}, bytesPerSession: {} }
-  return summarize(one, result, 'wrk').rows.find(({ name }) => name === 'gateway')
+  return summarize(one, result, 'wrk')
+}
+
+/** The line of the gateway. */
+function measured(slices: readonly Measured[], more: Partial<Case> = {}): Row | undefined {
+  return summarized(slices, more).rows.find(({ name }) => name === 'gateway')
 }
 
 t.test('a ratio is to the bases right before and after, in the same round', async (t) => {
@@ -155,26 +122,51 @@ t.test('every server that did better is named, and none that did not or did othe
     row('apache', [], { problem: 'not installed' }),
   ])
   t.equal(
-    betterElsewhere([rate]),
+    betterElsewhere([report([rate])]),
     `**forward-get**, requests per second in relation to the gateway's:
 
-- title of bare: 1.11 times
-- title of nginx: 4.00 times
+| server | Node 20 |
+|---|---:|
+| title of bare | 1.11 times |
+| title of nginx | 4.00 times |
 
-**forward-get**, MB resident at the peak (the gateway: 100):
+**forward-get**, MB resident at the peak:
 
-- title of nginx: 14`,
+| server | Node 20 |
+|---|---:|
+| title of nginx | 14 (the gateway: 100) |`,
   )
   const rows = [row('bare'), row('gateway', [2]), row('http-proxy', [3]), row('nginx', [0.5])]
   t.equal(
-    betterElsewhere([summary(rows, { name: 'latency', metric: 'p99' })]),
+    betterElsewhere([report([summary(rows, { name: 'latency', metric: 'p99' })])]),
     `**latency**, 99th percentile of the latency in relation to the gateway's:
 
-- title of bare: 0.50 times
-- title of nginx: 0.25 times`,
+| server | Node 20 |
+|---|---:|
+| title of bare | 0.50 times |
+| title of nginx | 0.25 times |`,
   )
   const exchange = summary([row('hello'), row('gateway', [0.2])], { name: 'token-exchange', base: 'hello' })
-  t.equal(betterElsewhere([exchange]), 'Nothing that was measured in this run.')
+  t.equal(betterElsewhere([report([exchange])]), 'Nothing that was measured in this run.')
+})
+
+t.test('a server that did better on one Node is named, with what it did on the others', async (t) => {
+  const on = (node: string, nginx: number, name = 'forward-get') =>
+    report([summary([row('bare'), row('gateway', [1]), row('nginx', [nginx])], { name })], { node })
+  t.equal(
+    betterElsewhere([on('v20.1.0', 0.9), on('v22.1.0', 1.5), on('v24.1.0', 2, 'connections-1')]),
+    `**forward-get**, requests per second in relation to the gateway's:
+
+| server | Node 20 | Node 22 | Node 24 |
+|---|---:|---:|---:|
+| title of nginx | 0.90 times | 1.50 times |  |
+
+**connections-1**, requests per second in relation to the gateway's:
+
+| server | Node 20 | Node 22 | Node 24 |
+|---|---:|---:|---:|
+| title of nginx |  |  | 2.00 times |`,
+  )
 })
 
 t.test('a target is judged if both of its sides were measured', async (t) => {
@@ -199,6 +191,52 @@ t.test('a target is judged if both of its sides were measured', async (t) => {
     'slow-readers: gateway, MB over idle 41.00, at most 40: missed',
     'latency: gateway / bare 1.60, at most 1.5: missed',
   ])
+})
+
+t.test('a target is not judged if something else ran beside one of its sides', async (t) => {
+  const quiet = { slices: { slices: 18, disturbed: 1 } }
+  const busy = { slices: { slices: 18, disturbed: 2 } }
+  const rows = [
+    row('bare'),
+    row('gateway', [0.9], quiet),
+    row('nginx', [4.5], quiet),
+    row('caddy', [0.5], busy),
+    row('http-proxy', [0.8], busy),
+  ]
+  const verdicts = judge([summary(rows, { slices: 100, disturbed: 5 })])
+  t.same(verdicts.map(verdictText), [
+    'forward-get: gateway / bare 0.90, at least 0.9: met',
+    'forward-get: gateway / http-proxy 1.13, at least 1.3: not judged: disturbed',
+    'forward-get: gateway / caddy 1.80, at least 1.5: not judged: disturbed',
+    'forward-get: gateway / nginx 0.20, at least 0.25: missed',
+  ])
+  t.match(terminalVerdicts(verdicts), /caddy 1\.80, at least 1\.5: not judged: disturbed$/m)
+  const [before] = judge([summary([row('bare'), row('gateway', [0.9])], { slices: 100, disturbed: 11 })])
+  t.equal(before?.outcome, 'disturbed', 'results that tell of the case alone')
+})
+
+t.test('of a server, its own slices count and those of the base beside them', async (t) => {
+  const disturbed = { foreignShare: 0.06 }
+  const slices = [
+    slice('bare', 0, 0, 1000, disturbed),
+    slice('gateway', 0, 1, 900),
+    slice('bare', 0, 2, 1000),
+    slice('nginx', 0, 3, 3000, { foreignShare: 0.04 }),
+    slice('bare', 0, 4, 1000),
+  ]
+  const one = summarized(slices)
+  t.same(
+    one.rows.map(({ name, slices, authenticates }) => [name, slices, authenticates]),
+    [
+      ['bare', undefined, false],
+      ['gateway', { slices: 3, disturbed: 1 }, true],
+      ['nginx', { slices: 3, disturbed: 0 }, true],
+    ],
+  )
+  t.same([one.slices, one.disturbed], [5, 1])
+  t.equal(isDisturbed(one, ['bare', 'gateway']), true)
+  t.equal(isDisturbed(one, ['bare', 'nginx']), false)
+  t.equal(isDisturbed(one, ['gateway', 'nginx']), true)
 })
 
 t.test('a comparison tells what is better, worse, the same and gone', async (t) => {
@@ -227,6 +265,12 @@ compared with 0123456789ab, node v20.20.2, 2026-01-05T08:00:00.000Z
   GONE  forward-get: apache: void: 1 errors
 `,
   )
+  const busy = summary([row('bare'), row('gateway', [0.5], { slices: { slices: 6, disturbed: 1 } })])
+  for (const [one, other] of [
+    [busy, summary(before)],
+    [summary(before), busy],
+  ] as const)
+    t.match(compare(report([one]), report([other])), /NOT JUDGED {2}forward-get: gateway .* %, disturbed\)/)
   const latency = (ratio: number) =>
     summary([row('bare'), row('gateway', [ratio])], { name: 'latency', metric: 'p99' })
   t.match(compare(report([latency(1)]), report([latency(1.2)])), 'WORSE  latency: gateway')
@@ -247,36 +291,6 @@ const whole = summary(
   { disturbed: 2 },
 )
 
-t.test(
-  'the Markdown has the facts, what is better elsewhere, the targets, and a table for each case',
-  async (t) => {
-    const text = markdown(report([whole]), (name) => `benchmarks/${name}.svg`)
-    t.match(text, /^- commit: 0123456789ab$/m)
-    t.match(text, /^## What is better elsewhere$/m)
-    t.match(text, /^- title of nginx: 3\.24 times$/m)
-    t.match(text, /^- forward-get: gateway \/ bare 0\.93, at least 0\.9: met$/m)
-    t.match(text, '![a title](benchmarks/forward-get.svg)')
-    t.match(text, '| title of bare | 1 (base) |  | 20,000 | 50.0 |')
-    t.match(text, '| title of gateway | 0.93 c | 0.90 0.95 | 18,500 |')
-    t.match(
-      text,
-      '| title of a server with a long name | it answers 502: &lt;html>a\\|b |',
-      'what a server answered is no markup',
-    )
-    t.match(text, /^- 2 of 3 slices were disturbed/m)
-    t.match(text, /\*\*Something else was running.*not to be quoted/)
-    const quiet = report([{ ...whole, disturbed: 0 }])
-    t.notMatch(
-      markdown(quiet, () => undefined),
-      'not to be quoted',
-    )
-    t.notMatch(
-      markdown(report([whole]), () => undefined),
-      '![',
-    )
-  },
-)
-
 t.test('the terminal shows the same lines, aligned', async (t) => {
   const [, title, head, ...lines] = terminalTable(whole).split('\n')
   t.equal(title, 'forward-get: a title')
@@ -293,30 +307,6 @@ t.test('neither the folder nor the name of the machine is in the facts', async (
   const text = JSON.stringify(described)
   t.notMatch(text, root)
   t.notOk(new RegExp(`\\b${hostname()}\\b`).test(text), 'no host name')
-})
-
-t.test('a chart has a bar for every server that was measured, the best first', async (t) => {
-  t.same(
-    bars(whole).map(({ server, ratio, kind }) => [server, ratio, kind]),
-    [
-      ['title of nginx', 3, 'other'],
-      ['title of bare', 1, 'base'],
-      ['title of gateway', rounds([0.9, 0.95]).median, 'gateway'],
-    ],
-  )
-  const latency = summary([row('bare'), row('gateway', [2]), row('nginx', [0.5])], { metric: 'p99' })
-  t.same(
-    bars(latency).map(({ ratio }) => ratio),
-    [0.5, 1, 2],
-  )
-})
-
-const isInstalled = existsSync(new URL('../../benchmarks/node_modules/vega-lite', import.meta.url))
-t.test('a chart is an SVG', { skip: !isInstalled && 'vega is not installed' }, async (t) => {
-  const svg = await chart(whole)
-  t.match(svg, /^<svg /)
-  for (const text of ['a title', 'title of nginx', '3.00', 'more is better']) t.match(svg, text)
-  t.notMatch(svg, 'NaN')
 })
 
 t.test('what a run has started ends with it, children included', async (t) => {

@@ -1,29 +1,13 @@
 /**
- * The pictures of the README, light and dark: the way of a login, and two charts out of the tables of
- * docs/benchmarks.md. Drawn by hand-made SVG: three small pictures need no library, and their text stays text.
+ * The pictures of the README, light and dark: the way of a login, and two charts out of the tables of the benchmarks.
+ * Drawn by hand-made SVG: three small pictures need no library, and their text stays text.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { forwarders } from '../../benchmarks/peers/index.ts'
+import { KINDS, type Kind, PALETTES, type Palette } from '../../benchmarks/report/chart.ts'
 
 const place = (path: string) => new URL(`../../${path}`, import.meta.url)
 
-interface Palette {
-  readonly ink: string
-  readonly soft: string
-  readonly line: string
-  readonly own: string
-  readonly other: string
-  readonly box: string
-}
-const PALETTES: Readonly<Record<'light' | 'dark', Palette>> = {
-  light: {
-    ...{ ink: '#1f2328', soft: '#59636e', line: '#8c959f' },
-    ...{ own: '#0969da', other: '#c3cad2', box: '#f6f8fa' },
-  },
-  dark: {
-    ...{ ink: '#e6edf3', soft: '#9198a1', line: '#656c76' },
-    ...{ own: '#4493f8', other: '#3d444d', box: '#151b23' },
-  },
-}
 const WIDTH = 760
 const FONT = 'system-ui, sans-serif'
 
@@ -55,7 +39,7 @@ const STEPS: readonly { from: Lane; to: Lane; says: string; note?: string }[] = 
   { from: 'gateway', to: 'api', says: "the user, and the provider's token" },
 ]
 
-function login({ ink, soft, line, own, box }: Palette): string {
+function login({ ink, soft, line, gateway: own, box }: Palette): string {
   const top = 44
   const names = { app: 'App + browser', gateway: 'fastify-pkce', provider: 'Provider', api: 'Your API' }
   let y = top + 26
@@ -99,10 +83,10 @@ interface Bar {
   readonly name: string
   readonly value: number
   readonly label: string
-  readonly own: boolean
+  readonly kind: Kind
 }
 
-/** What the README shows of a long table, by the names of docs/benchmarks.md. */
+/** What the README shows of a long table, by the names of the benchmarks. */
 const FORWARDED: Readonly<Record<string, string>> = {
   'nginx, no authentication': 'nginx, no authentication',
   'haproxy verifying a JWT, HS256': 'haproxy, JWT HS256',
@@ -117,52 +101,102 @@ const FORWARDED: Readonly<Record<string, string>> = {
 }
 
 function forwarded(palette: Palette): string {
-  const measured = ratios('forward-get')
-  const bars = Object.entries(FORWARDED).map(([server, name]) => {
-    const value = measured.get(server)!.ratio
-    return { name, value, label: value.toFixed(2), own: name === 'this gateway' }
+  const { rows, measured } = caseOf('forward-get')
+  // Not every machine has all of them.
+  const bars = Object.entries(FORWARDED).flatMap(([server, name]): Bar[] => {
+    const value = rows.get(server)?.ratio
+    return value === undefined ? [] : [{ name, value, label: value.toFixed(2), kind: kindOf(server) }]
   })
-  return chart(palette, 'Forwarded requests per second; node:http + undici is 1', bars)
+  const caption = `Ratio of requests per second on one core, for a token that is in the cache; more is better. ${measured}`
+  return chart(palette, { title: 'Forwarded requests; node:http + undici is 1', caption, bars })
 }
 
 function sessions(palette: Palette): string {
-  const bars = [...ratios('sessions')].map(([server, { rate }]) => ({
-    name: server.replace('the gateway with ', ''),
-    value: rate,
-    label: rate.toLocaleString('en-US'),
-    own: true,
-  }))
-  return chart(palette, 'Forwarded requests per second by sessions in memory, one core', bars)
-}
-
-/** The rows of a case in docs/benchmarks.md. @throws TypeError later, for a server that is not there. */
-function ratios(name: string): Map<string, { ratio: number; rate: number }> {
-  const page = readFileSync(place('docs/benchmarks.md'), 'utf8')
-  const [, section = ''] = new RegExp(`^## ${name}\n(.*?)(?=^## )`, 'ms').exec(page) ?? []
-  const rows = section.matchAll(/^\| ([^|]+) \| ([\d.]+)[^|]*\|[^|]*\| ([\d,]+) \|/gm)
-  return new Map(
-    [...rows].map(([, server, ratio, rate]) => [
-      server!,
-      { ratio: Number(ratio), rate: Number(rate!.replaceAll(',', '')) },
-    ]),
+  const { rows, measured } = caseOf('sessions')
+  const bars = [...rows].map(
+    ([server, { rate }]): Bar => ({
+      name: server.replace('the gateway with ', ''),
+      value: rate,
+      label: rate.toLocaleString('en-US'),
+      kind: 'gateway',
+    }),
   )
+  const caption = `Requests per second on one core; more is better. ${measured}`
+  return chart(palette, {
+    title: 'Forwarded requests by sessions in memory, 1,000 of them active',
+    caption,
+    bars,
+  })
 }
 
-function chart({ ink, soft, own, other }: Palette, title: string, bars: readonly Bar[]): string {
-  const [left, right, step, top] = [270, 60, 24, 40]
+function kindOf(server: string): Kind {
+  const peer = forwarders.find(({ title }) => title === server)
+  return peer?.name === 'gateway' ? 'gateway' : peer?.authenticates ? 'authenticates' : 'open'
+}
+
+/**
+ * The rows of a case, of the newest Node that it was measured on, and on which one that was and when.
+ *
+ * @throws TypeError if it was measured on none.
+ */
+function caseOf(name: string): { rows: Map<string, { ratio: number; rate: number }>; measured: string } {
+  const numberOf = (file: string) => Number(/^node-(\d+)\.md$/.exec(file)?.[1] ?? 0)
+  const ofNodes = readdirSync(place('docs/benchmarks'))
+    .filter((file) => numberOf(file) > 0)
+    .toSorted((a, b) => numberOf(b) - numberOf(a))
+    .map((file) => `docs/benchmarks/${file}`)
+  // A page of before has one Node, and all of its figures.
+  const pages = [...ofNodes, 'docs/benchmarks.md'].map((path) => readFileSync(place(path), 'utf8'))
+  const page = pages.find((text) => text.includes(`\n## ${name}\n`))!
+  const [section = ''] = page.split(`\n## ${name}\n`)[1]!.split('\n## ')
+  const rows = section.matchAll(/^\| ([^|]+) \| ([\d.]+)[^|]*\|[^|]*\| ([\d,]+) \|/gm)
+  const fact = (what: string) => new RegExp(`^- ${what}: (.*)$`, 'm').exec(page)![1]!
+  return {
+    rows: new Map(
+      [...rows].map(([, server, ratio, rate]) => [
+        server!,
+        { ratio: Number(ratio), rate: Number(rate!.replaceAll(',', '')) },
+      ]),
+    ),
+    measured: `Node ${fact('node')}, ${fact('date').slice(0, 10)}`,
+  }
+}
+
+interface Chart {
+  readonly title: string
+  readonly caption: string
+  readonly bars: readonly Bar[]
+}
+
+function chart(palette: Palette, { title, caption, bars }: Chart): string {
+  const [left, right, step, top] = [270, 60, 24, 58]
+  const { ink, soft } = palette
   const longest = Math.max(...bars.map(({ value }) => value))
-  const rows = bars.flatMap((bar, index) => {
+  const rows = bars.flatMap(({ name, value, label, kind }, index) => {
     const y = top + index * step
-    const width = (bar.value / longest) * (WIDTH - left - right)
+    const width = (value / longest) * (WIDTH - left - right)
+    const bold = kind === 'gateway'
     return [
-      text({ x: left - 8, y: y + 13, fill: bar.own ? ink : soft, anchor: 'end', bold: bar.own }, bar.name),
-      `<rect x="${left}" y="${y}" width="${width.toFixed(1)}" height="17" rx="2" fill="${bar.own ? own : other}"/>`,
-      text({ x: left + width + 6, y: y + 13, fill: ink, anchor: 'start', bold: bar.own }, bar.label),
+      text({ x: left - 8, y: y + 13, fill: bold ? ink : soft, anchor: 'end', bold }, name),
+      `<rect x="${left}" y="${y}" width="${width.toFixed(1)}" height="17" rx="2" fill="${palette[kind]}"/>`,
+      text({ x: left + width + 6, y: y + 13, fill: ink, anchor: 'start', bold }, label),
     ]
   })
-  return svg({ height: top + bars.length * step + 6, title }, [
+  const kinds = (Object.keys(KINDS) as Kind[]).filter((kind) => bars.some((bar) => bar.kind === kind))
+  const bottom = top + bars.length * step + 6
+  const legend = kinds.flatMap((kind, index) => {
+    const x = left + index * 150
+    return [
+      `<rect x="${x}" y="${bottom}" width="12" height="12" rx="2" fill="${palette[kind]}"/>`,
+      text({ x: x + 18, y: bottom + 10, fill: soft, anchor: 'start' }, KINDS[kind]),
+    ]
+  })
+  const hasLegend = kinds.length > 1
+  return svg({ height: bottom + (hasLegend ? 22 : 0), title: `${title}. ${caption}` }, [
     text({ x: 8, y: 22, fill: ink, anchor: 'start', bold: true }, title),
+    text({ x: 8, y: 40, fill: soft, anchor: 'start' }, caption),
     ...rows,
+    ...(hasLegend ? legend : []),
   ])
 }
 
