@@ -12,6 +12,7 @@ import { servicesOf } from './decorate.ts'
 import { type SessionPage, type SessionQuery, sessionPage } from './management.ts'
 
 export { isBindingCookie } from '../endpoints/authorize/browser-binding.ts'
+export { isAudited } from '../grant/audit.ts'
 export { correlationId } from '../grant/indexes.ts'
 export { warnOfUntrustedProxy, withoutPort } from '../http/address.ts'
 export { loggedPath } from '../http/log.ts'

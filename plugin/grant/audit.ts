@@ -14,6 +14,14 @@ import type {
 } from './audit-events.ts'
 import { correlationId } from './indexes.ts'
 
+/** Requests that an event tells of. */
+const audited = new WeakSet<AuditedRequest>()
+
+/** True for a request that an event tells of: its line says who, what, and from where. */
+export function isAudited(request: AuditedRequest): boolean {
+  return audited.has(request)
+}
+
 type Listener = (event: AuditEvent) => unknown
 type LoggedSubject = (subject: string, issuer: string | undefined) => string | undefined
 
@@ -50,6 +58,7 @@ export class Audit {
       ...(clientId !== undefined && { clientId }),
       ...(grant && { clientId: grant.clientId, grant: correlationId(grant.id) }),
     }
+    if (request) audited.add(request)
     this.#write(event, told, grant, request)
     const context = request && { requestId: request.id, address: request.ip }
     const { id: grantId, provider, subject } = grant ?? {}
