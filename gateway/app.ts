@@ -6,7 +6,7 @@ import type { GatewayConfig } from './config/schemas/config.ts'
 import type { Load } from './forward/client-request.ts'
 import { type ForwardingOptions, registerForwarding } from './forward/register.ts'
 import { type NodeFeatures, tryNode } from './listener/assumptions.ts'
-import { publicListener } from './listener/listener.ts'
+import { type ListenerOptions, publicListener } from './listener/listener.ts'
 import { IdentityKeys } from './operations/identity-jwt/identity-keys.ts'
 import { createAccessLog } from './operations/log/access-log.ts'
 import { listenerLogging } from './operations/log/log.ts'
@@ -40,6 +40,9 @@ export interface GatewayOptions {
   /** For benchmarks: fast paths that are not taken. */
   readonly leftOut?: readonly FastPath[]
 }
+
+type ListenerChoices = Pick<GatewayOptions, 'leftOut'> &
+  Pick<ListenerOptions, 'isComplete'> & { readonly logStream: LogStream | undefined }
 
 /** A way to make requests cheaper that changes nothing else. Each has an ordinary way beside it. */
 export type FastPath = 'coalesced responses' | 'header-only requests' | 'whole bodies'
@@ -112,7 +115,7 @@ export async function composeGateway(
   try {
     const tracing = createTracing()
     const options = { ...plain, store: observed(store, undefined, tracing).store }
-    const { app, features } = await openListener(config, logStream, leftOut)
+    const { app, features } = await openListener(config, { logStream, leftOut })
     // The first hook to be added is the last to be run: after the plugin's own.
     app.addHook('onClose', () => store.close())
     close = () => app.close()
@@ -145,15 +148,15 @@ export async function composeGateway(
 /**
  * A public listener, which does not listen yet, and what it can rely on.
  *
- * @throws ConfigError when the certificate cannot be used any more.
+ * @param isComplete nobody adds routes to it. @throws ConfigError when the certificate cannot be used any more.
  */
 export async function openListener(
   config: GatewayConfig,
-  logStream?: LogStream,
-  leftOut: readonly FastPath[] = [],
+  { logStream, leftOut = [], isComplete = false }: ListenerChoices,
 ): Promise<{ readonly app: FastifyInstance; readonly features: NodeFeatures }> {
   const { features, failures } = await tryNode(config.listen.http2 !== false, leftOut)
-  const app = publicListener(config, { ...listenerLogging(config.log.level, logStream), features })
+  const logging = listenerLogging(config.log.level, logStream)
+  const app = publicListener(config, { ...logging, features, isComplete })
   for (const { message, assumption } of failures) app.log.warn({ assumption }, message)
   return { app, features }
 }

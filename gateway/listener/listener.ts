@@ -37,6 +37,17 @@ export type ListenerLogging = Required<Pick<FastifyServerOptions, 'logger' | 'lo
 export interface ListenerOptions extends ListenerLogging {
   /** What of Node's inside holds (`tryNode`). Default: all. */
   readonly features?: NodeFeatures
+  /** Nobody adds routes to it: of those that it has, none needs a compiler of schemas, and none is loaded. */
+  readonly isComplete?: boolean
+}
+
+/** Fastify's own load Ajv and all that belongs to it. The plugin's endpoints read and write what they know themselves. */
+export const NO_COMPILERS: Pick<FastifyServerOptions, 'schemaController'> = {
+  schemaController: { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } },
+}
+
+function noCompiler(): never {
+  throw new Error('a route of the gateway has a schema, and nothing that compiles it')
 }
 
 /**
@@ -102,15 +113,16 @@ export function publicListener(config: ListenerConfig, options: ListenerOptions)
 
 /** A Fastify instance that stands behind a public one: with the same strictness, and a server that never listens. */
 export function behindListener(config: ListenerConfig, logging: ListenerLogging): FastifyInstance {
-  return instance(config, logging, () => createServer())
+  return instance(config, { ...logging, isComplete: true }, () => createServer())
 }
 
 function instance(
   { listen, trustProxy }: ListenerConfig,
-  { logger, logController }: ListenerLogging,
+  { logger, logController, isComplete }: ListenerOptions,
   makeServer: () => Server,
 ): FastifyInstance {
   const app = Fastify({
+    ...(isComplete && NO_COMPILERS),
     // Without Fastify's handler: requests enter by the intake, and none does before there is one.
     serverFactory: makeServer,
     ...(listen.tls && { https: {} }),

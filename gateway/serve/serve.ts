@@ -75,7 +75,7 @@ export async function serveHere(
     const shared = { store, load, logStream, metrics, tracing }
     const generations = new Generations(await makeGeneration(config, shared))
     closers.push(() => generations.close())
-    const { app: listener, features } = await openListener(config, logStream)
+    const { app: listener, features } = await openListener(config, { logStream, isComplete: true })
     closers.push(() => listener.close())
     load.watch(listener.log)
     closers.push(async () => load.close())

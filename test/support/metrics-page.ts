@@ -39,6 +39,7 @@ const OTHERS = `
 
 By prom-client. With workers: of all processes together, as their kind demands (sums of bytes and seconds, means of the
 delays of the event loop); \`process_start_time_seconds\` is left out then.
+prom-client is loaded, and these begin to be counted, at the first scrape.
 
 | Name | Type | What |
 |---|---|---|

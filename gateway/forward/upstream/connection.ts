@@ -1,4 +1,5 @@
-import { buildConnector, Client, type Dispatcher } from 'undici'
+import type { buildConnector as Connectors, Dispatcher, Client as UndiciClient } from 'undici'
+import { buildConnector, Client } from '../../../plugin/api/internal.ts'
 import type { Trust } from '../../config/certificate.ts'
 import type { Upstream } from '../../config/schemas/config.ts'
 import type { TargetAddress } from '../../http/target-address.ts'
@@ -16,7 +17,7 @@ export class Connecting {
   readonly origin: string
   readonly maxAgeMs: number
   readonly now: () => number
-  readonly connect: buildConnector.connector
+  readonly connect: Connectors.connector
   readonly headersTimeout: number
   readonly bodyTimeout: number
   readonly maxHeaderSize: number
@@ -42,7 +43,7 @@ export class Connecting {
  * undici takes the name for TLS from the Host field, which may be ours or any (`upstreams[].host`). Without that name it
  * takes the one of the origin, so that a certificate is compared with the target's own (RFC 9110 §4.3.4).
  */
-function connectorTo({ timeouts, socketPath, trust }: ConnectionSettings): buildConnector.connector {
+function connectorTo({ timeouts, socketPath, trust }: ConnectionSettings): Connectors.connector {
   const connect = buildConnector({
     allowH2: false,
     timeout: timeouts.connectMs,
@@ -69,7 +70,7 @@ export class Connection<Share extends Holder = Holder> {
   holder: Share | null = null
   /** What it carries stays open, and does not count as a request. */
   isStream = false
-  #client: Client
+  #client: UndiciClient
   readonly #connecting: Connecting
   #heads: AnswerHeads | null = null
   #openedAt = 0
@@ -79,7 +80,7 @@ export class Connection<Share extends Holder = Holder> {
     this.#client = this.#makeClient()
   }
 
-  #makeClient(): Client {
+  #makeClient(): UndiciClient {
     const { origin, connect, headersTimeout, bodyTimeout, maxHeaderSize, now } = this.#connecting
     // Fixed to one origin, no interceptor: nothing is retried, cached, shared between requests, redirected or
     // decompressed (F-11, H-21, H-23, H-24).
@@ -90,7 +91,7 @@ export class Connection<Share extends Holder = Holder> {
       bodyTimeout,
       maxHeaderSize,
       connect: (options, callback) =>
-        connect(options, (...[error, socket]: buildConnector.CallbackArgs) => {
+        connect(options, (...[error, socket]: Connectors.CallbackArgs) => {
           // On an error undici calls back without a second argument.
           if (!socket) {
             // After a certificate of another name undici's client takes requests and does nothing with them.

@@ -5,7 +5,7 @@ import Fastify, {
 } from 'fastify'
 import { logSerializers } from '../../../plugin/index.ts'
 import type { GatewayConfig } from '../../config/schemas/config.ts'
-import type { ListenerLogging } from '../../listener/listener.ts'
+import { type ListenerLogging, NO_COMPILERS } from '../../listener/listener.ts'
 import { type LogStream, standardLogSink } from './log-sink.ts'
 import { RequestLog } from './request-log.ts'
 
@@ -31,7 +31,8 @@ export function listenerLogging(...options: Parameters<typeof loggerOptions>): L
 
 /** The same logger, for a process that serves nothing itself. */
 export function processLog(...options: Parameters<typeof loggerOptions>): FastifyBaseLogger {
-  return Fastify({ logger: loggerOptions(...options) as FastifyServerOptions['logger'] & object }).log
+  const logger = loggerOptions(...options) as FastifyServerOptions['logger'] & object
+  return Fastify({ ...NO_COMPILERS, logger }).log
 }
 
 /**

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Metric, Registry } from 'prom-client'
 import { loadPackage, missingPackages } from '../../../plugin/api/internal.ts'
 import {
@@ -33,13 +34,37 @@ export interface Exposition {
   scrape(others: readonly MetricsData[]): Promise<Scrape>
 }
 
+/** prom-client looks at the event loop every 10 ms. */
+const FIRST_SAMPLES_MS = 50
+
 /** Why there can be no metrics, and what to do; undefined: there can. */
 export function metricsProblem(): string | undefined {
   return missingPackages('prom-client')
 }
 
-/** @throws Error when prom-client is not installed. Source: requirements Q-04. */
+/**
+ * Its methods throw where prom-client cannot be loaded, which is done at the first scrape: who is never asked needs
+ * none. Source: requirements Q-04.
+ */
 export function createExposition(metrics: Metrics): Exposition {
+  let opening: Promise<Registry> | undefined
+  const opened = () => {
+    opening ??= openRegistry(metrics)
+    return opening
+  }
+  const data = async () => (await (await opened()).getMetricsAsJSON()) as unknown as MetricsData
+  return {
+    data,
+    async scrape(others) {
+      const registry = await opened()
+      const { contentType } = registry
+      if (others.length === 0) return { contentType, text: await registry.metrics() }
+      return { contentType, text: await aggregated([await data(), ...others]).metrics() }
+    },
+  }
+}
+
+async function openRegistry(metrics: Metrics): Promise<Registry> {
   const { Registry, collectDefaultMetrics } = promClient()
   const registry: Registry = new Registry()
   collectDefaultMetrics({ register: registry })
@@ -47,15 +72,9 @@ export function createExposition(metrics: Metrics): Exposition {
   for (const name of Object.keys(METRICS) as MetricName[]) {
     registry.registerMetric(metricOf(name, sources[name]))
   }
-  const data = async () => (await registry.getMetricsAsJSON()) as unknown as MetricsData
-  return {
-    data,
-    async scrape(others) {
-      const { contentType } = registry
-      if (others.length === 0) return { contentType, text: await registry.metrics() }
-      return { contentType, text: await aggregated([await data(), ...others]).metrics() }
-    },
-  }
+  // Of a delay of the event loop that nobody has measured yet there would be NaN.
+  await sleep(FIRST_SAMPLES_MS)
+  return registry
 }
 
 /**

@@ -10,6 +10,9 @@ import type { RequestSpan, RequestTracing, UpstreamSpan } from '../../forward/ex
 
 type Api = typeof import('@opentelemetry/api')
 
+/** Where `@opentelemetry/api` 1 keeps what a program registers: each copy of it in a process must find the others'. */
+const REGISTERED = Symbol.for('opentelemetry.js.api.1')
+
 /** A session that is older is not told whose login it came from. */
 const YOUNG_MS = 600_000
 /** RFC 9110 §9, RFC 5789: any other may be anything (Semantic Conventions for HTTP). */
@@ -27,7 +30,8 @@ export interface Tracing extends RequestTracing {
  * nothing is traced, at no cost. Source: requirements Q-05, Semantic Conventions for HTTP spans.
  */
 export function createTracing(): Tracing | undefined {
-  if (missingPackages('@opentelemetry/api') !== undefined) return undefined
+  // Who registers has loaded the package; nobody else needs it.
+  if (!(REGISTERED in globalThis) || missingPackages('@opentelemetry/api') !== undefined) return undefined
   const api = loadPackage<Api>('@opentelemetry/api')
   const provider = api.trace.getTracerProvider() as Partial<import('@opentelemetry/api').ProxyTracerProvider>
   if (provider.getDelegateTracer?.('fastify-pkce') === undefined) return undefined

@@ -1,9 +1,10 @@
 import dns from 'node:dns'
 import net from 'node:net'
-import { Agent, buildConnector, type Dispatcher, Pool } from 'undici'
+import type { buildConnector as Connectors, Dispatcher, Agent as UndiciAgent } from 'undici'
 import { addressRule } from '../../options/provider/addresses.ts'
 import type { ResolvedProvider } from '../../options/resolved.ts'
 import { createTlsMaterial, type TlsMaterial, type TlsOptions } from './tls.ts'
+import { Agent, buildConnector, Pool } from './undici.ts'
 
 /** What the provider client needs of undici. */
 export type ProviderDispatcher = Pick<Dispatcher, 'dispatch'>
@@ -45,7 +46,7 @@ type Network = Pick<ResolvedProvider, 'issuer' | 'timeouts' | 'dangerouslyAllowP
  *
  * @param resolve stands in for `dns.lookup`.
  */
-export function createDispatcher(provider: Network, resolve: Resolve = dns.lookup): Agent {
+export function createDispatcher(provider: Network, resolve: Resolve = dns.lookup): UndiciAgent {
   const tls = createTlsMaterial(provider)
   return new Agent({
     factory: (origin) =>
@@ -64,7 +65,7 @@ function checkedConnector(
   provider: Network,
   origin: string,
   { resolve, tls }: { resolve: Resolve; tls: () => Promise<TlsMaterial> },
-): buildConnector.connector {
+): Connectors.connector {
   const permitted = addressRule(provider, origin)
   const connectorOf = (material: TlsMaterial) =>
     buildConnector({
@@ -85,7 +86,7 @@ function checkedConnector(
         })
       },
     })
-  let last: { material: TlsMaterial; connect: buildConnector.connector } | undefined
+  let last: { material: TlsMaterial; connect: Connectors.connector } | undefined
   return (options, callback) => {
     // A literal address is never looked up, so it is checked here.
     if (net.isIP(options.hostname) !== 0 && !permitted(options.hostname)) {
