@@ -1,5 +1,5 @@
 import Value from 'typebox/value'
-import { expandPreset, freezeData, mapProviders } from '../../plugin/api/internal.ts'
+import { copyData, expandPreset, freezeData, mapProviders } from '../../plugin/api/internal.ts'
 import { schemaProblems } from '../../plugin/api/schemas.ts'
 import type { ConfigProblem } from '../../plugin/index.ts'
 import { completeHttp2, http2Problems } from './rules/http2.ts'
@@ -64,8 +64,9 @@ export function completeConfig(given: unknown, context: ConfigContext = {}): Com
   const values = withPresets(given)
   const problems = schemaProblems(GatewaySchema, values)
   // A rule reads fields that exist and have the right type; an unknown key breaks nothing.
-  const known = Value.Clean(GatewaySchema, structuredClone(values))
-  const broken = schemaProblems(GatewaySchema, known)
+  const copy = copyData(values)
+  const known = problems.length === 0 ? copy : Value.Clean(GatewaySchema, copy)
+  const broken = problems.length === 0 ? [] : schemaProblems(GatewaySchema, known)
   const isSound = (...path: Path) =>
     !broken.some((one) => path.every((key, depth) => depth >= one.path.length || key === one.path[depth]))
   const input = Value.Default(GatewaySchema, known) as Defaulted
@@ -150,5 +151,5 @@ function withPresets(given: unknown): unknown {
 
 /** A frozen copy, as another process gets it too: keys without a value are not in it. */
 function plainData(config: GatewayConfig): GatewayConfig {
-  return freezeData(JSON.parse(JSON.stringify(config)))
+  return freezeData(copyData(config)) as GatewayConfig
 }

@@ -6,7 +6,8 @@ import { ConfigError, type ConfigProblem } from '../../plugin/index.ts'
 import { completeConfig } from './complete.ts'
 import { type Environment, readEnvironment, type Setting } from './environment.ts'
 import { readConfigFile } from './file.ts'
-import { mergeConfig } from './merge.ts'
+import { located, mergeConfig } from './merge.ts'
+import { listClients } from './rules/clients.ts'
 import type { GatewayConfig, GatewayInput } from './schemas/config.ts'
 import { AdminSchema } from './schemas/gateway.ts'
 import type { SecretFile } from './secrets.ts'
@@ -41,14 +42,15 @@ export interface LoadedConfig {
 export function loadConfig(sources: ConfigSources): LoadedConfig {
   const file = sources.file === undefined ? undefined : readConfigFile(sources.file)
   const environment = readEnvironment(sources.environment ?? {})
-  const merged = mergeConfig(file, [...environment.settings, ...(sources.flags ?? [])])
-  const { values, folderOf, locate } = merged
+  const merged = listClients(mergeConfig(file, [...environment.settings, ...(sources.flags ?? [])]))
+  const { values, folderOf } = merged
+  const locate = (problems: readonly ConfigProblem[]) => located(problems, merged)
   const { problems, config, effective, pluginWarnings, secretFiles } = completeConfig(values, {
     folderOf,
     warnings: environment.warnings,
   })
-  const located = [...locate(problems), ...environment.problems]
-  if (!config || located.length > 0) throw new ConfigError(located)
+  const found = [...locate(withUnread(problems, merged.problems)), ...environment.problems]
+  if (!config || found.length > 0) throw new ConfigError(found)
   return {
     ...{ config, effective, secretFiles, locate },
     warnings: [...config.warnings, ...pluginWarnings],
@@ -71,13 +73,14 @@ export interface AdminSettings {
 export function loadAdminSettings(sources: ConfigSources): AdminSettings {
   const file = sources.file === undefined ? undefined : readConfigFile(sources.file)
   const { settings, problems } = readEnvironment(sources.environment ?? {})
-  const { values, folderOf, locate } = mergeConfig(file, settings)
+  const merged = mergeConfig(file, settings)
+  const { values, folderOf } = merged
   const { admin = {} } = values as Pick<GatewayInput, 'admin'>
   const found = schemaProblems(AdminSchema, admin).map(({ path, problem }) => ({
     path: ['admin', ...path],
     problem,
   }))
-  const ours = [...locate(found), ...problems.filter(({ path }) => path[0] === 'admin')]
+  const ours = [...located(found, merged), ...problems.filter(({ path }) => path[0] === 'admin')]
   if (ours.length > 0) throw new ConfigError(ours)
   const { host, port, tokenFile } = Value.Default(AdminSchema, { ...admin }) as AdminSettings
   const name = tokenFile !== undefined && resolve(folderOf(['admin', 'tokenFile']), tokenFile)
@@ -101,7 +104,16 @@ function presetOf(values: unknown, path: ConfigProblem['path']): string | undefi
  * @returns plain data, frozen to the bottom. @throws ConfigError that lists every problem at once.
  */
 export function gatewayConfig(input: GatewayInput): GatewayConfig {
-  const { config, problems } = completeConfig(input)
-  if (!config) throw new ConfigError(problems)
-  return config
+  const merged = listClients({ ...mergeConfig(undefined, []), values: input })
+  const { values, folderOf } = merged
+  const completed = completeConfig(values, { folderOf })
+  const problems = withUnread(completed.problems, merged.problems)
+  if (!completed.config || problems.length > 0) throw new ConfigError(problems)
+  return completed.config
+}
+
+/** Clients that could not be read are missing for that reason only. */
+function withUnread(problems: readonly ConfigProblem[], unread: readonly ConfigProblem[]): ConfigProblem[] {
+  const isOfNone = ({ path: [key, ...rest] }: ConfigProblem) => key === 'clients' && rest.length === 0
+  return [...unread, ...(unread.length > 0 ? problems.filter((one) => !isOfNone(one)) : problems)]
 }

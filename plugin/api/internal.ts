@@ -51,7 +51,7 @@ export {
   type ProviderSecret,
   type ProviderSet,
 } from '../options/types/options.ts'
-export { type PlainOptions, validateOptions } from '../options/validate.ts'
+export { copyData, type PlainOptions, validateOptions } from '../options/validate.ts'
 export { buildConnector, Client } from '../provider/transport/undici.ts'
 export { type ResponseReceiver, UndiciHandler } from '../provider/transport/undici-handler.ts'
 export { randomHex } from '../secrets/random.ts'

@@ -11,6 +11,8 @@ export interface ConfigPlace {
 export interface ConfigProblem {
   readonly path: readonly (string | number)[]
   readonly problem: string
+  /** The path of another value, where the two cannot stand together. */
+  readonly other?: readonly (string | number)[]
   /** Where the value was written, if a program has read it from somewhere. */
   readonly place?: ConfigPlace
 }

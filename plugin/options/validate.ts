@@ -175,7 +175,7 @@ function named(client: RegisteredClient): RegisteredClient {
 
 /**
  * A copy that is data alone, a logo's bytes as text. The provider's secrets that are functions stand as a word, so that
- * the schema's strings hold; a function anywhere else is null, which no option may be.
+ * the schema's strings hold.
  */
 function plainData(given: PlainOptions): unknown {
   const data = {
@@ -187,9 +187,7 @@ function plainData(given: PlainOptions): unknown {
       return isMap ? expandPreset({ ...provider, ...Object.fromEntries(words) }) : provider
     }),
   }
-  return JSON.parse(
-    JSON.stringify(data, (_key, value) => (/function|bigint|symbol/.test(typeof value) ? null : value)),
-  )
+  return copyData(data)
 }
 
 function pagesAsText({ pages }: PlainOptions): Pick<PlainOptions, 'pages'> {
@@ -211,4 +209,28 @@ function optionWarnings(options: CompleteOptions): string[] {
     providerWarnings(provider).map((warning) => atProvider(warning, name)),
   )
   return [...ofRateLimit, ...ofProviders]
+}
+
+/**
+ * A copy that is data alone, as JSON would have it, by which the same texts are meant: ten thousand clients are copied
+ * a few times before a start, and should not be there as often. What JSON has no word for is null, which no option may be.
+ */
+export function copyData(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return isData(value) ? value : null
+  if (Array.isArray(value)) return value.map(copyData)
+  if ('toJSON' in value && typeof value.toJSON === 'function') return copyData(value.toJSON())
+  const copy: Record<string, unknown> = {}
+  for (const [key, part] of Object.entries(value)) if (part !== undefined) put(copy, key, copyData(part))
+  return copy
+}
+
+function isData(value: unknown): boolean {
+  return typeof value === 'number' ? Number.isFinite(value) : /string|boolean/.test(typeof value)
+}
+
+/** Assigned, this one name would be the object's prototype. */
+function put(copy: Record<string, unknown>, key: string, value: unknown): void {
+  if (key === '__proto__')
+    Object.defineProperty(copy, key, { value, enumerable: true, configurable: true, writable: true })
+  else copy[key] = value
 }

@@ -39,7 +39,7 @@ export function completePlugin(
   const problems = judged.problems
     // What breaks the schema there breaks it here, and has been told.
     .filter(({ path }) => isSound(...partOf(path)))
-    .map(({ path, problem }) => ({ path: asConfigured(path, input), problem }))
+    .map((one) => ({ ...one, path: asConfigured(one.path, input) }))
     // What could not be read is missing for that reason only.
     .filter(({ path }) => !read.problems.some((one) => one.path.every((key, depth) => key === path[depth])))
   const config = judged.options && { ...options, ...read.namedProviders }

@@ -314,8 +314,14 @@ export interface GatewayFields {
    * `<routePrefix>/callback/<name>`.
    */
   providers?: Record<string, GatewayProviderFields>
-  /** The registered apps. None only where `agents` lets others in. */
+  /** The registered apps. None only where `agents` lets others in, or `clientsFile` has them. */
   clients: GatewayClientFields[]
+  /**
+   * YAML or JSON file with a list of further clients, each as in `clients`; JSON is read much faster.
+   * `clients` may then be left out. Files that it names are relative to it. Read again at a reload. Relative
+   * to the configuration file, or else to the working directory.
+   */
+  clientsFile?: string
   /** What scopes mean to people, for the page on which they allow an app something. Default: `[]`. */
   scopes?: {
     /** As in `clients[].scopes` and `agents.scopes`. */

@@ -121,8 +121,15 @@ export const GatewaySchema = Type.Object(
       }),
     ),
     clients: Type.Array(Client, {
-      description: 'The registered apps. None only where `agents` lets others in.',
+      description: 'The registered apps. None only where `agents` lets others in, or `clientsFile` has them.',
     }),
+    clientsFile: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'YAML or JSON file with a list of further clients, each as in `clients`; JSON is read much faster. `clients` may then be left out. Files that it names are relative to it. Read again at a reload. Relative to the configuration file, or else to the working directory.',
+      }),
+    ),
     scopes,
     agents,
     resourceServers: Type.Optional(

@@ -29,12 +29,16 @@ export function clientProblems(
   tokens: 'opaque' | 'relay',
 ): ConfigProblem[] {
   const problems: ConfigProblem[] = []
-  const seen = new Set<string>()
+  const seen = new Map<string, number>()
   for (const [index, client] of clients) {
     const report = (problem: string, ...path: (string | number)[]) =>
-      problems.push({ path: ['clients', index, ...path], problem })
-    if (seen.has(client.clientId)) report('is the clientId of another client too', 'clientId')
-    seen.add(client.clientId)
+      problems.push({ ...at(index, ...path), problem })
+    const first = seen.get(client.clientId)
+    if (first === undefined) seen.set(client.clientId, index)
+    else {
+      const problem = 'is the clientId of another client too'
+      problems.push({ ...at(index, 'clientId'), problem, other: at(first, 'clientId').path })
+    }
 
     if (client.authentication === 'none' && client.clientSecret !== undefined) {
       report('must be absent: authentication is none', 'clientSecret')
@@ -72,6 +76,10 @@ export function clientProblems(
     }
   }
   return problems
+}
+
+function at(index: number, ...path: (string | number)[]): Pick<ConfigProblem, 'path'> {
+  return { path: ['clients', index, ...path] }
 }
 
 /** What an operator should hear of the registered apps at start. */

@@ -1,4 +1,5 @@
 import type { TSchema } from 'typebox'
+import { Compile, type Validator } from 'typebox/compile'
 import { Settings } from 'typebox/system'
 import Value from 'typebox/value'
 import { type ConfigProblem, formatPath } from '../config-error.ts'
@@ -20,6 +21,7 @@ const types: Record<string, string> = {
  * A schema may carry its own words as `problem`.
  */
 export function schemaProblems(schema: TSchema, value: unknown): ConfigProblem[] {
+  if (hasLongList(value) && compiled(schema).Check(value)) return []
   const errors = allErrors(schema, value)
   const problems = errors.flatMap((error): ConfigProblem[] => {
     const at = keysOf(error.instancePath, value)
@@ -66,6 +68,23 @@ export function schemaProblems(schema: TSchema, value: unknown): ConfigProblem[]
   })
   // The first word on a place is the telling one; those that follow are its consequences.
   return [...new Map(problems.toReversed().map((one) => [formatPath(one.path), one])).values()].toReversed()
+}
+
+/** From here on the compiler costs less than what it saves: 20 ms for all, against 50 µs for each client. */
+const LONG = 400
+const validators = new WeakMap<TSchema, Validator>()
+
+function hasLongList(value: unknown): boolean {
+  return Object.values(value ?? {}).some((one) => Array.isArray(one) && one.length >= LONG)
+}
+
+/** It says whether there is a problem, forty times as fast, and not which. */
+function compiled(schema: TSchema): Validator {
+  const known = validators.get(schema)
+  if (known) return known
+  const validator = Compile(schema)
+  validators.set(schema, validator)
+  return validator
 }
 
 /** The parts of a JSON schema that words are made of. */
