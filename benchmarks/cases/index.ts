@@ -8,6 +8,11 @@ import { forwardDpop } from './forward/forward-dpop.ts'
 import { forwardSession } from './forward/forward-session.ts'
 import { introspect } from './introspect.ts'
 import { refresh } from './refresh.ts'
+import { idleMemory } from './server/idle-memory.ts'
+import { prefixes } from './server/prefixes.ts'
+import { secure } from './server/secure.ts'
+import { start } from './server/start.ts'
+import { workers } from './server/workers.ts'
 import { sessions } from './sessions.ts'
 import { tokenExchange } from './token-exchange.ts'
 import { websocketEcho } from './websocket-echo.ts'
@@ -59,6 +64,11 @@ export function allCases(smoke: boolean): readonly Case[] {
     accessLog,
     metrics,
     ...fastPaths,
+    ...secure,
+    ...idleMemory,
+    start,
+    prefixes,
+    workers,
   ]
 }
 

@@ -3,6 +3,7 @@ import { readArgument } from '../plan/argument.ts'
 import { runAutocannon } from './autocannon.ts'
 import { runEchoes } from './ours/echoes.ts'
 import { runEvents } from './ours/events.ts'
+import { isIdle, runIdle } from './ours/idle.ts'
 import { runOurs } from './ours/load.ts'
 import type { LoadPlan } from './plan.ts'
 import { runWrk } from './wrk.ts'
@@ -14,5 +15,6 @@ const generators = { ours: runOurs, wrk: runWrk, autocannon: runAutocannon }
 const streams = { events: runEvents, echo: runEchoes }
 const { mode } = plan
 const run = mode === 'events' || mode === 'echo' ? streams[mode] : generators[plan.generator]
-writeFileSync(resultFile, JSON.stringify(await run(plan, folder)))
+const result = isIdle(mode) ? await runIdle(plan, mode) : await run(plan, folder)
+writeFileSync(resultFile, JSON.stringify(result))
 process.exit(0)

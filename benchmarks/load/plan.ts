@@ -14,14 +14,41 @@ export type Generator = 'ours' | 'wrk' | 'autocannon'
  * How the requests come. `repeat`: each connection sends the next one as soon as it has its answer · `once`: the
  * same, but no request is sent twice; the first third is the warm-up · `paced`: as `repeat` for the warm-up, then
  * at half the rate reached · `slow`: as `repeat`, but the answers are read slowly · `events`: each connection reads
- * an event stream, and a request is an event · `echo`: each is a WebSocket, and a request is a message and its echo.
+ * an event stream, and a request is an event · `echo`: each is a WebSocket, and a request is a message and its echo ·
+ * `idle-…`: so many connections, event streams or WebSockets are opened, used once, and held · `start`, `restart`: no
+ * load at all, the server is started, for the second time where its cache is to be warm.
  */
-export type Mode = 'repeat' | 'once' | 'paced' | 'slow' | 'events' | 'echo'
+export type Mode =
+  | 'repeat'
+  | 'once'
+  | 'paced'
+  | 'slow'
+  | 'events'
+  | 'echo'
+  | 'idle-connections'
+  | 'idle-events'
+  | 'idle-echo'
+  | 'start'
+  | 'restart'
+
+/** How connections are made where each request has its own: with a whole handshake, or with the session of the last one. */
+export type Handshakes = 'full' | 'resumed'
+
+/** What the server speaks where it speaks TLS. */
+export interface Secure {
+  readonly protocol: 'http/1.1' | 'h2'
+  /** Of the one that is trusted: PEM. */
+  readonly certificate: string
+}
 
 /** What the load's process is told. */
 export interface LoadPlan {
   readonly generator: Generator
   readonly port: number
+  /** Undefined: no TLS. */
+  readonly secure?: Secure
+  /** Undefined: connections are kept. */
+  readonly handshakes?: Handshakes
   readonly connections: number
   readonly mode: Mode
   readonly warmUpSeconds: number
@@ -67,6 +94,8 @@ export interface LoadResult {
   readonly foreignShare?: number
   /** Bytes resident before the first request, after the warm-up, and the peak in the measured time. */
   readonly memory: { readonly idle: number; readonly warm: number; readonly peak: number }
+  /** Of `idle-…`: what the memory of the server has grown by, for each connection. */
+  readonly bytesPerConnection?: number
 }
 
 /** A request as it goes over the wire, without its upload. */

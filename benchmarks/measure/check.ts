@@ -1,5 +1,9 @@
 import { Agent, request as send } from 'node:http'
-import type { PlannedRequest } from '../load/plan.ts'
+import { connect } from 'node:http2'
+import { Agent as SecureAgent, request as sendSecurely } from 'node:https'
+import { buffer } from 'node:stream/consumers'
+import type { PlannedRequest, Secure } from '../load/plan.ts'
+import { tlsOptions } from '../load/secure.ts'
 
 /** A whole answer. */
 export interface Answer {
@@ -7,14 +11,22 @@ export interface Answer {
   readonly body: Buffer
 }
 
-/** One request by Node's own client, which is not the one that makes the load. */
-export function ask(port: number, request: PlannedRequest, upload?: Buffer): Promise<Answer> {
+/** One request by Node's own client, which is not the one that makes the load. Over HTTP/2, without a body. */
+export function ask(
+  port: number,
+  request: PlannedRequest,
+  upload?: Buffer,
+  secure?: Secure,
+): Promise<Answer> {
+  if (secure?.protocol === 'h2') return askByHttp2(port, request, secure)
   const { method, path, headers } = request
   const content = upload ?? (request.body === undefined ? undefined : Buffer.from(request.body))
   const length = content && { 'content-length': content.length }
   return new Promise((resolve, reject) => {
-    const agent = new Agent({ keepAlive: false })
-    const outgoing = send({
+    const agent = secure
+      ? new SecureAgent({ keepAlive: false, ...tlsOptions(secure) })
+      : new Agent({ keepAlive: false })
+    const outgoing = (secure ? sendSecurely : send)({
       host: '127.0.0.1',
       port,
       method,
@@ -31,4 +43,21 @@ export function ask(port: number, request: PlannedRequest, upload?: Buffer): Pro
     })
     outgoing.end(content)
   })
+}
+
+async function askByHttp2(port: number, request: PlannedRequest, secure: Secure): Promise<Answer> {
+  const { method, path, headers } = request
+  const session = connect(`https://127.0.0.1:${port}`, tlsOptions(secure))
+  try {
+    return await new Promise((resolve, reject) => {
+      session.on('error', reject)
+      const stream = session.request({ ':method': method, ':path': path, ...headers })
+      stream.on('error', reject)
+      stream.on('response', ({ ':status': status = 0 }) => {
+        buffer(stream).then((body) => resolve({ status, body }), reject)
+      })
+    })
+  } finally {
+    session.destroy()
+  }
 }

@@ -66,7 +66,16 @@ export class Started {
 
   /** Resolves once something accepts connections at the port. @throws Error with its output if it ends before. */
   async listening(port: number): Promise<void> {
-    for (const deadline = Date.now() + START_MS; !(await accepts(port)); ) {
+    await this.#until(() => accepts(port))
+  }
+
+  /** Resolves once it has written the text. @throws Error with its output if it ends before. */
+  async writing(text: string): Promise<void> {
+    await this.#until(async () => this.output().includes(text))
+  }
+
+  async #until(isReady: () => Promise<boolean>): Promise<void> {
+    for (const deadline = Date.now() + START_MS; !(await isReady()); ) {
       if (this.ended) throw new Error(`it ended instead of listening\n${lastLines(this.output())}`)
       if (Date.now() > deadline) throw new Error(`it does not listen after ${START_MS} ms`)
       await pause(RETRY_MS)

@@ -2,13 +2,14 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Generator, LoadPlan, LoadResult } from '../load/plan.ts'
-import type { Place } from '../peers/peer.ts'
+import { type Place, secureOf } from '../peers/peer.ts'
 import type { Case, Contender } from '../plan/case.ts'
 import { program } from '../plan/project.ts'
 import type { Keys } from '../servers/keys.ts'
 import { redisCommand } from '../servers/redis.ts'
 import type { Core, Machine } from './machine.ts'
 import { type Command, freePort, outputFile, Started } from './process.ts'
+import { measureStart } from './start.ts'
 
 /** What the slices of a run have in common. */
 export interface Stage {
@@ -51,7 +52,7 @@ export function stageFolder(): string {
  */
 export async function measure(
   stage: Stage,
-  one: Pick<Case, 'mode' | 'connections'>,
+  one: Pick<Case, 'mode' | 'connections' | 'handshakes' | 'allCores'>,
   contender: Contender,
   timing: Timing,
   nodeFlags: readonly string[] = [],
@@ -78,17 +79,27 @@ export async function measure(
     if (contender.peer.needsRedis) {
       await start(redisCommand(place), stage.pinning.load, 'redis').listening(place.redis)
     }
-    const servers = contender.peer
-      .commands(place)
-      .map((command, i) => start(command, stage.pinning.server, `server-${i}`))
+    const { peer } = contender
+    const mode = contender.mode ?? one.mode
+    const core = one.allCores ? null : stage.pinning.server
+    const startServers = () =>
+      peer.commands(place).map((command) => start(command, core, `server-${started.length}`))
+    if (mode === 'start' || mode === 'restart') {
+      const result = await measureStart(startServers, peer, { port: place.port, core }, mode === 'restart')
+      await contender.prepare(place, 1)
+      return { ...result, folder, output: started.at(-1)!.output() }
+    }
+    const servers = startServers()
     await servers.at(-1)!.listening(place.port)
     if (servers.length > 1) await servers[0]!.listening(place.helperPort)
-    const mode = contender.mode ?? one.mode
     const count = mode === 'once' ? timing.onceRequests : 1
     const { requests, uploadBytes = 0, status, answer } = await contender.prepare(place, count)
+    const secure = secureOf(peer, place)
     const result = await runLoad(stage, folder, {
       generator: timing.generator,
       port: place.port,
+      ...(secure && { secure }),
+      ...(one.handshakes && { handshakes: one.handshakes }),
       connections: one.connections,
       mode,
       warmUpSeconds: timing.warmUpSeconds,
@@ -98,7 +109,7 @@ export async function measure(
       status,
       ...(answer !== undefined && { answer }),
       processes: servers.map(({ pid }) => pid),
-      core: stage.pinning.server,
+      core,
     })
     return { ...result, folder, output: servers.at(-1)!.output() }
   } finally {

@@ -5,6 +5,9 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
  * measured. Empty where there is no /proc.
  */
 
+/** USER_HZ is 100 on every Linux (proc(5)). */
+const TICK_NANOSECONDS = 10_000_000
+
 /** The processes and their descendants. */
 export function processTree(roots: readonly number[]): number[] {
   return roots.flatMap((pid) => [pid, ...processTree(childrenOf(pid))])
@@ -18,6 +21,20 @@ export function cpuNanoseconds(pids: readonly number[]): number | undefined {
     if (spent !== undefined) sum += Number(spent)
   }
   return sum > 0 ? sum : undefined
+}
+
+/** CPU time in nanoseconds of whole processes, threads that have ended included; undefined if it is not known. To 10 ms. */
+export function processNanoseconds(pids: readonly number[]): number | undefined {
+  let ticks = 0
+  for (const pid of pids) {
+    // proc_pid_stat(5): behind the name, which may hold anything, utime and stime are the 12th and the 13th.
+    const fields =
+      read(`/proc/${pid}/stat`)
+        ?.replace(/^.*\) /s, '')
+        .split(' ') ?? []
+    ticks += Number(fields[11] ?? 0) + Number(fields[12] ?? 0)
+  }
+  return ticks > 0 ? ticks * TICK_NANOSECONDS : undefined
 }
 
 /** Bytes in memory now, and at most since `resetPeak`. */
@@ -54,7 +71,7 @@ export function coreNanoseconds(core: string): number | undefined {
   // user nice system idle iowait irq softirq steal: all but the two that mean nothing was to be done.
   const ticks = line.split(' ', 8).map(Number)
   const busy = ticks.reduce((sum, one, i) => (i === 3 || i === 4 ? sum : sum + one), 0)
-  return busy * 10_000_000
+  return busy * TICK_NANOSECONDS
 }
 
 function childrenOf(pid: number): number[] {

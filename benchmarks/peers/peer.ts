@@ -1,3 +1,4 @@
+import type { Secure } from '../load/plan.ts'
 import type { Command } from '../measure/process.ts'
 import { findExecutable, program } from '../plan/project.ts'
 import type { Keys } from '../servers/keys.ts'
@@ -29,6 +30,10 @@ export interface Peer {
   readonly authenticates: boolean
   /** It runs on Node, so that its allocation can be measured. */
   readonly isNode: boolean
+  /** What it speaks over TLS, with the certificate of the run; undefined: plain HTTP/1.1. */
+  readonly secure?: Secure['protocol']
+  /** What it writes once it is ready, later than its port is open. */
+  readonly readyText?: string
   /** It needs the packages of `benchmarks/package.json`. */
   readonly needsPackages?: boolean
   /** It keeps its sessions in a Redis, which is started before it, empty, on the load's core: not counted. */
@@ -53,7 +58,7 @@ export const letsEverybodyThrough = {
 }
 
 type NodePeer = Pick<Peer, 'name' | 'title'> &
-  Partial<Pick<Peer, 'authorization' | 'authenticates' | 'refuses' | 'needsPackages'>> & {
+  Partial<Pick<Peer, 'authorization' | 'authenticates' | 'refuses' | 'needsPackages' | 'secure'>> & {
     /** The compiled program, relative to `benchmarks/`. */
     script: string
     /** What it gets besides its port and its upstream. */
@@ -86,6 +91,11 @@ export function nodeCommand(
   environment: Readonly<Record<string, string>> = {},
 ): Command {
   return { file: node, args: [...nodeFlags, program(script), JSON.stringify(argument)], environment }
+}
+
+/** How a client speaks with it. */
+export function secureOf({ secure }: Peer, { keys }: Pick<Place, 'keys'>): Secure | undefined {
+  return secure && { protocol: secure, certificate: keys.certificate.cert }
 }
 
 /** For `missing`: what of these is not on PATH. */

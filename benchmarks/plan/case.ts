@@ -1,4 +1,4 @@
-import type { Mode, PlannedRequest } from '../load/plan.ts'
+import type { Handshakes, Mode, PlannedRequest } from '../load/plan.ts'
 import type { Peer, Place } from '../peers/peer.ts'
 
 /** What is sent to a server in a slice, and what must come back. */
@@ -24,8 +24,12 @@ export interface Contender {
   prepare(place: Place, count: number): Promise<Traffic>
 }
 
-/** What is compared: requests per second, the 99th percentile of the latency, or memory. */
-export type Metric = 'rate' | 'p99' | 'memory'
+/**
+ * What is compared. `rate`: requests per second · `p99`: the 99th percentile of the latency · `memory`: growth over
+ * idle · `connection-memory`: growth for each connection that is held · `start`: CPU time until the server is ready; a
+ * request is a start, its latency the wall time.
+ */
+export type Metric = 'rate' | 'p99' | 'memory' | 'connection-memory' | 'start'
 
 /** One comparison: everything in it does the same work, and is measured against the same base. */
 export interface Case {
@@ -45,6 +49,10 @@ export interface Case {
   readonly allocation?: boolean
   /** Of all clients, only our own can make this load, e.g. with many tokens in turn. */
   readonly oursOnly?: boolean
+  /** A connection for each request. */
+  readonly handshakes?: Handshakes
+  /** The server may use every core, the load's too, so its ratio is never of CPU time: for servers of several processes. */
+  readonly allCores?: boolean
   /** At most so many rounds: for cases that take long to set up. */
   readonly roundsAtMost?: number
 }

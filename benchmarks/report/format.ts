@@ -84,6 +84,11 @@ export function heapRemarks({ rows }: Summary): string[] {
           ]
         : [],
     ),
+    ...rows.flatMap(({ name, bytesPerConnection }) =>
+      bytesPerConnection === undefined
+        ? []
+        : [`${name}: ${thousands(bytesPerConnection.median)} bytes of memory for each connection.`],
+    ),
     ...rows.flatMap(({ name, bytesPerSession }) =>
       bytesPerSession === undefined
         ? []
@@ -93,14 +98,14 @@ export function heapRemarks({ rows }: Summary): string[] {
 }
 
 /** What is asked, e.g. `forward-get: gateway / bare, at least 0.9`. */
-export function targetText({ caseName, name, against, atLeast, atMost }: Target): string {
-  return `${caseName}: ${subject(name, against)}, ${limit(atLeast, atMost)}`
+export function targetText(target: Target): string {
+  return `${target.caseName}: ${subject(target)}, ${limit(target.atLeast, target.atMost)}`
 }
 
 /** A target with its outcome, e.g. `forward-get: gateway / bare 0.93, at least 0.9: met`. */
 export function verdictText(verdict: Verdict): string {
-  const { caseName, name, against, atLeast, atMost, measured, outcome } = verdict
-  return `${caseName}: ${subject(name, against)} ${measured.toFixed(2)}, ${limit(atLeast, atMost)}: ${outcomes[outcome]}`
+  const { caseName, atLeast, atMost, measured, outcome } = verdict
+  return `${caseName}: ${subject(verdict)} ${measured.toFixed(2)}, ${limit(atLeast, atMost)}: ${outcomes[outcome]}`
 }
 
 export const outcomes: Readonly<Record<Verdict['outcome'], string>> = {
@@ -109,8 +114,10 @@ export const outcomes: Readonly<Record<Verdict['outcome'], string>> = {
   disturbed: 'not judged: disturbed',
 }
 
-function subject(name: string, against: string): string {
-  return against === 'idle' ? `${name}, MB over idle` : `${name} / ${against}`
+function subject({ name, against, of }: Target): string {
+  if (against === 'idle') return `${name}, MB over idle`
+  if (of === 'idle-memory') return `${name} / ${against}, MB when idle`
+  return of === 'cpu-seconds' ? `${name} over ${against}, s of CPU` : `${name} / ${against}`
 }
 
 function limit(atLeast?: number, atMost?: number): string {

@@ -38,4 +38,19 @@ export const metrics: Readonly<Record<Metric, MetricFacts>> = {
     better: 'less',
     remark: 'The ratio is of the growth over idle; less is better.',
   },
+  'connection-memory': {
+    figure: ({ bytesPerConnection = 0 }) => bytesPerConnection,
+    words: 'memory of each connection',
+    head: 'ratio of growth',
+    better: 'less',
+    remark: 'The ratio is of the growth for each connection that is held; less is better.',
+  },
+  start: {
+    figure: ({ cpuNanoseconds = 0 }) => cpuNanoseconds,
+    words: 'CPU time of a start',
+    head: 'ratio of CPU',
+    better: 'less',
+    remark:
+      'A request is a start until the server is ready: p50 is its wall time, and idle the memory once it has come to rest. Less is better.',
+  },
 }

@@ -33,6 +33,8 @@ export interface Row {
   readonly megabytesPerSecond?: Rounds
   readonly allocation?: Allocation
   readonly bytesPerSession?: number
+  /** Of connections that are held. */
+  readonly bytesPerConnection?: Rounds
 }
 
 /** How many there were, and how many of them had to share the server's core with something else. */
@@ -124,7 +126,10 @@ function ratioOf(
   const known = measured.every((slice) => utilisation(slice) !== undefined)
   const { figure, figureByCpu } = metrics[one.metric]
   const byCpu =
-    figureByCpu !== undefined && known && measured.some((slice) => utilisation(slice)! < SATURATED)
+    figureByCpu !== undefined &&
+    one.allCores !== true &&
+    known &&
+    measured.some((slice) => utilisation(slice)! < SATURATED)
   const value = byCpu ? figureByCpu : figure
   const ratios = own.flatMap((slice, i) => {
     const bases = neighbours[i]!.map(value)
@@ -136,6 +141,7 @@ function ratioOf(
 
 function figures(own: readonly Measured[], { body }: Case): Partial<Row> {
   const perSecond = own.map(({ requests, seconds }) => requests / seconds)
+  const held = own.flatMap(({ bytesPerConnection: bytes }) => (bytes === undefined ? [] : [bytes]))
   const used = own.flatMap((slice) => {
     const share = utilisation(slice)
     if (share === undefined || slice.requests === 0) return []
@@ -151,6 +157,7 @@ function figures(own: readonly Measured[], { body }: Case): Partial<Row> {
     p99: rounds(own.map(({ latency }) => latency.p99 / 1000)),
     idleMegabytes: rounds(own.map(({ memory }) => memory.idle)).median / 1e6,
     peakMegabytes: Math.max(...own.map(({ memory }) => memory.peak)) / 1e6,
+    ...(held.length > 0 && { bytesPerConnection: rounds(held) }),
     ...(body && {
       megabytesPerSecond: rounds(own.map((slice) => bytesOf(slice, body) / 1e6 / slice.seconds)),
     }),

@@ -1,11 +1,13 @@
 import { isDisturbed, type Summary } from './summary.ts'
 
-/** What the project has set itself: the ratio of two lines of one case, or megabytes over idle. */
+/** What the project has set itself: the ratio of two lines of one case, megabytes over idle, or seconds over another. */
 export interface Target {
   readonly caseName: string
   readonly name: string
   /** `idle`: of memory. */
   readonly against: string
+  /** The ratio of memory when idle, or the difference of CPU seconds per request. Default: the ratio of the case. */
+  readonly of?: 'idle-memory' | 'cpu-seconds'
   readonly atLeast?: number
   readonly atMost?: number
 }
@@ -23,7 +25,7 @@ const forward = (against: string, atLeast: number): Target => ({
   atLeast,
 })
 
-/** Requests per second, except for `latency`. */
+/** Requests per second, except for `latency` and `start`. */
 export const targets: readonly Target[] = [
   forward('bare', 0.9),
   forward('http-proxy', 1.3),
@@ -42,6 +44,12 @@ export const targets: readonly Target[] = [
   { caseName: 'slow-readers', name: 'gateway', against: 'idle', atMost: 40 },
   { caseName: 'forward-down-10m', name: 'gateway', against: 'idle', atMost: 40 },
   { caseName: 'forward-up-10m', name: 'gateway', against: 'idle', atMost: 40 },
+  { caseName: 'forward-down-10m', name: 'gateway', against: 'http-proxy', atLeast: 1 },
+  { caseName: 'http2-get', name: 'gateway', against: 'bare-http2', atLeast: 0.75 },
+  { caseName: 'prefixes', name: 'gateway-1000-prefixes', against: 'gateway', atLeast: 0.95 },
+  { caseName: 'start', name: 'gateway', against: 'http-proxy', atMost: 2 },
+  { caseName: 'start', name: 'gateway', against: 'http-proxy', of: 'idle-memory', atMost: 1.4 },
+  { caseName: 'start', name: 'gateway-10000-clients', against: 'gateway', of: 'cpu-seconds', atMost: 1 },
   { caseName: 'latency', name: 'gateway', against: 'bare', atMost: 1.5 },
   { caseName: 'sessions', name: 'gateway-1000000', against: 'gateway-1000', atLeast: 0.9 },
   { caseName: 'token-exchange', name: 'gateway', against: 'hello', atLeast: 0.15 },
@@ -66,10 +74,22 @@ export function judge(summaries: readonly Summary[]): Verdict[] {
   })
 }
 
-function measuredOf(summary: Summary, { name, against }: Target): number | undefined {
-  if (against !== 'idle') return ratioBetween(summary, name, against)
+function measuredOf(summary: Summary, { name, against, of }: Target): number | undefined {
   const row = summary.rows.find((one) => one.name === name)
+  const other = summary.rows.find((one) => one.name === against)
+  if (of === 'idle-memory') return reckon(row?.idleMegabytes, other?.idleMegabytes, (a, b) => a / b)
+  if (of === 'cpu-seconds')
+    return reckon(row?.cpuMicroseconds?.median, other?.cpuMicroseconds?.median, (a, b) => (a - b) / 1e6)
+  if (against !== 'idle') return ratioBetween(summary, name, against)
   return row?.peakMegabytes === undefined ? undefined : row.peakMegabytes - (row.idleMegabytes ?? 0)
+}
+
+function reckon(
+  a: number | undefined,
+  b: number | undefined,
+  by: (a: number, b: number) => number,
+): number | undefined {
+  return a === undefined || b === undefined ? undefined : by(a, b)
 }
 
 /** Of two lines to each other, by way of their common base, each at its own moments. */

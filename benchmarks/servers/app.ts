@@ -1,5 +1,7 @@
 import { hash } from 'node:crypto'
 import { Pool } from 'undici'
+import type { Secure } from '../load/plan.ts'
+import { tlsOptions } from '../load/secure.ts'
 
 /** The app that the benchmarks play: an https redirect, so no page stands between provider and app. */
 export const CLIENT_ID = 'com.example.benchmark'
@@ -27,14 +29,14 @@ export interface Tokens {
 }
 
 /** A whole login at the server: authorize, callback, token. @throws Error when an answer is not as expected. */
-export async function signIn(port: number): Promise<Tokens> {
-  const [tokens] = await signInMany(port, 1)
+export async function signIn(port: number, secure?: Secure): Promise<Tokens> {
+  const [tokens] = await signInMany(port, 1, secure)
   return tokens!
 }
 
 /** @see signIn */
-export function signInMany(port: number, count: number): Promise<Tokens[]> {
-  return withServer(port, Array(count).fill(null), async (server) => {
+export function signInMany(port: number, count: number, secure?: Secure): Promise<Tokens[]> {
+  return withServer(serverAt(port, secure), Array(count).fill(null), async (server) => {
     return await requestTokens(server, codeForm(await obtainCode(server)))
   })
 }
@@ -45,7 +47,7 @@ export function signInMany(port: number, count: number): Promise<Tokens[]> {
  */
 export async function obtainCodes(port: number, count: number): Promise<string[]> {
   const deadline = Date.now() + CODE_LIFE_MS / 2
-  const codes = await withServer(port, Array(count).fill(null), async (server) =>
+  const codes = await withServer(serverAt(port), Array(count).fill(null), async (server) =>
     Date.now() < deadline ? [await obtainCode(server)] : [],
   )
   return codes.flat()
@@ -53,7 +55,7 @@ export async function obtainCodes(port: number, count: number): Promise<string[]
 
 /** Refreshes each of them. @returns what came instead, in no order. */
 export function refreshMany(port: number, tokens: readonly Tokens[]): Promise<Tokens[]> {
-  return withServer(port, tokens, (server, { refreshToken }) =>
+  return withServer(serverAt(port), tokens, (server, { refreshToken }) =>
     requestTokens(server, refreshForm(refreshToken)),
   )
 }
@@ -78,12 +80,18 @@ export function refreshForm(refreshToken: string): string {
   )
 }
 
+/** A browser and its app may well speak HTTP/1.1 with a server that offers HTTP/2. */
+function serverAt(port: number, secure?: Secure): Pool {
+  if (secure === undefined) return new Pool(`http://127.0.0.1:${port}`, { connections: CONCURRENT })
+  const connect = tlsOptions({ ...secure, protocol: 'http/1.1' })
+  return new Pool(`https://127.0.0.1:${port}`, { connections: CONCURRENT, connect })
+}
+
 async function withServer<T, R>(
-  port: number,
+  server: Pool,
   items: readonly T[],
   act: (server: Pool, item: T) => Promise<R>,
 ): Promise<R[]> {
-  const server = new Pool(`http://127.0.0.1:${port}`, { connections: CONCURRENT })
   const results: R[] = []
   const left = items.values()
   const work = async () => {

@@ -50,10 +50,20 @@ export class Broadcast {
       this.#next = (this.#next + 1) % this.#streams.length
       const stream = this.#streams[this.#next]!
       stream.events += 1
-      const event = `id: ${stream.events}\ndata: ${process.hrtime.bigint()} ${TEXT}\n\n`
-      stream.socket.write(`${event.length.toString(16)}\r\n${event}\r\n`)
+      stream.socket.write(chunkOf(stream.events))
     }
   }
+}
+
+/** Answers a request with a stream of one event, and silence. */
+export function quietStream(socket: Socket): void {
+  socket.write(HEAD)
+  socket.write(chunkOf(1))
+}
+
+function chunkOf(id: number): string {
+  const event = `id: ${id}\ndata: ${process.hrtime.bigint()} ${TEXT}\n\n`
+  return `${event.length.toString(16)}\r\n${event}\r\n`
 }
 
 /** The client's end of a stream: nothing may be missing, doubled or changed. */

@@ -1,9 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { GatewayInput } from '../../gateway/index.ts'
-import { notInstalled, type Peer, type Place } from '../peers/peer.ts'
+import { notInstalled, type Peer, type Place, secureOf } from '../peers/peer.ts'
 import { program } from '../plan/project.ts'
 import { CLIENT_ID, REDIRECT_URI, signIn } from './app.ts'
+import { certificateFiles } from './keys.ts'
 import { inRedis } from './redis.ts'
 
 /** Who may introspect. */
@@ -47,6 +48,7 @@ interface Variant extends Pick<Peer, 'name' | 'title'> {
   change?(place: Place): Partial<GatewayInput>
   /** Its store is a Redis, not the memory. */
   readonly redis?: boolean
+  readonly secure?: Peer['secure']
   /** The compiled command; ours if it is not said. */
   readonly main?: string
 }
@@ -66,22 +68,40 @@ export function otherGateways(variant: Partial<Variant> = {}): Peer[] {
 }
 
 /** The gateway as its users start it: the command, with a configuration file. */
-export function gatewayPeer({ name, title, change, redis = false, main }: Variant = byDefault): Peer {
-  return {
+export function gatewayPeer(variant: Variant = byDefault): Peer {
+  const { name, title, change, redis = false, main, secure } = variant
+  const peer: Peer = {
     name,
     title,
     isNode: true,
     authenticates: true,
+    readyText: 'gateway ready',
+    ...(secure && { secure }),
     ...(redis && { needsRedis: true, missing: () => notInstalled('redis-server') }),
     commands: (place) => {
       const file = join(place.folder, 'gateway.json')
       const store = redis && inRedis(place)
-      writeFileSync(file, JSON.stringify({ ...gatewayConfiguration(place), ...store, ...change?.(place) }))
+      const over = secure && tlsConfiguration(place, secure)
+      const config = { ...gatewayConfiguration(place), ...store, ...over, ...change?.(place) }
+      writeFileSync(file, JSON.stringify(config))
       const args = [...place.nodeFlags, main ?? program('../gateway/main.js'), '--config', file]
       return [{ file: place.node, args }]
     },
-    authorization: async ({ port }) => `Bearer ${(await signIn(port)).accessToken}`,
+    authorization: async (place) => `Bearer ${(await signIn(place.port, secureOf(peer, place))).accessToken}`,
   }
+  return peer
+}
+
+function tlsConfiguration(place: Place, protocol: NonNullable<Peer['secure']>) {
+  return {
+    publicUrl: `https://127.0.0.1:${place.port}`,
+    listen: {
+      host: '127.0.0.1',
+      port: place.port,
+      tls: certificateFiles(place),
+      http2: protocol === 'h2',
+    },
+  } satisfies Partial<GatewayInput>
 }
 
 const MANY = 10_000_000

@@ -1,5 +1,8 @@
 import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { type JWTPayload, SignJWT, UnsecuredJWT } from 'jose'
+import { selfSigned } from '../../test/support/certificate.ts'
 
 export type Algorithm = 'HS256' | 'RS256'
 
@@ -19,6 +22,8 @@ export interface Keys extends Readonly<Record<Algorithm, Tokens>> {
   /** RS256, 2048 bits: SPKI. */
   readonly publicPem: string
   readonly jwks: { keys: object[] }
+  /** Of every server that speaks TLS, ECDSA on P-256: PEM. */
+  readonly certificate: { readonly cert: string; readonly key: string }
   readonly issuer: string
   readonly audience: string
 }
@@ -60,11 +65,20 @@ export async function makeKeys(issuer: string): Promise<Keys> {
     secret,
     publicPem,
     jwks: { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'benchmark', alg: 'RS256', use: 'sig' }] },
+    certificate: selfSigned('localhost', new Date(Date.now() + DAY * 1000)),
     issuer,
     audience,
     HS256: await tokens('HS256', Buffer.from(secret), randomBytes(32)),
     RS256: await tokens('RS256', privateKey, rsaKeys().privateKey),
   }
+}
+
+/** Writes the certificate of the run for a server that reads files. */
+export function certificateFiles({ folder, keys: { certificate } }: { folder: string; keys: Keys }) {
+  const files = { certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') }
+  writeFileSync(files.certFile, certificate.cert)
+  writeFileSync(files.keyFile, certificate.key, { mode: 0o600 })
+  return files
 }
 
 function rsaKeys() {

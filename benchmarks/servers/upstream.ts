@@ -3,14 +3,14 @@ import { createServer, type Socket } from 'node:net'
 import { readArgument } from '../plan/argument.ts'
 import { body, received, smallAnswer } from './bodies.ts'
 import { echo } from './echo.ts'
-import { Broadcast } from './event-stream.ts'
+import { Broadcast, quietStream } from './event-stream.ts'
 
 /**
  * A fast upstream with fixed answers, in a process of its own: raw sockets, so that it is not what limits.
  *
  * `GET …/small` 200 bytes of JSON · `GET …/down/N` N bytes · `POST …/up` the number of bytes received ·
- * `POST …/digest` their SHA-256, for the checks before the timing · `GET …/events` an event stream · `GET …/echo` a
- * WebSocket that sends every message back.
+ * `POST …/digest` their SHA-256, for the checks before the timing · `GET …/events` an event stream · `GET …/quiet` one
+ * with one event · `GET …/echo` a WebSocket that sends every message back.
  */
 const { port } = readArgument<{ port: number }>()
 
@@ -76,6 +76,7 @@ class Connection {
   #get(target: string, head: string): void {
     if (target.endsWith('/small')) this.#socket.write(small)
     else if (target.endsWith('/events')) broadcast.add(this.#socket)
+    else if (target.endsWith('/quiet')) quietStream(this.#socket)
     else if (target.endsWith('/echo')) echo(this.#socket.removeAllListeners('data'), head)
     else this.#socket.write(download(target))
   }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { PlannedRequest } from '../../load/plan.ts'
 import { type Answer, ask } from '../../measure/check.ts'
-import type { Peer, Place } from '../../peers/peer.ts'
+import { type Peer, type Place, secureOf } from '../../peers/peer.ts'
 import type { Contender, Traffic } from '../../plan/case.ts'
 import { answerOf, body, received, smallAnswer } from '../../servers/bodies.ts'
 
@@ -47,18 +47,21 @@ export async function checkAnswers(peer: Peer, place: Place, traffic: Traffic): 
   const { port } = place
   const request = traffic.requests[0]!
   const upload = traffic.uploadBytes === undefined ? undefined : body(traffic.uploadBytes)
-  await expectAnswer(await ask(port, request, upload), answerOf(traffic.answer)!)
+  const secure = secureOf(peer, place)
+  await expectAnswer(await ask(port, request, upload, secure), answerOf(traffic.answer)!)
   if (upload) {
     const digest = createHash('sha256').update(upload).digest('hex')
-    await expectAnswer(await ask(port, { ...request, path: '/api/digest' }, upload), Buffer.from(digest))
+    const answer = await ask(port, { ...request, path: '/api/digest' }, upload, secure)
+    await expectAnswer(answer, Buffer.from(digest))
   }
   if (peer.authenticates) await checkRefusals(peer, place, request, upload)
 }
 
 async function checkRefusals(peer: Peer, place: Place, request: PlannedRequest, upload?: Buffer) {
+  const secure = secureOf(peer, place)
   const { authorization = '', ...anonymous } = request.headers
   const statusOf = async (field: { authorization?: string }) =>
-    (await ask(place.port, { ...request, headers: { ...anonymous, ...field } }, upload)).status
+    (await ask(place.port, { ...request, headers: { ...anonymous, ...field } }, upload, secure)).status
   for (const field of [{}, { authorization: spoilt(authorization) }]) {
     const status = await statusOf(field)
     if (status !== 401 && status !== 403) throw new Error(`without a good token it answers ${status}`)

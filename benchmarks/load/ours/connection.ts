@@ -1,6 +1,15 @@
 import { connect, type Socket } from 'node:net'
+import { connect as connectSecurely, type TLSSocket } from 'node:tls'
+import type { LoadPlan } from '../plan.ts'
+import { tlsOptions } from '../secure.ts'
 
-/** One connection to the server, one request at a time, every answer checked. */
+/** One request at a time, every answer checked. */
+export interface Client {
+  /** @param next which of the plan's requests. @param startedAt when it was due, of `performance.now()`. */
+  send(next: number, startedAt?: number): void
+  close(): void
+}
+
 export interface Expectations {
   readonly status: number
   /** Compared byte for byte where the answer announces its length. */
@@ -11,8 +20,8 @@ export interface Expectations {
 
 export interface Listener {
   /** The answer is complete and as expected. `startedAt`: of `performance.now()`. */
-  answered(connection: Connection, startedAt: number): void
-  failed(connection: Connection, why: string): void
+  answered(client: Client, startedAt: number): void
+  failed(client: Client, why: string): void
   /** So many bytes of a body have come. */
   received(bytes: number): void
 }
@@ -26,11 +35,14 @@ const CONTENT_LENGTH = /\r\ncontent-length: *(\d+)/i
  * A client that does little besides counting: a general one would need as much CPU as the server that it
  * measures, and on two cores it would be the limit itself.
  */
-export class Connection {
+export class Connection implements Client {
   readonly #listener: Listener
   readonly #expected: Expectations
-  readonly #port: number
+  readonly #plan: Pick<LoadPlan, 'port' | 'secure' | 'handshakes'>
+  readonly #wire: readonly (readonly Buffer[])[]
   #socket: Socket | null = null
+  /** Of the last connection, to be resumed. */
+  #session: Buffer | undefined
   #startedAt = 0
   #waiting = false
   #head: Buffer = EMPTY
@@ -40,18 +52,29 @@ export class Connection {
   #length = 0
   #closed = false
 
-  constructor(port: number, expected: Expectations, listener: Listener) {
-    this.#port = port
+  /** @param wire each request in pieces; a large upload is a piece of its own, so that it is not copied. */
+  constructor(
+    plan: Pick<LoadPlan, 'port' | 'secure' | 'handshakes'>,
+    wire: readonly (readonly Buffer[])[],
+    expected: Expectations,
+    listener: Listener,
+  ) {
+    this.#plan = plan
+    this.#wire = wire
     this.#expected = expected
     this.#listener = listener
   }
 
-  /** @param pieces the request; a large upload is a piece of its own, so that it is not copied. */
-  send(pieces: readonly Buffer[], startedAt = performance.now()): void {
+  /** Between two requests a server may have closed it. */
+  get isOpen(): boolean {
+    return this.#socket !== null
+  }
+
+  send(next: number, startedAt = performance.now()): void {
     this.#startedAt = startedAt
     this.#waiting = true
     const socket = this.#socket ?? this.#open()
-    for (const piece of pieces) socket.write(piece)
+    for (const piece of this.#wire[next]!) socket.write(piece)
   }
 
   close(): void {
@@ -60,7 +83,7 @@ export class Connection {
   }
 
   #open(): Socket {
-    const socket = connect({ port: this.#port, host: '127.0.0.1', noDelay: true })
+    const socket = this.#connect()
     this.#socket = socket
     this.#head = EMPTY
     this.#inBody = false
@@ -74,6 +97,27 @@ export class Connection {
     socket.on('error', (error) => this.#gone(socket, error.message))
     socket.on('close', () => this.#gone(socket, 'the connection was closed'))
     return socket
+  }
+
+  #connect(): Socket {
+    const { port, secure, handshakes } = this.#plan
+    const to = { port, host: '127.0.0.1' }
+    if (secure === undefined) return connect({ ...to, noDelay: true })
+    const resumed = this.#session
+    const socket = connectSecurely({ ...to, ...tlsOptions(secure), ...(resumed && { session: resumed }) })
+    socket.setNoDelay(true)
+    if (handshakes === 'resumed') {
+      socket.on('session', (session: Buffer) => {
+        this.#session = session
+      })
+    }
+    socket.on('secureConnect', () => this.#shaken(socket, resumed !== undefined))
+    return socket
+  }
+
+  #shaken(socket: TLSSocket, isResumption: boolean): void {
+    if (socket.isSessionReused() === isResumption) return
+    this.#fail(isResumption ? 'the session was not resumed' : 'a session was resumed')
   }
 
   /** A server may close a connection between two requests; within one, it is an error. */
@@ -134,6 +178,10 @@ export class Connection {
   #complete(): void {
     this.#inBody = false
     this.#waiting = false
+    if (this.#plan.handshakes !== undefined) {
+      this.#socket?.end()
+      this.#socket = null
+    }
     this.#listener.answered(this, this.#startedAt)
   }
 

@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { answerOf, body } from '../../servers/bodies.ts'
 import { type LoadPlan, type LoadResult, wireFormat } from '../plan.ts'
-import { Connection, type Listener } from './connection.ts'
+import { type Client, Connection, type Expectations, type Listener } from './connection.ts'
+import { http2Clients } from './http2.ts'
 import { Pace } from './pace.ts'
 import { comes } from './patience.ts'
 import { Tally } from './tally.ts'
@@ -26,11 +27,25 @@ export async function runOurs(plan: LoadPlan): Promise<LoadResult> {
   }
 }
 
+/** The connections of a plan, which speak HTTP/1.1. */
+export function connections(
+  plan: LoadPlan,
+  expected: Expectations,
+  listener: Listener,
+): readonly Connection[] {
+  const upload = plan.uploadBytes > 0 ? [body(plan.uploadBytes)] : []
+  const wire = plan.requests.map((request) => [
+    Buffer.from(wireFormat(request, plan.port, plan.uploadBytes), 'latin1'),
+    ...upload,
+  ])
+  const length = plan.connections
+  return Array.from({ length }, () => new Connection(plan, wire, expected, listener))
+}
+
 class Load implements Listener {
   readonly #plan: LoadPlan
   readonly #tally: Tally
-  readonly #wire: readonly (readonly Buffer[])[]
-  readonly #connections: Connection[]
+  readonly #clients: readonly Client[]
   /** Answered or failed. */
   #settled = 0
   #underWay = 0
@@ -46,25 +61,20 @@ class Load implements Listener {
   constructor(plan: LoadPlan) {
     this.#plan = plan
     this.#tally = new Tally(plan)
-    const upload = plan.uploadBytes > 0 ? [body(plan.uploadBytes)] : []
-    this.#wire = plan.requests.map((request) => [
-      Buffer.from(wireFormat(request, plan.port, plan.uploadBytes), 'latin1'),
-      ...upload,
-    ])
     const expected = {
       status: plan.status,
       answer: answerOf(plan.answer),
       slowMs: plan.mode === 'slow' ? SLOW_MS : 0,
     }
-    this.#connections = Array.from(
-      { length: plan.connections },
-      () => new Connection(plan.port, expected, this),
-    )
+    this.#clients =
+      plan.secure?.protocol === 'h2'
+        ? http2Clients(plan, plan.secure, expected, this)
+        : connections(plan, expected, this)
   }
 
   async run(): Promise<LoadResult> {
     const { mode, warmUpSeconds, seconds, requests } = this.#plan
-    for (const connection of this.#connections) this.#sendNext(connection)
+    for (const client of this.#clients) this.#sendNext(client)
     if (mode === 'once') {
       await this.#settling(Math.ceil(requests.length / 3))
       this.#tally.begin()
@@ -78,28 +88,28 @@ class Load implements Listener {
 
   close(): void {
     this.#over = true
-    for (const connection of this.#connections) connection.close()
+    for (const client of this.#clients) client.close()
   }
 
-  answered(connection: Connection, startedAt: number): void {
+  answered(client: Client, startedAt: number): void {
     if (!this.#over) this.#tally.answered((performance.now() - startedAt) * 1e6)
-    this.#settle(connection)
+    this.#settle(client)
   }
 
-  failed(connection: Connection, why: string): void {
+  failed(client: Client, why: string): void {
     this.#tally.failed(why)
-    this.#settle(connection)
+    this.#settle(client)
   }
 
   received(bytes: number): void {
     this.#tally.received(bytes)
   }
 
-  #settle(connection: Connection): void {
+  #settle(client: Client): void {
     this.#settled += 1
     this.#underWay -= 1
     if (this.#isReached()) this.#reached()
-    this.#sendNext(connection)
+    this.#sendNext(client)
   }
 
   /** A server that refuses everything need not be asked a million times. */
@@ -111,16 +121,16 @@ class Load implements Listener {
     )
   }
 
-  #sendNext(connection: Connection): void {
-    if (this.#pace !== null) this.#pace.isFree(connection)
-    else this.#send(connection)
+  #sendNext(client: Client): void {
+    if (this.#pace !== null) this.#pace.isFree(client)
+    else this.#send(client)
   }
 
-  #send(connection: Connection, due?: number): void {
-    const isUsedUp = this.#plan.mode === 'once' && this.#next === this.#wire.length
+  #send(client: Client, due?: number): void {
+    const isUsedUp = this.#plan.mode === 'once' && this.#next === this.#plan.requests.length
     if (this.#over || isUsedUp || this.#tally.errors >= ERRORS_MAX) return
     this.#underWay += 1
-    connection.send(this.#wire[this.#next % this.#wire.length]!, due)
+    client.send(this.#next % this.#plan.requests.length, due)
     this.#next += 1
   }
 
@@ -143,7 +153,7 @@ class Load implements Listener {
     const before = this.#settled
     await pause(FULL_SPEED_MS)
     const pace = ((this.#settled - before) * 1000) / FULL_SPEED_MS / 2
-    this.#pace = new Pace(pace, (connection, due) => this.#send(connection, due))
+    this.#pace = new Pace(pace, (client, due) => this.#send(client, due))
     await pause(SETTLE_MS)
     const result = await this.#measure(seconds)
     this.#pace.stop()

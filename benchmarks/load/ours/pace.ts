@@ -1,4 +1,4 @@
-import type { Connection } from './connection.ts'
+import type { Client } from './connection.ts'
 
 /** Timers are not finer. */
 const TICK_MS = 1
@@ -12,23 +12,23 @@ const TICK_MS = 1
  */
 export class Pace {
   readonly #perSecond: number
-  readonly #send: (connection: Connection, due: number) => void
-  readonly #free: Connection[] = []
+  readonly #send: (client: Client, due: number) => void
+  readonly #free: Client[] = []
   readonly #late: number[] = []
   readonly #timer = setInterval(() => this.#sendDue(), TICK_MS)
   readonly #startedAt = performance.now()
   #begun = 0
 
-  constructor(perSecond: number, send: (connection: Connection, due: number) => void) {
+  constructor(perSecond: number, send: (client: Client, due: number) => void) {
     this.#perSecond = perSecond
     this.#send = send
   }
 
-  /** To be told when a connection has its answer. */
-  isFree(connection: Connection): void {
+  /** To be told when a client has its answer. */
+  isFree(client: Client): void {
     const due = this.#late.shift()
-    if (due === undefined) this.#free.push(connection)
-    else this.#send(connection, due)
+    if (due === undefined) this.#free.push(client)
+    else this.#send(client, due)
     this.#sendDue()
   }
 
@@ -40,8 +40,8 @@ export class Pace {
     const now = performance.now()
     const due = ((now - this.#startedAt) / 1000) * this.#perSecond
     for (; this.#begun < due; this.#begun += 1) {
-      const connection = this.#free.pop()
-      if (connection) this.#send(connection, now)
+      const client = this.#free.pop()
+      if (client) this.#send(client, now)
       else this.#late.push(now)
     }
   }

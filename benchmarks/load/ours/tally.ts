@@ -51,6 +51,11 @@ export class Tally {
     this.end()
   }
 
+  /** @see Window.rest */
+  async rest(): Promise<void> {
+    await this.#window.rest()
+  }
+
   begin(): void {
     this.#requests = 0
     this.#bytes = 0

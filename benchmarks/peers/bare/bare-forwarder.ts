@@ -1,4 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
 import { type Dispatcher, Pool } from 'undici'
 import { CONNECTIONS } from '../peer.ts'
 
@@ -14,6 +15,20 @@ const HOP_BY_HOP = new Set([
   'transfer-encoding',
   'upgrade',
 ])
+
+/** What is used of a request, so that one of HTTP/2 can be given as well. */
+export type Incoming = Readable & Pick<IncomingMessage, 'method' | 'url' | 'headers' | 'rawHeaders'>
+
+/** What is used of a response. Fields are names and values in turn. */
+export interface Outgoing {
+  readonly headersSent: boolean
+  writeHead(status: number, fields: string[]): unknown
+  write(chunk: Buffer): boolean
+  end(chunk?: Buffer): unknown
+  destroy(): unknown
+  on(event: 'close', listener: () => void): unknown
+  once(event: 'drain', listener: () => void): unknown
+}
 
 /**
  * The least that forwards HTTP safely: `node:http` in, undici's `dispatch` out, and no framework, session or
@@ -31,7 +46,7 @@ export class BareForwarder {
     this.#pool = new Pool(`http://${this.#authority}`, { connections, pipelining: 1 })
   }
 
-  forward(request: IncomingMessage, response: ServerResponse): void {
+  forward(request: Incoming, response: Outgoing): void {
     const { method = 'GET', url = '/' } = request
     const headers = this.#requestHeaders(request)
     const body = hasBody(request) ? request : null
@@ -42,7 +57,7 @@ export class BareForwarder {
     )
   }
 
-  #requestHeaders({ rawHeaders, headers: { connection } }: IncomingMessage): string[] {
+  #requestHeaders({ rawHeaders, headers: { connection } }: Incoming): string[] {
     const named = connectionNames(connection)
     const headers = ['host', this.#authority]
     for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -55,14 +70,14 @@ export class BareForwarder {
 }
 
 class Exchange {
-  readonly #request: IncomingMessage
-  readonly #response: ServerResponse
+  readonly #request: Incoming
+  readonly #response: Outgoing
   #abort: (() => void) | null = null
   #resume: (() => void) | null = null
   #remaining = -1
   #done = false
 
-  constructor(request: IncomingMessage, response: ServerResponse) {
+  constructor(request: Incoming, response: Outgoing) {
     this.#request = request
     this.#response = response
     response.on('close', () => this.#closed())
@@ -111,7 +126,10 @@ class Exchange {
     if (this.#done) return
     this.#done = true
     if (this.#response.headersSent) this.#response.destroy()
-    else this.#response.writeHead(error.code?.endsWith('TIMEOUT') ? 504 : 502, { connection: 'close' }).end()
+    else {
+      this.#response.writeHead(error.code?.endsWith('TIMEOUT') ? 504 : 502, ['connection', 'close'])
+      this.#response.end()
+    }
   }
 
   #end(chunk?: Buffer): void {
@@ -126,7 +144,7 @@ class Exchange {
   }
 }
 
-function hasBody({ headers }: IncomingMessage): boolean {
+function hasBody({ headers }: Incoming): boolean {
   const length = headers['content-length']
   return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0')
 }

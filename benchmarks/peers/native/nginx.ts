@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { findExecutable } from '../../plan/project.ts'
+import { certificateFiles } from '../../servers/keys.ts'
 import {
   ANY_TOKEN,
   CONNECTIONS,
@@ -37,14 +38,27 @@ export const nginxPeers: readonly Peer[] = [
   },
 ]
 
-function nginx(place: Place, check: string) {
+/** nginx over TLS: its default, session tickets included, and nothing is stored. */
+export function secureNginx(name: string, protocol: NonNullable<Peer['secure']>): Peer {
+  return {
+    ...common,
+    name,
+    title: `nginx over TLS, ${protocol === 'h2' ? 'HTTP/2' : 'HTTP/1.1'}, no authentication`,
+    secure: protocol,
+    commands: (place) => [nginx(place, '', protocol)],
+  }
+}
+
+function nginx(place: Place, check: string, secure?: Peer['secure']) {
   const file = join(place.folder, 'nginx.conf')
-  writeFileSync(file, configuration(place, check))
+  writeFileSync(file, configuration(place, check, secure))
   const args = ['-p', place.folder, '-e', 'stderr', '-c', file]
   return { file: findExecutable('nginx') ?? 'nginx', args }
 }
 
-function configuration({ folder, port, helperPort, upstream }: Place, check: string): string {
+function configuration(place: Place, check: string, secure: Peer['secure']): string {
+  const { folder, port, helperPort, upstream } = place
+  const listen = secure === undefined ? '' : secure === 'h2' ? ' ssl http2' : ' ssl'
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
   // Started by root, its workers would be another user, who cannot enter the folder.
   const user = process.getuid?.() === 0 ? 'user root;' : ''
@@ -66,7 +80,8 @@ http {
   upstream api { server 127.0.0.1:${upstream}; keepalive ${CONNECTIONS}; keepalive_requests 100000000; }
   upstream verify { server 127.0.0.1:${helperPort}; keepalive ${CONNECTIONS}; keepalive_requests 100000000; }
   server {
-    listen 127.0.0.1:${port} backlog=4096;
+    listen 127.0.0.1:${port}${listen} backlog=4096;
+    ${secure ? certificate(place) : ''}
     location /api/ {
       ${check}
       proxy_pass http://api;
@@ -82,4 +97,9 @@ http {
   }
 }
 `
+}
+
+function certificate(place: Place): string {
+  const { certFile, keyFile } = certificateFiles(place)
+  return `ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate ${certFile}; ssl_certificate_key ${keyFile};`
 }
