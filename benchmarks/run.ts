@@ -55,7 +55,8 @@ async function run(line: CommandLine): Promise<number> {
     const cases = Object.keys(raw).filter((name) => !earlier?.raw[name])
     const part: Part[] = cases.length > 0 ? [{ command, date: now.date, commit: now.commit, cases }] : []
     const parts = [...(earlier?.parts ?? []), ...part]
-    return { format: 1, profile, machine, parts, timings, summaries, verdicts: judge(summaries), raw }
+    const verdicts = judge(summaries, machine.node)
+    return { format: 1, profile, machine, parts, timings, summaries, verdicts, raw }
   }
   await onStage(line.node, machine.pinning, async (stage) => {
     for (const { case: one, timing, skipped } of plan) {

@@ -2,8 +2,8 @@ import { nodeCommand, type Peer } from '../peers/peer.ts'
 import type { Case, Contender } from '../plan/case.ts'
 import { signIn } from '../servers/app.ts'
 import { gatewayConfiguration, gatewayPeer, lifted, otherGateways } from '../servers/gateway.ts'
-import { beginning } from './authorize.ts'
 import { forwarding } from './forward/forward.ts'
+import { beginning } from './login/authorize.ts'
 
 /** What the gateway does to be quick, and what each of these is worth: the gateway without it, against the gateway. */
 export const fastPaths: readonly Case[] = [

@@ -1,20 +1,23 @@
 import { bare, forwarders } from '../peers/index.ts'
 import type { Case, Contender } from '../plan/case.ts'
-import { authorize } from './authorize.ts'
 import { eventStreams } from './event-streams.ts'
 import { accessLog, fastPaths, metrics } from './fast-paths.ts'
 import { forwarding, type Message } from './forward/forward.ts'
 import { forwardDpop } from './forward/forward-dpop.ts'
 import { forwardSession } from './forward/forward-session.ts'
-import { introspect } from './introspect.ts'
-import { refresh } from './refresh.ts'
+import { authorize } from './login/authorize.ts'
+import { callback } from './login/callback.ts'
+import { introspect } from './login/introspect.ts'
+import { refresh } from './login/refresh.ts'
+import { tokenExchange } from './login/token-exchange.ts'
 import { idleMemory } from './server/idle-memory.ts'
 import { prefixes } from './server/prefixes.ts'
 import { secure } from './server/secure.ts'
 import { start } from './server/start.ts'
 import { workers } from './server/workers.ts'
-import { sessions } from './sessions.ts'
-import { tokenExchange } from './token-exchange.ts'
+import { forwardFirstUse } from './sessions/first-use.ts'
+import { manySessions } from './sessions/many-sessions.ts'
+import { activeSessions, sessions } from './sessions/sessions.ts'
 import { websocketEcho } from './websocket-echo.ts'
 
 const KIB = 1024
@@ -57,7 +60,11 @@ export function allCases(smoke: boolean): readonly Case[] {
       secondsAtLeast: 5,
     },
     sessions(smoke ? [1000, 10_000] : [1000, 100_000, 1_000_000]),
+    activeSessions(smoke ? 10_000 : 200_000),
+    manySessions(smoke ? 10_000 : 200_000),
+    forwardFirstUse,
     authorize,
+    callback,
     tokenExchange,
     refresh,
     introspect,

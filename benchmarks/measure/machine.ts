@@ -34,6 +34,9 @@ const PACKAGES = [
   'express',
   'http-proxy-middleware',
   'express-oauth2-jwt-bearer',
+  '@node-oauth/oauth2-server',
+  'oidc-provider',
+  '@fastify/oauth2',
   'autocannon',
 ]
 /** What prints the version. */

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs'
-import { readFilled } from '../cases/sessions.ts'
+import { bytesPerSession as readBytesPerSession } from '../cases/sessions/planted.ts'
 import type { Case, Contender } from '../plan/case.ts'
 import { type Allocation, readAllocation } from './allocation.ts'
 import type { Slice, Stage, Timing } from './slice.ts'
@@ -71,7 +71,7 @@ export async function measureCase(
     const { output: _, folder, ...kept } = slice
     const { name } = contender.peer
     slices.push({ ...kept, name, round, place })
-    if (one.name === 'sessions') bytesPerSession[name] = readFilled(folder).bytesPerSession
+    if (one.name === 'sessions') bytesPerSession[name] = readBytesPerSession(folder)
     rmSync(folder, { recursive: true, force: true })
     progress(`  round ${round + 1}: ${name} ${Math.round(slice.requests / slice.seconds)}/s`)
   }

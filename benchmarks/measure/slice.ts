@@ -93,7 +93,14 @@ export async function measure(
     await servers.at(-1)!.listening(place.port)
     if (servers.length > 1) await servers[0]!.listening(place.helperPort)
     const count = mode === 'once' ? timing.onceRequests : 1
-    const { requests, uploadBytes = 0, status, answer } = await contender.prepare(place, count)
+    const {
+      requests,
+      order,
+      eachBefore = false,
+      uploadBytes = 0,
+      status,
+      answer,
+    } = await contender.prepare(place, count)
     const secure = secureOf(peer, place)
     const result = await runLoad(stage, folder, {
       generator: timing.generator,
@@ -105,6 +112,8 @@ export async function measure(
       warmUpSeconds: timing.warmUpSeconds,
       seconds: timing.seconds,
       requests,
+      ...(order && { order }),
+      eachBefore,
       uploadBytes,
       status,
       ...(answer !== undefined && { answer }),

@@ -4,6 +4,10 @@ import type { Peer, Place } from '../peers/peer.ts'
 /** What is sent to a server in a slice, and what must come back. */
 export interface Traffic {
   readonly requests: readonly PlannedRequest[]
+  /** @see LoadPlan.order */
+  readonly order?: readonly number[]
+  /** @see LoadPlan.eachBefore */
+  readonly eachBefore?: boolean
   readonly uploadBytes?: number
   readonly status: number
   /** @see LoadPlan.answer */

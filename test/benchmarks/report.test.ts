@@ -238,6 +238,30 @@ t.test('of a server, its own slices count and those of the base beside them', as
   t.equal(isDisturbed(one, ['bare', 'nginx']), false)
   t.equal(isDisturbed(one, ['gateway', 'nginx']), true)
 })
+t.test(
+  'an exchange is judged by the Node that the servers ran on, and on Redis against memory',
+  async (t) => {
+    const rows = [
+      row('minimal'),
+      row('gateway', [0.48]),
+      row('gateway-redis', [0.36]),
+      row('node-oauth', [0.5]),
+    ]
+    const exchange = [summary(rows, { name: 'token-exchange', base: 'minimal' })]
+    const others = [
+      'token-exchange: gateway / node-oauth 0.96, at least 0.9: met',
+      'token-exchange: gateway-redis / gateway 0.75, at least 0.65: met',
+    ]
+    t.same(judge(exchange, 'v20.20.2').map(verdictText), [
+      'token-exchange: gateway / minimal 0.48, at least 0.45: met',
+      ...others,
+    ])
+    t.same(judge(exchange, 'v24.3.0').map(verdictText), [
+      'token-exchange: gateway / minimal 0.48, at least 0.5: missed',
+      ...others,
+    ])
+  },
+)
 
 t.test('a comparison tells what is better, worse, the same and gone', async (t) => {
   const before = [

@@ -1,11 +1,8 @@
 /** The benchmarks as their users run them: the command, the compiled servers, one tiny round. They must not rot. */
-import { execFile, execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t from 'tap'
 import { allCases } from '../../benchmarks/cases/index.ts'
 import { Tunnel } from '../../benchmarks/load/ours/tunnel.ts'
@@ -17,22 +14,8 @@ import { echo } from '../../benchmarks/servers/echo.ts'
 import { EventReader, TEXT } from '../../benchmarks/servers/event-stream.ts'
 import { makeKeys } from '../../benchmarks/servers/keys.ts'
 import { serverFrame } from '../../benchmarks/servers/websocket.ts'
+import { bench } from '../support/bench.ts'
 import { noRedis } from '../support/redis-server.ts'
-
-const root = fileURLToPath(new URL('../..', import.meta.url))
-const command = join(root, 'build/benchmarks/run.js')
-if (!existsSync(command)) execFileSync('npm', ['run', 'build'], { cwd: root })
-
-/** Runs the command to its end. */
-async function bench(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  try {
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, [command, ...args])
-    return { code: 0, stdout, stderr }
-  } catch (error) {
-    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string }
-    return { code, stdout, stderr }
-  }
-}
 
 /** The same, whatever else ran on this machine: what was disturbed is not judged. */
 function undisturbed(report: Report): Report {

@@ -1,16 +1,12 @@
-import { createServices } from '../../../gateway/app.ts'
-import { gatewayConfig } from '../../../gateway/index.ts'
-import { createTestGrantIssuer } from '../../../plugin/api/testing.ts'
 import { bare, gateway } from '../../peers/index.ts'
-import { letsEverybodyThrough, type Place } from '../../peers/peer.ts'
+import { letsEverybodyThrough } from '../../peers/peer.ts'
 import type { Case, Contender } from '../../plan/case.ts'
-import { api, gatewayConfiguration, gatewayPeer } from '../../servers/gateway.ts'
-import { inRedis, SESSION_SECONDS } from '../../servers/redis.ts'
+import { api, gatewayPeer } from '../../servers/gateway.ts'
+import { plantedTokens, plantInRedis } from '../../servers/sessions/planted.ts'
 import { checkAnswers, forwarding, smallTraffic } from './forward.ts'
 
 /** Requests of a slice, for each that the profile has where none is sent twice: these are quick. */
 const TIMES = 10
-const CONCURRENT = 64
 
 /** What a session costs: none is asked for, it is in the memory, as a signed identity, it was read from Redis before, or is read now. */
 export const forwardSession: Case = {
@@ -68,31 +64,11 @@ function cold(): Contender {
     peer,
     mode: 'once',
     async prepare(place, count) {
-      const [spare, ...tokens] = await makeSessions(place, count * TIMES + 1)
+      const sessions = count * TIMES + 1
+      await plantInRedis(place, sessions)
+      const [spare, ...tokens] = plantedTokens(sessions, place.folder)
       await checkAnswers(peer, place, smallTraffic([spare!]))
       return smallTraffic(tokens)
     },
-  }
-}
-
-/** In the Redis of the gateway that listens. @returns their access tokens. */
-async function makeSessions(place: Place, count: number): Promise<string[]> {
-  const config = gatewayConfig({ ...gatewayConfiguration(place), ...inRedis(place) })
-  const { store, options } = createServices(config)
-  try {
-    await store.prepare()
-    const issuer = createTestGrantIssuer(options)
-    const tokens: string[] = []
-    const users = Array(count).keys()
-    const work = async () => {
-      for (const user of users) {
-        const session = { subject: `user-${user}`, expiresInSeconds: SESSION_SECONDS }
-        tokens.push((await issuer.issue(session)).accessToken)
-      }
-    }
-    await Promise.all(Array.from({ length: CONCURRENT }, work))
-    return tokens
-  } finally {
-    await store.close()
   }
 }

@@ -12,7 +12,8 @@ const SLOW_MS = 25
 /** At full speed, to know half of it. */
 const FULL_SPEED_MS = 1000
 const SETTLE_MS = 300
-const PATIENCE_MS = 60_000
+/** Two hundred thousand answers, of a server that has a busy machine. */
+const PATIENCE_MS = 300_000
 /** For the answers that are under way in the end. */
 const LAST_ANSWERS_MS = 10_000
 const ERRORS_MAX = 1000
@@ -73,7 +74,7 @@ class Load implements Listener {
   }
 
   async run(): Promise<LoadResult> {
-    const { mode, warmUpSeconds, seconds, requests } = this.#plan
+    const { mode, warmUpSeconds, seconds, requests, eachBefore } = this.#plan
     for (const client of this.#clients) this.#sendNext(client)
     if (mode === 'once') {
       await this.#settling(Math.ceil(requests.length / 3))
@@ -82,6 +83,7 @@ class Load implements Listener {
       this.#tally.end()
       return await this.#end()
     }
+    if (eachBefore) await this.#settling(requests.length)
     await pause(warmUpSeconds * 1000)
     return mode === 'paced' ? await this.#atHalfOfItsSpeed(seconds) : await this.#measure(seconds)
   }
@@ -130,14 +132,22 @@ class Load implements Listener {
     const isUsedUp = this.#plan.mode === 'once' && this.#next === this.#plan.requests.length
     if (this.#over || isUsedUp || this.#tally.errors >= ERRORS_MAX) return
     this.#underWay += 1
-    client.send(this.#next % this.#plan.requests.length, due)
+    client.send(this.#indexOf(this.#next), due)
     this.#next += 1
+  }
+
+  #indexOf(sent: number): number {
+    const { order, eachBefore } = this.#plan
+    const count = this.#plan.requests.length
+    if (order === undefined || (eachBefore && sent < count)) return sent % count
+    return order[(eachBefore ? sent - count : sent) % order.length]!
   }
 
   /** Until so many of all are settled. */
   async #settling(count: number): Promise<void> {
     this.#milestone = count
     if (!(await this.#reaching(PATIENCE_MS))) this.#tally.failed('not all answers have come')
+    this.#milestone = Number.POSITIVE_INFINITY
   }
 
   /** Resolves to false if it is not so within the time. */

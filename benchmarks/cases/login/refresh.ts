@@ -1,9 +1,9 @@
-import type { Peer } from '../peers/peer.ts'
-import type { Case, Contender } from '../plan/case.ts'
-import { refreshForm, refreshMany, signInMany } from '../servers/app.ts'
-import { unlimitedGateways } from '../servers/gateway.ts'
-import { greeted } from './hello.ts'
-import { tokenRequest } from './token-exchange.ts'
+import { minimal, nodeOAuth, oidcProvider } from '../../peers/login/index.ts'
+import type { Peer } from '../../peers/peer.ts'
+import type { Case, Contender } from '../../plan/case.ts'
+import { refreshForm, refreshMany, signInMany } from '../../servers/app.ts'
+import { unlimitedGateways } from '../../servers/gateway.ts'
+import { checkRefused, tokenRequest } from './endpoints.ts'
 
 /** The refresh grant while the provider's token is good for long: rotation alone, and no call to the provider. */
 export const refresh: Case = {
@@ -12,14 +12,15 @@ export const refresh: Case = {
   metric: 'rate',
   mode: 'once',
   connections: 64,
-  base: greeted,
-  contenders: unlimitedGateways().map(refreshing),
+  base: refreshing(minimal),
+  contenders: [...unlimitedGateways(), nodeOAuth, oidcProvider].map(refreshing),
 }
 
 function refreshing(peer: Peer): Contender {
   return {
     peer,
     async prepare({ port }, count) {
+      await checkRefused(port, tokenRequest(refreshForm('a-refresh-token-that-nobody-has-given')))
       // Two refreshes of each, with their answers checked, are the warm-up.
       const first = await signInMany(port, count)
       const tokens = await refreshMany(port, await refreshMany(port, first))

@@ -1,8 +1,8 @@
-import { ask } from '../measure/check.ts'
-import type { Peer } from '../peers/peer.ts'
-import type { Case, Contender } from '../plan/case.ts'
-import { signIn } from '../servers/app.ts'
-import { RESOURCE_SERVER, unlimitedGateways } from '../servers/gateway.ts'
+import { ask } from '../../measure/check.ts'
+import type { Peer } from '../../peers/peer.ts'
+import type { Case, Contender } from '../../plan/case.ts'
+import { signIn } from '../../servers/app.ts'
+import { RESOURCE_SERVER, unlimitedGateways } from '../../servers/gateway.ts'
 import { greeted } from './hello.ts'
 
 const { clientId, clientSecret } = RESOURCE_SERVER

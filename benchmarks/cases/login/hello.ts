@@ -1,8 +1,8 @@
-import { ask } from '../measure/check.ts'
-import { hello } from '../peers/index.ts'
-import type { Contender } from '../plan/case.ts'
+import { ask } from '../../measure/check.ts'
+import { hello } from '../../peers/index.ts'
+import type { Contender } from '../../plan/case.ts'
 
-/** A Fastify hello world: what the OAuth endpoints are measured against. */
+/** A Fastify hello world: what introspection is measured against. */
 export const greeted: Contender = {
   peer: hello,
   mode: 'repeat',

@@ -1,14 +1,9 @@
-import type { Peer } from '../peers/peer.ts'
-import type { Case, Contender } from '../plan/case.ts'
-import { codeForm, obtainCodes, signInMany } from '../servers/app.ts'
-import { unlimitedGateways } from '../servers/gateway.ts'
-import { greeted } from './hello.ts'
-
-/** A request to the token endpoint. */
-export function tokenRequest(body: string) {
-  const headers = { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' }
-  return { method: 'POST', path: '/oauth2/token', headers, body } as const
-}
+import { minimal, nodeOAuth, oidcProvider } from '../../peers/login/index.ts'
+import type { Peer } from '../../peers/peer.ts'
+import type { Case, Contender } from '../../plan/case.ts'
+import { codeForm, obtainCodes, signInMany } from '../../servers/app.ts'
+import { unlimitedGateways } from '../../servers/gateway.ts'
+import { checkRefused, tokenRequest } from './endpoints.ts'
 
 /** `POST /oauth2/token` with a code: verifier proved, provider called, tokens sealed, one record in two swaps. */
 export const tokenExchange: Case = {
@@ -17,8 +12,8 @@ export const tokenExchange: Case = {
   metric: 'rate',
   mode: 'once',
   connections: 64,
-  base: greeted,
-  contenders: unlimitedGateways().map(exchanging),
+  base: exchanging(minimal),
+  contenders: [...unlimitedGateways(), nodeOAuth, oidcProvider].map(exchanging),
   allocation: true,
 }
 
@@ -26,6 +21,7 @@ function exchanging(peer: Peer): Contender {
   return {
     peer,
     async prepare({ port }, count) {
+      await checkRefused(port, tokenRequest(codeForm('a-code-that-nobody-has-given')))
       // Whole logins, whose every answer is checked. They are also the warm-up: codes live for a minute, so there
       // cannot be as many as it takes until everything is compiled.
       await signInMany(port, 2 * count)

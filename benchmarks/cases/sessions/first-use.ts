@@ -1,0 +1,40 @@
+import type { Peer } from '../../peers/peer.ts'
+import type { Case, Contender } from '../../plan/case.ts'
+import { signInMany } from '../../servers/app.ts'
+import { unlimitedGateways } from '../../servers/gateway.ts'
+import { checkAnswers, forwarding, smallTraffic } from '../forward/forward.ts'
+
+/** Requests of a slice, for each that the profile has where none is sent twice: these are quick. */
+const TIMES = 4
+
+const [first, ...others] = unlimitedGateways()
+
+/** The first call after a login: the session is read, opened, and noted as arrived, against one that is remembered. */
+export const forwardFirstUse: Case = {
+  name: 'forward-first-use',
+  title:
+    'GET with an answer of 200 bytes, 64 connections: a token used before, and each token of a login for the first time',
+  metric: 'rate',
+  mode: 'repeat',
+  connections: 64,
+  oursOnly: true,
+  base: forwarding(first!, 'small'),
+  contenders: [firstUse(first!), ...others.flatMap((peer) => [forwarding(peer, 'small'), firstUse(peer)])],
+}
+
+function firstUse(gateway: Peer): Contender {
+  const peer = {
+    ...gateway,
+    name: `${gateway.name}-first`,
+    title: `${gateway.title}: each token's first use`,
+  }
+  return {
+    peer,
+    mode: 'once',
+    async prepare(place, count) {
+      const [spare, ...tokens] = await signInMany(place.port, count * TIMES + 1)
+      await checkAnswers(peer, place, smallTraffic([spare!.accessToken]))
+      return smallTraffic(tokens.map(({ accessToken }) => accessToken))
+    },
+  }
+}
