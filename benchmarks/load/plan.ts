@@ -57,8 +57,8 @@ export interface LoadPlan {
   readonly requests: readonly PlannedRequest[]
   /** The order of the requests, by their indexes, for our own client; without it, as they stand. It is repeated. */
   readonly order?: readonly number[]
-  /** Each of the requests is sent once before the warm-up, by our own client in the mode `repeat`. */
-  readonly eachBefore?: boolean
+  /** So many requests are sent before the warm-up, one after another, by our own client in the mode `repeat`. */
+  readonly before?: number
   /** Length of the upload behind every head, instead of a `body`. */
   readonly uploadBytes: number
   readonly status: number

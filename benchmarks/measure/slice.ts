@@ -96,7 +96,7 @@ export async function measure(
     const {
       requests,
       order,
-      eachBefore = false,
+      before = 0,
       uploadBytes = 0,
       status,
       answer,
@@ -113,7 +113,7 @@ export async function measure(
       seconds: timing.seconds,
       requests,
       ...(order && { order }),
-      eachBefore,
+      before,
       uploadBytes,
       status,
       ...(answer !== undefined && { answer }),

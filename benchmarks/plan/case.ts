@@ -6,8 +6,8 @@ export interface Traffic {
   readonly requests: readonly PlannedRequest[]
   /** @see LoadPlan.order */
   readonly order?: readonly number[]
-  /** @see LoadPlan.eachBefore */
-  readonly eachBefore?: boolean
+  /** @see LoadPlan.before */
+  readonly before?: number
   readonly uploadBytes?: number
   readonly status: number
   /** @see LoadPlan.answer */

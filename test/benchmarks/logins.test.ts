@@ -92,7 +92,7 @@ t.test('requests are sent once each, and then in the order that the plan has', a
     ...{ uploadBytes: 0, status: 204, processes: [], core: null },
     port: (server.address() as AddressInfo).port,
     requests: ['/a', '/b'].map((path) => ({ method: 'GET', path, headers: {} })),
-    ...{ eachBefore: true, order: [1, 0, 1] },
+    ...{ before: 2, order: [1, 0, 1] },
   })
   t.equal(errors, 0)
   t.same(paths.slice(0, 8), ['/a', '/b', '/b', '/a', '/b', '/b', '/a', '/b'])

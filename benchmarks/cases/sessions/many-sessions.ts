@@ -14,8 +14,8 @@ const SECONDS_BETWEEN = 60
  */
 export function manySessions(count: number): Case {
   const many = count.toLocaleString('en')
-  const one = { count, active: 1 }
-  const bursts = { count, active: count, order: remembered(() => orderOf(count)) }
+  const one = { count, active: 1, before: count }
+  const bursts = { count, active: count, before: count, order: remembered(() => orderOf(count)) }
   return {
     name: 'many-sessions',
     title: `GET of ${many} sessions, each with bursts of ${CALLS} calls within ${BURST_SECONDS} s, one a minute; of one alone`,

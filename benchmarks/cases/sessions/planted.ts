@@ -17,6 +17,8 @@ interface Planted extends Pick<Peer, 'name' | 'title'> {
   readonly count: number
   /** So many of the sessions are used. */
   readonly active: number
+  /** Calls before the timing: as many for each that is compared, so that as much is compiled. */
+  readonly before: number
   /** The order of their calls, by the session's number; without it, one after another. */
   readonly order?: () => readonly number[]
 }
@@ -54,11 +56,14 @@ export function inARedis(planted: Planted): Contender {
   }
 }
 
-async function prepare(peer: Peer, { count, active, order }: Planted, place: Place): Promise<Traffic> {
+async function prepare(
+  peer: Peer,
+  { count, active, before, order }: Planted,
+  place: Place,
+): Promise<Traffic> {
   const tokens = plantedTokens(count, place.folder).slice(0, active)
   for (const token of [tokens[0]!, tokens.at(-1)!]) await checkAnswers(peer, place, smallTraffic([token]))
-  // A minute after a start, or some, everybody who is there has called.
-  return { ...smallTraffic(tokens), eachBefore: true, ...(order && { order: order() }) }
+  return { ...smallTraffic(tokens), before, ...(order && { order: order() }) }
 }
 
 /** Of the gateway whose slice has this folder. */

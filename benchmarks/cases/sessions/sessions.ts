@@ -29,6 +29,7 @@ function full(count: number) {
     title: `the gateway with ${number(count)} sessions`,
     count,
     active: ACTIVE,
+    before: ACTIVE,
   })
 }
 
@@ -40,6 +41,7 @@ export function activeSessions(count: number): Case {
       title: `the gateway, ${number(many)} of them active`,
       count,
       active: many,
+      before: count,
     })
   return {
     ...common,

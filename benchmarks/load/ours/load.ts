@@ -74,7 +74,7 @@ class Load implements Listener {
   }
 
   async run(): Promise<LoadResult> {
-    const { mode, warmUpSeconds, seconds, requests, eachBefore } = this.#plan
+    const { mode, warmUpSeconds, seconds, requests, before = 0 } = this.#plan
     for (const client of this.#clients) this.#sendNext(client)
     if (mode === 'once') {
       await this.#settling(Math.ceil(requests.length / 3))
@@ -83,7 +83,7 @@ class Load implements Listener {
       this.#tally.end()
       return await this.#end()
     }
-    if (eachBefore) await this.#settling(requests.length)
+    if (before > 0) await this.#settling(before)
     await pause(warmUpSeconds * 1000)
     return mode === 'paced' ? await this.#atHalfOfItsSpeed(seconds) : await this.#measure(seconds)
   }
@@ -137,10 +137,9 @@ class Load implements Listener {
   }
 
   #indexOf(sent: number): number {
-    const { order, eachBefore } = this.#plan
-    const count = this.#plan.requests.length
-    if (order === undefined || (eachBefore && sent < count)) return sent % count
-    return order[(eachBefore ? sent - count : sent) % order.length]!
+    const { order, before = 0, requests } = this.#plan
+    if (order === undefined || sent < before) return sent % requests.length
+    return order[(sent - before) % order.length]!
   }
 
   /** Until so many of all are settled. */
