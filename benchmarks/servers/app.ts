@@ -64,7 +64,9 @@ export async function obtainCodes(port: number, count: number): Promise<string[]
 
 /** So many logins up to the provider's answer, which the server has not seen yet. */
 export function beginMany(port: number, count: number): Promise<ReturnFromProvider[]> {
-  return withServer(serverAt(port), Array(count).fill(null), (server) => new Browser(server, port).toProvider())
+  return withServer(serverAt(port), Array(count).fill(null), (server) =>
+    new Browser(server, port).toProvider(),
+  )
 }
 
 /** Refreshes each of them. @returns what came instead, in no order. */

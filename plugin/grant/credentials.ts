@@ -104,13 +104,15 @@ export class Credentials {
     const relayed = tokens === 'relay' ? provider! : undefined
     const handle = relayed ? undefined : issueHandle('access', owner.id, terms.secret)
     const value = handle?.value ?? relayed!.accessToken
-    const secret = handle?.secret ?? Buffer.from(value)
+    const key = handle
+      ? this.#seals.wrapDataKey(owner, 'access', handle.secret, dataKey)
+      : this.#seals.wrapDataKeyForAny(owner, 'access', Buffer.from(value), dataKey)
     return {
       value,
       tokenType: relayed?.tokenType ?? tokenTypeOf(terms),
       record: {
         hash: hashCredential(value),
-        key: this.#seals.wrapDataKey(owner, 'access', secret, dataKey, !relayed),
+        key,
         scope: [...terms.scope],
         ...(terms.resources && { resources: [...terms.resources] }),
         expiresAt: relayed

@@ -47,13 +47,14 @@ export class Seals {
     return this.#sealing.deriveFor(serverSecret, secret, contextOf(owner, purpose))
   }
 
-  /**
-   * Lets the holder of `secret` open what is sealed under the grant's data key.
-   *
-   * @param isUniform false: `secret` was not made here, e.g. a token of the provider's.
-   */
-  wrapDataKey(owner: SealOwner, holder: Holder, secret: Buffer, dataKey: Buffer, isUniform = true): string {
-    return this.#sealing.wrap(dataKey, secret, contextOf(owner, holder), isUniform)
+  /** Lets the holder of a handle of ours open what is sealed under the grant's data key, by the handle's secret. */
+  wrapDataKey(owner: SealOwner, holder: Holder, secret: Buffer, dataKey: Buffer): string {
+    return this.#sealing.wrap(dataKey, secret, contextOf(owner, holder), true)
+  }
+
+  /** The same for the holder of a secret that was not made here: a token of the provider's. */
+  wrapDataKeyForAny(owner: SealOwner, holder: Holder, secret: Buffer, dataKey: Buffer): string {
+    return this.#sealing.wrap(dataKey, secret, contextOf(owner, holder), false)
   }
 
   /** The grant's data key for one of its holders: null, or one that opens nothing, if it is another's. */

@@ -78,7 +78,7 @@ t.test('a data key that a record holds for its code, access and refresh token op
   for (const holder of ['code', 'access', 'refresh'] as const) {
     t.same(seals.unwrapDataKey(owner, holder, secret, stored[holder]), dataKey, holder)
     t.equal(
-      seals.wrapDataKey(owner, holder, secret, dataKey, false),
+      seals.wrapDataKeyForAny(owner, holder, secret, dataKey),
       stored[holder],
       'and is made alike for what was not made here',
     )
