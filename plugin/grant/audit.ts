@@ -60,6 +60,7 @@ export class Audit {
     }
     if (request) audited.add(request)
     this.#write(event, told, grant, request)
+    if (!this.#isHeard(event)) return
     const context = request && { requestId: request.id, address: request.ip }
     const { id: grantId, provider, subject } = grant ?? {}
     this.#emit({
@@ -87,12 +88,15 @@ export class Audit {
       ...told,
       ...(told.clientId !== undefined && { clientId: loggedClientId(told.clientId) }),
       ...(subject !== undefined && { subject }),
-      // A request's own logger may say it already, and JSON with one name twice is read differently by everybody.
-      ...(request && !('requestId' in (log.bindings?.() ?? {})) && { requestId: request.id }),
+      ...(request && !saysRequestId(log) && { requestId: request.id }),
       ...(request && { address: request.ip }),
     }
     if (!ALARMS.has(event)) log.info(line, event)
     else log.warn({ ...line, help: helpFor(told.reason) }, event)
+  }
+
+  #isHeard(name: AuditEventName): boolean {
+    return this.#emitter.listenerCount(name) > 0 || this.#emitter.listenerCount('*') > 0
   }
 
   #emit(event: AuditEvent): void {
@@ -105,6 +109,21 @@ export class Audit {
       }
     }
   }
+}
+
+/** By the logger that the requests' own are children of: to look into a child takes as long as to write its line. */
+const parentsOfNamed = new WeakMap<object, boolean>()
+
+/** A request's own logger may say it already, and JSON with one name twice is read differently by everybody. */
+function saysRequestId(log: AuditLog): boolean {
+  if (!log.bindings) return false
+  const parent = Object.getPrototypeOf(log) as object
+  const known = parentsOfNamed.get(parent)
+  if (known !== undefined) return known
+  const says = 'requestId' in log.bindings()
+  // Every plain object is a child of this one.
+  if (parent !== Object.prototype) parentsOfNamed.set(parent, says)
+  return says
 }
 
 /** At once; what the listener throws becomes a rejection, as what it rejects with is one. */

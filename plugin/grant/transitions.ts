@@ -142,7 +142,8 @@ export function rotate(
   const alive = grant.accessTokens.filter((token) => token.expiresAt > now && token.hash !== accessToken.hash)
   // One that a provider gives out again (`tokens: relay`) tells nothing when it is presented.
   const isNew = grant.accessTokens.every((token) => token.hash !== accessToken.hash)
-  const { code, ...kept } = release(present(grant))
+  // As `release` and `present` would, in one copy.
+  const { code, lease: _lease, unpresented: _unpresented, ...kept } = grant
   return {
     ...kept,
     ...fields,
