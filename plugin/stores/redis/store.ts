@@ -43,6 +43,8 @@ export function redisStore(options: RedisStoreOptions): Store {
 
 class RedisStore implements Store {
   readonly name = 'redis'
+  /** Not of a Cluster: while one of its slots is moved, changes can be told to nobody, and beats come round. */
+  provedUntil?(): number
   readonly #names: RedisNames
   readonly #commands: RedisCommands
   readonly #isCluster: boolean
@@ -56,6 +58,7 @@ class RedisStore implements Store {
     this.#isCluster = client.isCluster
     this.#commands = new RedisCommands(client, timeoutMs)
     this.#channel = createRedisChannel(client, this.#commands, names)
+    if (!client.isCluster) this.provedUntil = () => this.#channel.provedUntil
   }
 
   now(): number {
@@ -112,10 +115,6 @@ class RedisStore implements Store {
   async watch(watcher: StoreWatcher): Promise<() => void> {
     if (!this.#isPermitted) await this.#findMissingPermissions()
     return this.#channel.watch(watcher)
-  }
-
-  provedUntil(): number {
-    return this.#channel.provedUntil
   }
 
   async check(): Promise<void> {
