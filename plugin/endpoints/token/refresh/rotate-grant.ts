@@ -92,9 +92,14 @@ export async function rotateGrant(
     if (isRelayed) await shareToken(request.services, next, access.record)
     return (await grants.replace(current, next)) !== null
   }
-  // It may have been followed by the next one: somebody else has been given it meanwhile (D-05).
-  const isWritten = ({ refreshToken }: ActiveGrant) =>
-    [refreshToken?.hash, refreshToken?.predecessor?.hash].includes(refresh.record.hash)
+  // Whoever else has rotated this generation has made the same handles: only what they stand for tells the two apart.
+  const isWritten = ({ refreshToken, accessTokens, sealed }: ActiveGrant) => {
+    if (refreshToken?.hash === refresh.record.hash) return sealed === next.sealed
+    // It may have been followed by the next one: somebody else has been given it meanwhile (D-05).
+    if (refreshToken?.predecessor?.hash !== refresh.record.hash) return false
+    const { hash, expiresAt } = access.record
+    return accessTokens.some((token) => token.hash === hash && token.expiresAt === expiresAt)
+  }
   const { onLost } = provider ?? {}
   const isCommitted = onLost ? commitRefresh(grants, { leased: current, write, isWritten, onLost }) : write()
   if (!(await isCommitted)) return null
