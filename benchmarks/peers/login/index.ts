@@ -3,12 +3,12 @@ import { nodePeer, type Peer } from '../peer.ts'
 /** What an OAuth endpoint costs before it promises anything: the base of the cases of a login. */
 export const minimal = loginServer(
   'minimal',
-  'Fastify, a form, one call to the provider, JSON and Maps: none of the promises',
+  'Fastify, a form, the provider asked once, JSON and Maps: none of the promises',
 )
 
 export const nodeOAuth = loginServer(
   'node-oauth',
-  '@node-oauth/oauth2-server on Fastify, with the same call to the provider',
+  '@node-oauth/oauth2-server on Fastify, which asks the provider as `minimal` does',
 )
 
 export const oidcProvider = loginServer('oidc-provider', 'oidc-provider in memory; calls no provider')
