@@ -103,8 +103,8 @@ return { time[1], time[2] }
 `)
 
 /**
- * KEYS: a mark, no record. ARGV: PUBLISH or SPUBLISH, channel, message, life of the mark in ms. Reply: 1 if the mark was
- * there, 2 if it is now, 0 if there is no memory for it. The way of a notification.
+ * KEYS: a mark, no record. ARGV: PUBLISH or SPUBLISH, channel, message, life of the mark in ms, 1 to make it. Reply: 1 if
+ * the mark was there, 2 if it is now, 0 if it is not. The way of a notification.
  */
 export const publish = script(`
 local time = redis.call('TIME')
@@ -113,9 +113,9 @@ local time = redis.call('TIME')
 local found = redis.pcall('PEXPIRE', KEYS[1], ARGV[4])
 if type(found) == 'table' and (string.find(found.err, 'READONLY', 1, true)
   or string.find(found.err, 'MASTERDOWN', 1, true)) then return found end
-local made = found ~= 1 and redis.pcall('SET', KEYS[1], '', 'PX', ARGV[4])
+local made = found ~= 1 and ARGV[5] == '1' and redis.pcall('SET', KEYS[1], '', 'PX', ARGV[4])
 redis.call(ARGV[1], ARGV[2], ARGV[3])
-return { time[1], time[2], found == 1 and 1 or (made.ok and 2 or 0) }
+return { time[1], time[2], found == 1 and 1 or (made and made.ok and 2 or 0) }
 `)
 
 /**

@@ -6,7 +6,7 @@ import { type RedisNames, tags } from './names.ts'
 import { publish } from './scripts.ts'
 
 /** Many beats. */
-const MARK_MS = 60_000
+const MARK_MS = 10_000
 
 /**
  * A connection of our own to one master, subscribed to its channels.
@@ -65,7 +65,9 @@ export class Subscription {
       }
     })
     const { publishCommand } = this.#names
-    const args = [publishCommand, this.#beatChannel, beat, String(MARK_MS)]
+    // Who only looks whether a beat comes round leaves nothing behind.
+    const marks = this.#beats > 1 ? '1' : '0'
+    const args = [publishCommand, this.#beatChannel, beat, String(MARK_MS), marks]
     const [mark] = await commands.run('watch', publish, this.#beatChannel, args)
     if (this.#isMarked && Number(mark) !== 1)
       throw new StoreError('redis', 'watch', 'its records were removed')
