@@ -9,7 +9,7 @@ import { isAlive, trap, workerGateway, workersOf } from '../../support/gateway-w
 import { noRedis, type RedisServer, startRedis } from '../../support/redis-server.ts'
 import { until } from '../../support/wait.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 const ENDED = 'a worker ended, starting another'
 
