@@ -48,6 +48,7 @@ t.test('the defaults are secure, and change by intention only (SC-06)', async (t
       sessionSeconds: 7_776_000,
       tombstoneSeconds: 3600,
     },
+    session: { cacheSeconds: 300 },
     limits: { transactionsPerAddress: 100, transactions: 100_000 },
     rateLimit: {
       authorize: { max: 30, windowMs: 60_000 },
