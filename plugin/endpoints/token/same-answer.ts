@@ -25,8 +25,10 @@ export function sameAnswer(
   answer: AnswerSecrets,
 ): SameAnswer | null {
   const { id, refreshToken } = grant
-  const relayed = options.tokens === 'relay' ? seals.openProviderSecrets(grant, dataKey) : undefined
-  if (relayed === null) return null
+  // Of a row that was swapped nothing is given (G-03).
+  const provider = seals.openProviderSecrets(grant, dataKey)
+  if (!provider) return null
+  const relayed = options.tokens === 'relay' ? provider : undefined
   const accessToken = relayed?.accessToken ?? issueHandle('access', id, answer.accessToken).value
   const refresh = issueHandle('refresh', id, answer.refreshToken).value
   const token = accessTokenOf(grant, hashCredential(accessToken))

@@ -73,6 +73,7 @@ export async function listenOnce(
       const { arrival } = await echo((text) => commands.run('watch', statements.echo, [text]))
       setDeadline(new FinalStoreError('postgres', 'watch', deaf))
       await arrival
+      clearTimeout(deadline)
     }
     const echoHere = async () => {
       setDeadline(timeoutError(timeoutMs))
@@ -84,6 +85,8 @@ export async function listenOnce(
         if (rows[0]?.read_only !== false) throw commands.readOnly('watch')
       })
       await arrival
+      // The pool may take as long to give a connection, which says nothing of this one.
+      clearTimeout(deadline)
     }
     // These stay: a destroyed connection emits once more, and an unheard error would end the process.
     client.on('error', over)
@@ -104,7 +107,6 @@ export async function listenOnce(
       await echoThroughPool()
       for (let beat = 1; ; beat += 1) {
         onStand()
-        clearTimeout(deadline)
         await sleep(BEAT_INTERVAL_MS, undefined, { signal: ended.signal })
         await echoHere()
         // What was not sent proves nothing, and refutes nothing.

@@ -77,6 +77,27 @@ function faultTests(server: PostgresServer, admin: pg.Pool): void {
     },
   )
 
+  t.test('a pool without a free connection is no gap: the channel proves itself (G-17)', async (t) => {
+    const pool = new pg.Pool({ connectionString: server.url(), max: 1 })
+    t.teardown(() => pool.end())
+    const store = postgresStore({ pool, janitor: false })
+    t.teardown(() => store.close())
+    const watcher = watcherOf()
+    await store.watch(watcher)
+    const client = await pool.connect()
+    // Past the tenth beat, which goes through the pool.
+    const endsAt = performance.now() + 7000
+    let lapses = 0
+    while (performance.now() < endsAt) {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      if ((store.provedUntil?.() ?? 0) <= store.now()) lapses += 1
+    }
+    client.release()
+    t.same(watcher.heard, ['resume'])
+    t.equal(lapses, 0)
+    t.same(await store.read('absent'), null)
+  })
+
   t.test(
     'the first watch waits for a LISTEN connection that is slow to come, and not for ever (Q-08)',
     async (t) => {
