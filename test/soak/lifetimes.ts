@@ -22,3 +22,5 @@ export const LEASE_MS = PROVIDER_TOTAL_MS + 5000
 export const KEY_MS = 61_000
 /** From a login to the end of its last key: it may be logged out at the end of its life. */
 export const LOGIN_MS = (lifetimes.sessionSeconds + lifetimes.tombstoneSeconds) * 1000 + 2000
+/** The life of what a beat of a channel leaves on Redis. */
+export const MARK_MS = 10_000

@@ -6,9 +6,9 @@ import { type Owner, startSharedStore } from '../support/shared-store.ts'
 import { Deck } from './deck.ts'
 import { faultsOf, watchMachine } from './faults.ts'
 import { heapAfterCollection, INSPECTED, residentBytes } from './heap.ts'
-import { keysOf } from './keys.ts'
+import { isMark, keysOf } from './keys.ts'
 import { Ledger } from './ledger.ts'
-import { LOGIN_MS, lifetimes, PROVIDER_TOTAL_MS } from './lifetimes.ts'
+import { LOGIN_MS, lifetimes, MARK_MS, PROVIDER_TOTAL_MS } from './lifetimes.ts'
 import { SoakProvider, secretOf } from './provider/provider.ts'
 import { startAdministrator } from './users/administrator.ts'
 import { HABITS } from './users/habits.ts'
@@ -32,10 +32,12 @@ export interface Sample {
   readonly atSeconds: number
   readonly heapBytes: number
   readonly residentBytes: number
-  /** But for the indexes of correlation ids. */
+  /** But for the indexes of correlation ids, and the marks of the channels. */
   readonly keys: number
   /** Those: few share one here. */
   readonly correlationIndexes: number
+  /** Of the channels, on Redis. */
+  readonly marks: number
   /** Logins begun so far. */
   readonly logins: number
 }
@@ -45,6 +47,8 @@ export interface SoakReport {
   readonly outcomes: Readonly<Record<string, number>>
   readonly violations: readonly string[]
   readonly samples: readonly Sample[]
+  /** Those with more keys than can be accounted for. */
+  readonly crowded: readonly Sample[]
   /** Keys that would never expire. */
   readonly eternalKeys: readonly string[]
   /** The longest life of any key, in seconds. */
@@ -144,6 +148,7 @@ export async function soak(owner: Owner, options: SoakOptions): Promise<SoakRepo
     outcomes: Object.fromEntries([...ledger.outcomes].sort(([a], [b]) => a.localeCompare(b))),
     violations: ledger.violations,
     samples,
+    crowded: tooManyKeys(samples, options, stack.instances.length),
     eternalKeys: lives.filter(({ ms }) => ms === -1).map(({ name }) => name),
     longestKeySeconds: Math.max(0, ...lives.map(({ ms }) => ms)) / 1000,
     providerExchanges: provider.exchanges,
@@ -152,20 +157,27 @@ export async function soak(owner: Owner, options: SoakOptions): Promise<SoakRepo
   }
 }
 
-function countKeys(all: readonly { readonly name: string }[]): Pick<Sample, 'keys' | 'correlationIndexes'> {
+function countKeys(all: readonly { readonly name: string }[]) {
   const correlationIndexes = all.filter(({ name }) => /(?:^|:)correlation:[0-9a-f]{3}$/.test(name)).length
-  return { keys: all.length - correlationIndexes, correlationIndexes }
+  const marks = all.filter(({ name }) => isMark(name)).length
+  return { keys: all.length - correlationIndexes - marks, correlationIndexes, marks }
 }
 
 /**
  * Samples with more keys than one for each login within the life of a key, and one index for each user; or with more
- * indexes of correlation ids than such logins.
+ * indexes of correlation ids than such logins; or with more marks than channels: one for each instance, and one for
+ * each that a fault has ended within the life of a mark.
  */
-export function tooManyKeys(samples: readonly Sample[], users: number): Sample[] {
-  return samples.filter(({ atSeconds, keys, correlationIndexes, logins }) => {
+function tooManyKeys(
+  samples: readonly Sample[],
+  { users, faultEveryMs }: SoakOptions,
+  instances: number,
+): Sample[] {
+  const channels = instances * (1 + Math.ceil(MARK_MS / faultEveryMs))
+  return samples.filter(({ atSeconds, keys, correlationIndexes, marks, logins }) => {
     const before = samples.findLast((sample) => sample.atSeconds < atSeconds - LOGIN_MS / 1000)
     const recent = logins - (before?.logins ?? 0)
     // The readiness check has a key, too.
-    return keys > recent + users + 1 || correlationIndexes > recent
+    return keys > recent + users + 1 || correlationIndexes > recent || marks > channels
   })
 }

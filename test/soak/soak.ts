@@ -1,6 +1,6 @@
 /** `npm run soak -- --store postgres --minutes 10`: prints what happened; 1 if something happened that must not. */
 import { parseArgs } from 'node:util'
-import { type Sample, type SoakReport, soak, tooManyKeys } from './run.ts'
+import { type Sample, type SoakReport, soak } from './run.ts'
 
 const { values } = parseArgs({
   options: {
@@ -44,8 +44,9 @@ function tell(report: SoakReport): 0 | 1 {
     ...report.violations,
     ...report.eternalKeys.map((key) => `a key that never expires: ${key}`),
     ...(last > first * TOLERANCE ? ['the heap grew'] : []),
-    ...tooManyKeys(report.samples, users).map(
-      ({ atSeconds, keys }) => `${keys} keys after ${atSeconds} s: more than the logins of that time`,
+    ...report.crowded.map(
+      ({ atSeconds, keys, marks }) =>
+        `${keys} keys and ${marks} marks after ${atSeconds} s: more than the logins and channels of that time`,
     ),
     ...(report.keysLeft ? [`${report.keysLeft} keys are left`] : []),
   ]
