@@ -67,10 +67,12 @@ function table(
   return lines.length > 0 ? `${head}\n\n${markdownTable(['server', ...reports.map(nodeName)], lines)}` : ''
 }
 
-/** Those that do the same work. A hello world, the base of the OAuth endpoints, does not. */
-function others({ rows, base }: Summary): readonly Row[] {
-  if (base === 'hello') return []
-  return rows.filter(({ name }) => !name.startsWith(OURS) && name !== 'bare-again')
+/** Bases of the OAuth endpoints, which keep no promise, and a base against itself. */
+const NO_PEERS = ['hello', 'minimal', 'bare-again']
+
+/** Those that do the same work. */
+function others({ rows }: Summary): readonly Row[] {
+  return rows.filter(({ name }) => !name.startsWith(OURS) && !NO_PEERS.includes(name))
 }
 
 function peakOf({ rows }: Summary, server: string): number | undefined {

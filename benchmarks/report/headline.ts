@@ -15,7 +15,13 @@ const figures: readonly Figure[] = [
   { caseName: FORWARD, against: /^bare$/, words: 'a bare forwarder (node:http and undici)' },
   { caseName: FORWARD, against: /^http-proxy$/, words: '@fastify/http-proxy without authentication' },
   { caseName: FORWARD, against: /^jwt-http-proxy-/, words: '@fastify/http-proxy with @fastify/jwt' },
-  { caseName: EXCHANGE, against: /^hello$/, words: 'a Fastify hello world' },
+  { caseName: EXCHANGE, against: /^minimal$/, words: 'the least that can be called a login (`minimal`)' },
+  {
+    caseName: EXCHANGE,
+    against: /^node-oauth$/,
+    words: '@node-oauth/oauth2-server with the same call to the provider',
+  },
+  { caseName: EXCHANGE, against: /^oidc-provider$/, words: 'oidc-provider, which calls no provider' },
 ]
 
 /** Cases that send the same tokens over and over: their sessions are in the cache. */

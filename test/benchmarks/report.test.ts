@@ -146,8 +146,17 @@ t.test('every server that did better is named, and none that did not or did othe
 | title of bare | 0.50 times |
 | title of nginx | 0.25 times |`,
   )
-  const exchange = summary([row('hello'), row('gateway', [0.2])], { name: 'token-exchange', base: 'hello' })
-  t.equal(betterElsewhere([report([exchange])]), 'Nothing that was measured in this run.')
+  const introspect = summary([row('hello'), row('gateway', [0.2])], { name: 'introspect', base: 'hello' })
+  t.equal(betterElsewhere([report([introspect])]), 'Nothing that was measured in this run.')
+  const logins = [row('minimal'), row('gateway', [0.4]), row('node-oauth', [0.5]), row('oidc-provider', [0.3])]
+  t.equal(
+    betterElsewhere([report([summary(logins, { name: 'token-exchange', base: 'minimal' })])]),
+    `**token-exchange**, requests per second in relation to the gateway's:
+
+| server | Node 20 |
+|---|---:|
+| title of node-oauth | 1.25 times |`,
+  )
 })
 
 t.test('a server that did better on one Node is named, with what it did on the others', async (t) => {
