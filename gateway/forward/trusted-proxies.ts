@@ -34,6 +34,7 @@ export class TrustedProxies {
 
   /** The address that a request came from: the last of them that is not a trusted proxy's own, without a port. */
   clientAddress(socket: Socket, received: string | undefined): string {
+    if (received === undefined || !this.#any) return peerAddress(socket)
     const chain = this.forwardedFor(socket, received).split(',')
     let address = ''
     for (let i = chain.length - 1; i >= 0; i--) {

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterPrevious, claimConnection } from './http1-connection.ts'
 import { endWithHeader, HeaderOnlyRequest, upgradable } from './http1-request.ts'
 import { CoalescedResponse, flushHead } from './http1-response.ts'
-import { heedsHttp1Settings, speaksHttp2 } from './http2-server.ts'
+import { heedsHttp1Settings, speaksHttp2 } from './http2/server.ts'
 import { memoryConnection } from './memory-connection.ts'
 
 /**

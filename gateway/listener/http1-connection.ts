@@ -9,13 +9,13 @@ import { CoalescedResponse, type Connection, CURRENT } from './http1-response.ts
  * @returns false while the response to an earlier request is still on it (pipelining, RFC 9112 §9.3.2).
  */
 export function claimConnection(response: ServerResponse): boolean {
+  // A connection of HTTP/2 has many at a time.
+  if (!(response instanceof ServerResponse)) return true
   const socket = response.socket as Connection | null
   if (socket === null) {
     response.once('socket', () => claimConnection(response))
     return false
   }
-  // A connection of HTTP/2 has many at a time.
-  if (!(response instanceof ServerResponse)) return true
   socket[CURRENT] = response
   // The other class does so itself: an idle connection must not hold what its last request was made of.
   if (!(response instanceof CoalescedResponse)) response.once('close', () => forget(socket, response))

@@ -32,9 +32,14 @@ export class HeaderOnlyRequest extends IncomingMessage {
   }
 }
 
+/** True for those of HTTP/2, too. */
+function isHeaderOnlyRequest(request: object): request is Pick<HeaderOnlyRequest, 'endWithHeader'> {
+  return 'endWithHeader' in request
+}
+
 /** To be called for a request without a body, before its answer ends. Nothing can be read from it afterwards. */
 export function endWithHeader(request: IncomingMessage): void {
-  if (request instanceof HeaderOnlyRequest) request.endWithHeader()
+  if (isHeaderOnlyRequest(request)) request.endWithHeader()
 }
 
 /**

@@ -19,8 +19,8 @@ import { ALL_FEATURES, type NodeFeatures } from './assumptions.ts'
 import { claimConnection, Http1Connections, responseOn } from './http1-connection.ts'
 import { HeaderOnlyRequest, upgradable } from './http1-request.ts'
 import { CoalescedResponse } from './http1-response.ts'
-import { Http2Response } from './http2-response.ts'
-import { createHttp2Server, Http2Sessions } from './http2-server.ts'
+import { Http2Response } from './http2/response.ts'
+import { createHttp2Server, Http2Sessions } from './http2/server.ts'
 import { type Answerable, answerRefusal, writeRefusal } from './problem-details.ts'
 
 /** Of a request to an endpoint. */

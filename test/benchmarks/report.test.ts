@@ -148,7 +148,12 @@ t.test('every server that did better is named, and none that did not or did othe
   )
   const introspect = summary([row('hello'), row('gateway', [0.2])], { name: 'introspect', base: 'hello' })
   t.equal(betterElsewhere([report([introspect])]), 'Nothing that was measured in this run.')
-  const logins = [row('minimal'), row('gateway', [0.4]), row('node-oauth', [0.5]), row('oidc-provider', [0.3])]
+  const logins = [
+    row('minimal'),
+    row('gateway', [0.4]),
+    row('node-oauth', [0.5]),
+    row('oidc-provider', [0.3]),
+  ]
   t.equal(
     betterElsewhere([report([summary(logins, { name: 'token-exchange', base: 'minimal' })])]),
     `**token-exchange**, requests per second in relation to the gateway's:

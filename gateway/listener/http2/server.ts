@@ -1,18 +1,20 @@
 import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import {
+  type ClientHttp2Session,
   connect,
   createSecureServer,
   createServer,
+  type Http2Server,
   type IncomingHttpHeaders,
   type ServerHttp2Session,
 } from 'node:http2'
 import type { ServerOptions } from 'node:https'
-import type { Http2Limits } from '../config/schemas/config.ts'
-import { MAX_HEADER_BYTES } from '../http/request-fields.ts'
-import { LAST_CHANCE_MS } from './http1-connection.ts'
-import { Http2Request } from './http2-request.ts'
-import { Http2Response } from './http2-response.ts'
-import { memoryConnection } from './memory-connection.ts'
+import type { Http2Limits } from '../../config/schemas/config.ts'
+import { MAX_HEADER_BYTES } from '../../http/request-fields.ts'
+import { LAST_CHANCE_MS } from '../http1-connection.ts'
+import { memoryConnection } from '../memory-connection.ts'
+import { Http2Request } from './request.ts'
+import { Http2Response } from './response.ts'
 
 /** Node allows ten times as many before it ends the session. */
 const MAX_INVALID_FRAMES = 100
@@ -144,36 +146,43 @@ export class Http2Sessions {
   }
 }
 
-/** A request and its response have the form of HTTP/1.1, and the response is destroyed with its stream. */
+/**
+ * A request and its response have the form of HTTP/1.1, and the response is destroyed with its stream, which closes by
+ * itself although nobody has read the request: with a body of announced length, and with one of any length.
+ */
 export async function speaksHttp2(): Promise<boolean> {
   const options = { Http2ServerRequest: Http2Request, Http2ServerResponse: Http2Response }
   const server = createServer(options as object)
   const { client: near, connection: far } = memoryConnection()
   const client = connect('http://a', { createConnection: () => near })
   try {
-    const closed = new Promise<boolean>((resolve) => {
-      server.on('request', (request, response) => {
-        const isHttp1 =
-          String(request.httpVersion) === '1.1' && request.rawHeaders.join().startsWith('host,a')
-        const isDestroyed = () => (response as unknown as Http2Response).destroyed
-        response.on('close', () => setImmediate(() => resolve(isHttp1 && isDestroyed())))
-        response.writeHead(200, ['x-a', '1', 'connection', 'close'] as never).end('body')
-      })
-    })
     server.emit('connection', far)
-    const stream = client.request({ ':path': '/' })
-    let head: IncomingHttpHeaders = {}
-    stream.on('response', (headers) => {
-      head = headers
-    })
-    let body = ''
-    for await (const piece of stream) body += (piece as Buffer).toString()
-    return (await closed) && body === 'body' && head['x-a'] === '1' && head.connection === undefined
+    return (await passes(server, client, ['content-length', '4'])) && (await passes(server, client, []))
   } finally {
     client.destroy()
     far.destroy()
     server.close()
   }
+}
+
+async function passes(server: Http2Server, client: ClientHttp2Session, length: string[]): Promise<boolean> {
+  const closed = new Promise<boolean>((resolve) => {
+    server.once('request', (request, response) => {
+      const isHttp1 = String(request.httpVersion) === '1.1' && request.rawHeaders.join().startsWith('host,a')
+      const isDestroyed = () => (response as unknown as Http2Response).destroyed
+      response.on('close', () => setImmediate(() => resolve(isHttp1 && isDestroyed())))
+      ;(request as unknown as Http2Request).endWithHeader()
+      response.writeHead(200, ['x-a', '1', 'connection', 'close', ...length] as never).end('body')
+    })
+  })
+  const stream = client.request({ ':path': '/' })
+  let head: IncomingHttpHeaders = {}
+  stream.on('response', (headers) => {
+    head = headers
+  })
+  let body = ''
+  for await (const piece of stream) body += (piece as Buffer).toString()
+  return (await closed) && body === 'body' && head['x-a'] === '1' && head.connection === undefined
 }
 
 /** An HTTP/1.1 connection of the HTTP/2 server has the limits that were meant for it. */

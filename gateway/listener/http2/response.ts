@@ -1,8 +1,15 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
-import { constants, Http2ServerResponse, type ServerHttp2Stream } from 'node:http2'
+import { constants, Http2ServerResponse, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import { LeavingAnswers } from './leaving-answers.ts'
 
-/** For the end of an answer to leave: whoever reads nothing must not hold a stream for ever (RFC 9113 §10.5). */
+/**
+ * For the end of an answer to leave, without a sign of who reads it: nobody may hold a stream for ever (RFC 9113
+ * §10.5).
+ */
 const STALLED_MS = 60_000
+
+/** How often answers that have not left are looked for. Nearly all leave at once, and cost no timer. */
+const LOOK_MS = 10_000
 
 /** What may be in no message of HTTP/2 (RFC 9113 §8.2.2). */
 const CONNECTION_FIELDS = new Set([
@@ -16,6 +23,8 @@ const CONNECTION_FIELDS = new Set([
 ])
 
 type Fields = Record<string, string | string[]>
+
+const leaving = new LeavingAnswers<Http2Response>(LOOK_MS, STALLED_MS)
 
 /**
  * Calls `run` in the next turn of the event loop, unless the client has reset the stream until then: one that is reset
@@ -34,8 +43,8 @@ export function whenStillOpen({ stream }: Http2Response, run: () => void): void 
  */
 export class Http2Response extends Http2ServerResponse {
   override destroyed = false
-  /** A trailer can follow. */
-  readonly chunkedEncoding = true
+  /** A trailer can follow: not behind a body whose length was announced, as with HTTP/1.1. */
+  chunkedEncoding = true
   /** Heeded for HTTP/1.1: here the session says when it ends. */
   shouldKeepAlive = true
 
@@ -45,25 +54,37 @@ export class Http2Response extends Http2ServerResponse {
       // Node says nothing of a HEAD request that was broken off.
       const silent = this.req.method === 'HEAD' && !this.writableEnded
       this.destroyed = true
+      leaving.delete(this)
       if (silent) this.emit('close')
     })
   }
 
-  /** @param rest at its end the fields, as a flat list or an object. @throws TypeError for what no field may hold. */
+  /**
+   * @param rest at its end the fields, as a flat list or an object.
+   * @throws TypeError for what no field may hold, RangeError for what is no status; then nothing is sent or kept.
+   */
   override writeHead(status: number, ...rest: unknown[]): this {
-    // Node would notice when the fields are set already, and keep them for the answer that says so.
-    if (status > 599) throw new RangeError(`no status of HTTP/2: ${status}`)
-    const fields = http2Fields(rest.at(-1))
+    const { stream } = this
+    if (stream.destroyed || stream.closed) return this
+    const fields = http2Fields(rest.at(-1), this.getHeaders())
     // Node ends the stream here, so that nothing can be as long as this says (RFC 9110 §15.3.6).
     if (status === 205) delete fields['content-length']
-    return super.writeHead(status, fields)
+    // An upload that is still coming is refused when Node asks for the trailer.
+    this.chunkedEncoding = fields['content-length'] === undefined || !stream.endAfterHeaders
+    this.statusCode = status
+    fields[':status'] = String(status)
+    // Node's own class would look at each field twice more, and always ask for a trailer.
+    stream.respond(fields, { endStream: this.writableEnded, waitForTrailers: this.chunkedEncoding })
+    return this
   }
 
   override end(...args: unknown[]): this {
     const { stream } = this
     const isHeadOnly = stream.writableEnded
     super.end(...(args as [string, BufferEncoding]))
-    stream.setTimeout(STALLED_MS, () => this.destroy())
+    if (!stream.closed) leaving.add(this)
+    // Node closes a stream by itself only if no trailer could follow.
+    if (this.chunkedEncoding && stream.endAfterHeaders) stream.resume()
     // Answered before the upload has ended: the rest is not wanted (RFC 9113 §8.1).
     if (!stream.endAfterHeaders && stream.state.remoteClose === 0) this.#refuseUpload(isHeadOnly)
     return this
@@ -100,28 +121,32 @@ export class Http2Response extends Http2ServerResponse {
 }
 
 /** Without what concerns the connection; repeated fields are joined where that says the same (RFC 9110 §5.3). */
-function http2Fields(given: unknown): Fields {
+function http2Fields(given: unknown, before: OutgoingHttpHeaders = {}): Fields {
   const fields: Fields = Object.create(null) as Fields
-  for (const [spelling, value] of fieldLines(given)) {
-    const name = spelling.toLowerCase()
+  const lines = fieldLines(given)
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = lines[i]!.toLowerCase()
+    const value = lines[i + 1]!
     if (CONNECTION_FIELDS.has(name)) continue
     validateHeaderName(name)
     validateHeaderValue(name, value)
-    const before = fields[name]
-    if (before === undefined) fields[name] = value
-    else if (name === 'set-cookie') fields[name] = [before, value].flat()
-    else fields[name] = before === '' || value === '' ? `${before}${value}` : `${before}, ${value}`
+    const first = fields[name]
+    if (first === undefined) fields[name] = value
+    else if (name === 'set-cookie') fields[name] = [first, value].flat()
+    else fields[name] = first === '' || value === '' ? `${first}${value}` : `${first}, ${value}`
   }
+  // Set one by one, and so looked at already.
+  for (const name in before) fields[name] ??= before[name] as string | string[]
   return fields
 }
 
-function fieldLines(given: unknown): [name: string, value: string][] {
-  const lines: [string, string][] = []
-  if (Array.isArray(given)) {
-    for (let i = 0; i < given.length; i += 2) lines.push([given[i], given[i + 1]])
-  } else if (typeof given === 'object' && given !== null) {
+/** Names and values in turn. */
+function fieldLines(given: unknown): string[] {
+  if (Array.isArray(given)) return given as string[]
+  const lines: string[] = []
+  if (typeof given === 'object' && given !== null) {
     for (const [name, value] of Object.entries(given)) {
-      for (const one of [value].flat()) lines.push([name, String(one)])
+      for (const one of [value].flat()) lines.push(name, String(one))
     }
   }
   return lines

@@ -9,6 +9,7 @@ import type { ReadableOptions } from 'node:stream'
  */
 export class Http2Request extends Http2ServerRequest {
   override readonly httpVersion = '1.1'
+  #isHeaderOnly = false
 
   constructor(
     stream: ServerHttp2Stream,
@@ -19,9 +20,19 @@ export class Http2Request extends Http2ServerRequest {
     super(stream, headers, options, http1Fields(stream, headers, rawHeaders))
   }
 
+  /** As with HTTP/1.1: `HeaderOnlyRequest`. */
+  endWithHeader(): void {
+    this.#isHeaderOnly = true
+  }
+
   /** What was broken off has no end: it must not be taken for the whole body (RFC 9113 §8.1). */
   override push(chunk: unknown, encoding?: BufferEncoding): boolean {
+    if (this.#isHeaderOnly) return false
     return chunk === null && this.aborted ? false : super.push(chunk, encoding)
+  }
+
+  override resume(): this {
+    return this.#isHeaderOnly ? this : super.resume()
   }
 
   override _read(size: number): void {
